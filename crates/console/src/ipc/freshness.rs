@@ -1,0 +1,97 @@
+//! How old what is shown is.
+
+use paywall_domain::Timestamp;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::Failure;
+
+/// Where data comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export_to = "ipc.ts")]
+pub enum Source {
+    /// The paywall server.
+    Server,
+    /// Stripe.
+    Stripe,
+}
+
+/// What a source is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export_to = "ipc.ts")]
+pub enum SourceState {
+    /// No credentials for it.
+    NotConfigured,
+    /// Nothing of it has arrived completely yet.
+    Never,
+    /// Reached, and its data is complete.
+    Current,
+    /// The last try failed; what is shown is the copy.
+    Failing,
+}
+
+/// How far a pass is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct Progress {
+    /// The list that is read, such as `tenants` or `invoices`.
+    pub stream: String,
+    /// Rows read in this pass.
+    pub done: i64,
+    /// About how many there are; `null` = not known.
+    pub total: Option<i64>,
+}
+
+/// A list that a source does not give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct MissingStream {
+    /// Which list.
+    pub stream: String,
+    /// Why: a permission, or the list is not offered.
+    pub failure: Failure,
+}
+
+/// One source's age and health.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct SourceFreshness {
+    /// Which.
+    pub source: Source,
+    /// What it is doing.
+    pub state: SourceState,
+    /// The instant for which its data is complete; `null` = never yet.
+    pub as_of: Option<Timestamp>,
+    /// Since when it has not been reached; `null` = it is.
+    pub failing_since: Option<Timestamp>,
+    /// Why the last try failed.
+    pub failure: Option<Failure>,
+    /// When it is tried next.
+    pub next_try_at: Option<Timestamp>,
+    /// What it is reading now; `null` = nothing.
+    pub progress: Option<Progress>,
+    /// Lists that it does not give.
+    pub missing: Vec<MissingStream>,
+    /// Objects that could not be read and were left out, with their ids; the first 20.
+    pub unreadable: Vec<String>,
+}
+
+/// How old what is shown is, by source and in all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct Freshness {
+    /// Each source.
+    pub sources: Vec<SourceFreshness>,
+    /// The oldest `as_of` among the configured sources; `null` = one never arrived.
+    pub as_of: Option<Timestamp>,
+    /// Whether our own requests to the server have failed for 5 s or more.
+    pub offline: bool,
+    /// How often the sources are asked, in milliseconds.
+    pub interval_ms: i64,
+    /// This machine's clock minus the server's, in milliseconds; `null` = not measured.
+    pub clock_skew_ms: Option<i64>,
+    /// This machine's clock.
+    pub now: Timestamp,
+}

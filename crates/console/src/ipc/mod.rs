@@ -1,0 +1,16 @@
+//! What passes between the console's core and its window: typed, without a secret, without SQL.
+//!
+//! Every command answers with one of these types or a [`Failure`]. The window's TypeScript is
+//! generated from them (`ui/src/host/generated`).
+
+mod change;
+mod data;
+mod failure;
+mod freshness;
+mod profile;
+
+pub use change::*;
+pub use data::*;
+pub use failure::*;
+pub use freshness::*;
+pub use profile::*;
