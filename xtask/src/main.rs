@@ -1,2 +1,44 @@
-//! x
-fn main() {}
+//! The project's own commands: `cargo xtask run | test | bench | bundle | types`.
+#![allow(clippy::print_stdout, reason = "a command line tool speaks on standard output")]
+
+mod bench;
+mod bundle;
+mod command;
+mod node;
+mod packages;
+mod run;
+mod test;
+mod types;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Sets up, runs, tests, measures and packages the project")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing, build, and open the console
+    Run(run::Run),
+    /// Install what is missing and run every check and test
+    Test(test::Test),
+    /// Measure speed as ratios against a peer in the same run, and print the report
+    Bench(bench::Bench),
+    /// Build the installer for this system
+    Bundle,
+    /// Write the window's TypeScript types and the API document anew from the Rust types
+    Types,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Test(arguments) => test::test(&arguments),
+        Command::Bench(arguments) => bench::bench(&arguments),
+        Command::Bundle => bundle::bundle().map(|_| ()),
+        Command::Types => types::types(),
+    }
+}
