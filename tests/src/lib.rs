@@ -1,1 +1,4 @@
-//! x
+//! What the journeys across the crates share.
+#![allow(clippy::expect_used)]
+
+pub mod desktop;

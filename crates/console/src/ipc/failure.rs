@@ -126,3 +126,11 @@ pub struct Failure {
     /// When.
     pub at: Timestamp,
 }
+
+impl Failure {
+    /// A failure of this moment.
+    pub fn of(code: FailureCode, detail: impl Into<String>) -> Self {
+        let at = Timestamp(chrono::Utc::now().timestamp_millis());
+        Self { code, detail: detail.into(), request_id: None, at }
+    }
+}
