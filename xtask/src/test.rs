@@ -108,10 +108,16 @@ fn run(command: &mut Command) -> anyhow::Result<Tally> {
 }
 
 /// What a line of output says of tests: `test result: ok. 3 passed; 0 failed; …` (Rust),
-/// `Tests  2 failed | 5 passed (7)` (Vitest), `5 passed, 0 failed` (ours).
+/// `Tests  2 failed | 5 passed (7)` (Vitest), `ℹ pass 5` and `ℹ fail 0` (Node's runner),
+/// `5 passed, 0 failed` (ours).
 fn count(line: &str) -> Tally {
     let plain = without_colours(line);
     let plain = plain.trim();
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    if let ["ℹ" | "#", word @ ("pass" | "fail"), number] = words.as_slice() {
+        let number = number.parse().unwrap_or(0);
+        return if *word == "pass" { Tally { passed: number, failed: 0 } } else { Tally { passed: 0, failed: number } };
+    }
     let counts = plain.starts_with("test result:") || plain.starts_with("Tests ") || is_closing(plain);
     if !counts {
         return Tally::default();
@@ -159,6 +165,8 @@ mod tests {
             (5, 2)
         );
         assert_eq!(of("41 passed, 0 failed"), (41, 0));
+        assert_eq!(of("ℹ pass 9"), (9, 0));
+        assert_eq!(of("# fail 2"), (0, 2));
         assert_eq!(of("3 rows passed, nothing failed"), (0, 0));
     }
 }
