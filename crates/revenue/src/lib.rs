@@ -1,1 +1,26 @@
-//! x
+//! What the business earns, from Stripe-shaped facts.
+//!
+//! Everything here is pure: facts, a policy and an instant in, figures out. There is no I/O and no
+//! clock. Vendors disagree on nearly every rule of monthly recurring revenue, so the rules that
+//! differ are a value, [`MetricPolicy`], and each screen can say which ones it used.
+//!
+//! Sums are exact rationals inside. A figure is rounded once, half to even, to 1/10,000 of the
+//! currency's minor unit when it leaves [`mrr`]; every total is a sum of such figures, so rows always
+//! add up to the headline.
+
+mod amount;
+mod error;
+mod facts;
+mod mrr;
+mod policy;
+mod stripe;
+
+pub use amount::{AMOUNT_SCALE, Mrr, display_minor, totals};
+pub use error::RevenueError;
+pub use facts::{
+    CollectionPause, Coupon, CouponDuration, CouponValue, Discount, Interval, Item, Price, Recurring, Rounding,
+    SubscriptionFacts, SubscriptionStatus, TaxBehavior, Tier, TiersMode, TransformQuantity, UsageType,
+};
+pub use mrr::mrr;
+pub use policy::{CancellationRule, DiscountRule, MetricPolicy};
+pub use stripe::{Catalog, NoCatalog};
