@@ -1,0 +1,91 @@
+//! Pacing on this side, so that Stripe rarely has to refuse a request.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::time::Instant;
+
+/// How many requests per second are sent at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Per endpoint; `None` = as fast as answers come.
+    pub per_endpoint: Option<NonZeroU32>,
+    /// In all; `None` = as fast as answers come.
+    pub overall: Option<NonZeroU32>,
+}
+
+impl Limits {
+    /// What Stripe documents: 25 per second and endpoint, 100 in all.
+    pub const STRIPE: Self = Self { per_endpoint: NonZeroU32::new(25), overall: NonZeroU32::new(100) };
+    /// No pacing: for measurements against a double on this machine.
+    pub const NONE: Self = Self { per_endpoint: None, overall: None };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::STRIPE
+    }
+}
+
+/// An operation of the API: what Stripe counts as one endpoint.
+pub(crate) type Endpoint = &'static str;
+
+/// Holds requests back until they may go.
+#[derive(Debug)]
+pub(crate) struct Pacer {
+    limits: Limits,
+    overall: Option<DefaultDirectRateLimiter>,
+    endpoints: Mutex<HashMap<Endpoint, std::sync::Arc<DefaultDirectRateLimiter>>>,
+    /// Until when Stripe asked everybody to wait.
+    held_until: Mutex<Option<Instant>>,
+}
+
+impl Pacer {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            overall: limits.overall.map(limiter),
+            endpoints: Mutex::default(),
+            held_until: Mutex::default(),
+        }
+    }
+
+    /// Waits until a request to `endpoint` may go.
+    pub(crate) async fn wait(&self, endpoint: Endpoint) {
+        loop {
+            let held = *self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+            match held {
+                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                _ => break,
+            }
+        }
+        if let Some(rate) = self.limits.per_endpoint {
+            let own = {
+                let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+                endpoints.entry(endpoint).or_insert_with(|| std::sync::Arc::new(limiter(rate))).clone()
+            };
+            own.until_ready().await;
+        }
+        if let Some(overall) = &self.overall {
+            overall.until_ready().await;
+        }
+    }
+
+    /// Holds every request back for `pause`, since Stripe asked one of them to wait.
+    pub(crate) fn hold(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut held = self.held_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none_or(|present| present < until) {
+            *held = Some(until);
+        }
+    }
+}
+
+/// Evenly spaced; the small burst makes up for timers that fire late.
+fn limiter(rate: NonZeroU32) -> DefaultDirectRateLimiter {
+    let burst = NonZeroU32::new((rate.get() / 10).clamp(1, 10)).unwrap_or(NonZeroU32::MIN);
+    RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
+}

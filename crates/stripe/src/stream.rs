@@ -1,0 +1,126 @@
+//! The lists that are read.
+
+use std::fmt;
+
+/// One of Stripe's lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// `/v1/customers`
+    Customers,
+    /// `/v1/products`
+    Products,
+    /// `/v1/prices`, with their tiers.
+    Prices,
+    /// `/v1/subscriptions`, ended ones too.
+    Subscriptions,
+    /// `/v1/invoices`
+    Invoices,
+    /// `/v1/charges`
+    Charges,
+    /// `/v1/refunds`
+    Refunds,
+    /// `/v1/disputes`
+    Disputes,
+    /// `/v1/events`: what changed in the last 30 days.
+    Events,
+}
+
+impl Stream {
+    /// Every list.
+    pub const ALL: [Self; 9] = [
+        Self::Customers,
+        Self::Products,
+        Self::Prices,
+        Self::Subscriptions,
+        Self::Invoices,
+        Self::Charges,
+        Self::Refunds,
+        Self::Disputes,
+        Self::Events,
+    ];
+
+    /// The lists of things; events only say that something happened to one of these.
+    pub const OBJECTS: [Self; 8] = [
+        Self::Customers,
+        Self::Products,
+        Self::Prices,
+        Self::Subscriptions,
+        Self::Invoices,
+        Self::Charges,
+        Self::Refunds,
+        Self::Disputes,
+    ];
+
+    /// Its name, as in its path.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Customers => "customers",
+            Self::Products => "products",
+            Self::Prices => "prices",
+            Self::Subscriptions => "subscriptions",
+            Self::Invoices => "invoices",
+            Self::Charges => "charges",
+            Self::Refunds => "refunds",
+            Self::Disputes => "disputes",
+            Self::Events => "events",
+        }
+    }
+
+    /// The list by its name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stream| stream.name() == name)
+    }
+
+    /// The list that holds objects of this kind, by Stripe's `object` field.
+    pub fn of_object(object: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stream| stream.object() == object)
+    }
+
+    /// What Stripe calls one of its members in the `object` field.
+    pub fn object(self) -> &'static str {
+        match self {
+            Self::Customers => "customer",
+            Self::Products => "product",
+            Self::Prices => "price",
+            Self::Subscriptions => "subscription",
+            Self::Invoices => "invoice",
+            Self::Charges => "charge",
+            Self::Refunds => "refund",
+            Self::Disputes => "dispute",
+            Self::Events => "event",
+        }
+    }
+
+    /// What is asked for with every page of the list.
+    pub(crate) fn list_parameters(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Customers => &[("expand[]", "data.discount.source.coupon")],
+            Self::Prices => &[("expand[]", "data.tiers")],
+            // Without `status=all` Stripe leaves the canceled ones out.
+            Self::Subscriptions => &[
+                ("status", "all"),
+                ("expand[]", "data.discounts.source.coupon"),
+                ("expand[]", "data.items.data.discounts"),
+            ],
+            _ => &[],
+        }
+    }
+
+    /// What is asked for with a single member, so that it comes in the shape that the list gives.
+    pub(crate) fn get_parameters(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Customers => &[("expand[]", "discount.source.coupon")],
+            Self::Prices => &[("expand[]", "tiers")],
+            Self::Subscriptions => {
+                &[("expand[]", "discounts.source.coupon"), ("expand[]", "items.data.discounts")]
+            }
+            _ => &[],
+        }
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
