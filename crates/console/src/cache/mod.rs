@@ -1,0 +1,250 @@
+//! The encrypted local copy of what the server and Stripe say: one `SQLCipher` file per profile.
+//!
+//! It is disposable: whatever is in it can be fetched again, except the changes whose answer is not
+//! known, which live here until they are settled. Every write is one transaction together with the
+//! cursor it belongs to, so a copy killed at any instant is whole and knows where to read on.
+//!
+//! Freed pages are not overwritten (`secure_delete` stays off): they hold ciphertext already.
+
+mod error;
+mod feed;
+mod fold;
+mod key;
+mod revenue_facts;
+mod streams;
+mod stripe;
+mod unsettled;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
+
+pub use error::{CacheError, Result};
+pub(crate) use feed::aspect_word;
+pub use feed::{FEED, FeedApplied};
+pub use fold::fold;
+pub use key::{CacheKey, CacheKeyError};
+pub use streams::{StreamProgress, StreamState};
+pub use stripe::{StripeRow, StripeStream};
+
+/// The newest layout that this version knows: the number of its last migration.
+const LAYOUT: i64 = 1;
+
+/// The page cache of one connection, in KiB. `SQLCipher` decrypts a page each time it is read into the
+/// cache, so a cache that holds the working set is what keeps it near a plain file's speed.
+const PAGE_CACHE: &str = "-98304";
+
+/// Connections that read at the same time.
+const READERS: u32 = 3;
+
+/// An open local copy. Clones share it; it is closed when [`Cache::close`] is called or the last is gone.
+#[derive(Clone)]
+pub struct Cache {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    path: Arc<Path>,
+    // Held as long as the copy is open; the system gives it back even after a crash.
+    _lock: Arc<File>,
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Why a copy was replaced by an empty one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// What was wrong with the old one, in technical words without secrets.
+    pub reason: String,
+}
+
+impl Cache {
+    /// Opens the copy at `path`, or makes an empty one, and brings its layout up to date.
+    ///
+    /// Fails with [`CacheError::InUse`] where another process has it open, with [`CacheError::Newer`]
+    /// where a newer version wrote it and with [`CacheError::Broken`] where the key is another one or
+    /// the file is damaged; the file stays as it was in all three cases.
+    pub async fn open(path: &Path, key: &CacheKey) -> Result<Self> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let lock = lock(path)?;
+        Self::open_locked(path, key, lock).await
+    }
+
+    /// As [`Cache::open`]; but a copy that is broken or has another key is removed and made anew, since
+    /// everything in it can be fetched again. The second value then says why.
+    pub async fn open_or_replace(path: &Path, key: &CacheKey) -> Result<(Self, Option<Replaced>)> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let held = lock(path)?;
+        let again = held.try_clone()?;
+        match Self::open_locked(path, key, held).await {
+            Ok(cache) => Ok((cache, None)),
+            Err(CacheError::Broken(reason)) => {
+                remove_data(path)?;
+                Ok((Self::open_locked(path, key, again).await?, Some(Replaced { reason })))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open_locked(path: &Path, key: &CacheKey, lock: File) -> Result<Self> {
+        let options = options(path, key);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone().create_if_missing(true))
+            .await?;
+        if let Err(error) = prepare(&writer).await {
+            writer.close().await;
+            return Err(error);
+        }
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok(Self { writer, readers, path: path.into(), _lock: Arc::new(lock) })
+    }
+
+    /// Closes every connection and folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Removes the copy at `path` with everything beside it. Nothing there is fine;
+    /// [`CacheError::InUse`] where it is open, here or in another process.
+    pub fn wipe(path: &Path) -> Result<()> {
+        if !path.parent().is_none_or(Path::exists) {
+            return Ok(());
+        }
+        let held = lock(path)?;
+        remove_data(path)?;
+        remove(&beside(path, "-lock"))?;
+        drop(held);
+        Ok(())
+    }
+
+    /// Reads the whole file and checks every page and index. Takes seconds on a large copy.
+    /// [`CacheError::Broken`] says what is wrong.
+    pub async fn verify(&self) -> Result<()> {
+        let verdicts: Vec<(String,)> = sqlx::query_as("PRAGMA cipher_integrity_check").fetch_all(&self.readers).await?;
+        if let Some((verdict,)) = verdicts.into_iter().next() {
+            return Err(CacheError::Broken(verdict));
+        }
+        let (verdict,): (String,) = sqlx::query_as("PRAGMA integrity_check(1)").fetch_one(&self.readers).await?;
+        if verdict == "ok" { Ok(()) } else { Err(CacheError::Broken(verdict)) }
+    }
+
+    /// Bytes on disk, the write-ahead log included.
+    pub fn bytes(&self) -> i64 {
+        bytes(&self.path).unwrap_or_default()
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Connections that only read; statements over them are in [`crate::query`].
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Begins a change. Dropped without a commit it leaves nothing behind.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}
+
+/// Bytes on disk of the copy at `path`, the write-ahead log included; `None` = there is none.
+pub fn bytes(path: &Path) -> Option<i64> {
+    let main = std::fs::metadata(path).ok()?.len();
+    let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |it| it.len());
+    i64::try_from(main + log).ok()
+}
+
+fn options(path: &Path, key: &CacheKey) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .pragma("key", key.pragma())
+        .journal_mode(SqliteJournalMode::Wal)
+        // A lost power supply may cost the last pages fetched, never the file: in WAL mode the log is
+        // always whole up to some commit, and the cursor lies in the same commit.
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(10))
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", PAGE_CACHE)
+        .statement_cache_capacity(256)
+        .disable_statement_logging()
+}
+
+async fn prepare(writer: &SqlitePool) -> Result<()> {
+    let mut connection = writer.acquire().await?;
+    let (found,): (i64,) = sqlx::query_as("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    if found > LAYOUT {
+        return Err(CacheError::Newer { found, known: LAYOUT });
+    }
+    if found < LAYOUT {
+        migrate(&mut connection).await?;
+    }
+    Ok(())
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
+    let steps = vec![Migration::new(
+        1,
+        "the local copy".into(),
+        MigrationType::Simple,
+        sqlx::SqlSafeStr::into_sql_str(include_str!("migrations/0001_copy.sql")),
+        false,
+    )];
+    Migrator::with_migrations(steps).run(connection).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+            error.into()
+        }
+        sqlx::migrate::MigrateError::VersionMissing(found) => CacheError::Newer { found, known: LAYOUT },
+        other => CacheError::Broken(other.to_string()),
+    })
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(beside(path, "-lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(CacheError::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn remove_data(path: &Path) -> Result<()> {
+    for suffix in ["-wal", "-shm", "-journal", ""] {
+        remove(&beside(path, suffix))?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}

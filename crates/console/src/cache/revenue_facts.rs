@@ -1,0 +1,87 @@
+//! From Stripe's subscription to what the copy stores of its revenue.
+
+use std::collections::HashMap;
+
+use paywall_domain::Timestamp;
+use paywall_revenue::{Catalog, MetricPolicy, RevenueError, SubscriptionFacts, mrr};
+use serde_json::Value;
+use sqlx::SqliteConnection;
+
+use super::Result;
+
+/// A subscription's revenue, computed when it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Revenue {
+    /// Whether it counts now.
+    pub(super) counted: bool,
+    /// Per month in 1/10,000 of the minor unit, now.
+    pub(super) mrr: i64,
+    /// The same just before it ended; 0 for one that did not end.
+    pub(super) lost: i64,
+    /// Whether tax is in it.
+    pub(super) including_tax: bool,
+    /// Why it cannot be told, where it cannot. It is left out of every sum then.
+    pub(super) fault: Option<String>,
+}
+
+/// Prices of the copy that subscriptions only name.
+struct Prices(HashMap<String, Value>);
+
+impl Catalog for Prices {
+    fn price(&self, id: &str) -> Option<Value> {
+        self.0.get(id).cloned()
+    }
+    // Coupons come expanded with their discounts; Stripe does not list those that are gone.
+    fn coupon(&self, _: &str) -> Option<Value> {
+        None
+    }
+}
+
+/// The revenue of a subscription as read at `at`, with what the copy knows of its prices and customer.
+pub(super) async fn revenue(tx: &mut SqliteConnection, raw: &Value, at: Timestamp) -> Result<Revenue> {
+    let mut prices = HashMap::new();
+    for price in raw.pointer("/items/data").and_then(Value::as_array).into_iter().flatten().map(|item| &item["price"]) {
+        let tiers_missing = price["billing_scheme"] == "tiered" && !price["tiers"].is_array();
+        if let (true, Some(id)) = (tiers_missing || price.is_string(), price.as_str().or_else(|| price["id"].as_str()))
+        {
+            let stored: Option<(String,)> =
+                sqlx::query_as("SELECT raw FROM stripe_prices WHERE id = ?1").bind(id).fetch_optional(&mut *tx).await?;
+            if let Some((text,)) = stored {
+                prices.insert(id.to_owned(), serde_json::from_str(&text)?);
+            }
+        }
+    }
+    let mut customer = None;
+    if let Some(id) = raw["customer"].as_str() {
+        let stored: Option<(String,)> = sqlx::query_as(
+            "SELECT raw FROM stripe_customers WHERE id = ?1 AND json_extract(raw, '$.discount') IS NOT NULL",
+        )
+        .bind(id)
+        .fetch_optional(&mut *tx)
+        .await?;
+        customer = stored.map(|(text,)| serde_json::from_str(&text)).transpose()?;
+    }
+    Ok(compute(raw, customer.as_ref(), &Prices(prices), at)
+        .unwrap_or_else(|error| Revenue { fault: Some(error.to_string()), ..Revenue::default() }))
+}
+
+fn compute(raw: &Value, customer: Option<&Value>, prices: &Prices, at: Timestamp) -> Result<Revenue, RevenueError> {
+    let mut facts = SubscriptionFacts::from_stripe(raw, prices)?;
+    if let Some(customer) = customer {
+        facts = facts.with_customer(customer, prices)?;
+    }
+    let policy = MetricPolicy::default();
+    let now = mrr(&facts, &policy, at.0)?;
+    let lost = match facts.ended_at {
+        Some(end) => mrr(&facts, &policy, end - 1)?.amount_10k,
+        None => 0,
+    };
+    let status = raw["status"].as_str();
+    Ok(Revenue {
+        counted: now.amount_10k > 0 || matches!(status, Some("active" | "past_due")),
+        mrr: now.amount_10k,
+        lost,
+        including_tax: now.including_tax,
+        fault: None,
+    })
+}
