@@ -49,8 +49,8 @@ pub struct Access {
     pub denials: Vec<Denial>,
     /// Since when the tenant is locked out; `null` when it is not, or when that is unknown.
     pub since: Option<Timestamp>,
-    /// The instant at which time alone changes this answer; `null` = never. Past it, a stored copy
-    /// no longer holds.
+    /// The first instant at which time alone may change this answer; `null` = never. Until it, a stored
+    /// copy holds; from it on, ask again.
     pub holds_until: Option<Timestamp>,
 }
 
@@ -70,7 +70,31 @@ pub fn assess(facts: &TenantFacts, plan: &Plan, usage: &Usage, now: Timestamp) -
     } else {
         AccessLevel::Full
     };
-    Access { level, denied, since: blocking_since(&denials), denials, holds_until: holds_until(facts, usage, now) }
+    Access {
+        level,
+        denied,
+        since: locked_since(facts, &denials, now),
+        denials,
+        holds_until: holds_until(facts, usage, now),
+    }
+}
+
+/// Since when the tenant is locked out. The rule that is named is what it had last and lost; a comp
+/// or a trial may have covered for that a while longer, and until then it had access.
+fn locked_since(facts: &TenantFacts, denials: &[Denial], now: Timestamp) -> Option<Timestamp> {
+    let trial = facts.trial.as_ref().map(|it| it.ends_at);
+    let comp = facts.comp.as_ref().and_then(|it| it.until);
+    let covered = [trial, comp].into_iter().flatten().filter(|end| *end <= now).max();
+    denials
+        .iter()
+        .filter_map(|denial| match denial {
+            Denial::TrialEnded { .. } => denial.since().max(covered),
+            Denial::SubscriptionEnded { .. } | Denial::PaymentOverdue { .. } => {
+                denial.since().map(|lost| covered.map_or(lost, |end| lost.max(end)))
+            }
+            _ => denial.since(),
+        })
+        .min()
 }
 
 /// Since when the rules shut the tenant out: the earliest known start among them.
@@ -78,15 +102,15 @@ pub fn blocking_since(denials: &[Denial]) -> Option<Timestamp> {
     denials.iter().filter_map(Denial::since).min()
 }
 
-/// The first instant after `now` at which time alone changes the status or a decision: a trial, comp,
-/// grace period, override or counting period ends.
+/// The first instant after `now` at which a trial, comp, grace period, override or counting period
+/// ends. Until then time alone changes neither the status nor a decision; from then on it may.
 pub fn holds_until(facts: &TenantFacts, usage: &Usage, now: Timestamp) -> Option<Timestamp> {
     let trial = facts.trial.as_ref().map(|it| it.ends_at);
     let comp = facts.comp.as_ref().and_then(|it| it.until);
     let grace = facts
         .subscription
         .as_ref()
-        .filter(|it| it.status == SubscriptionStatus::PastDue)
+        .filter(|it| matches!(it.status, SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid))
         .and_then(|it| it.grace_ends_at);
     let overrides = facts.overrides.values().map(|it| it.expires_at);
     [trial, comp, grace, usage.resets_at].into_iter().chain(overrides).flatten().filter(|instant| *instant > now).min()

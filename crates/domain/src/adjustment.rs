@@ -328,7 +328,7 @@ fn extend(trial: Option<&Trial>, target: TrialTarget, now: Timestamp) -> Result<
     Ok(Trial {
         started_at: current.started_at,
         ends_at,
-        extensions: current.extensions + 1,
+        extensions: current.extensions.saturating_add(1),
         extended_ms: current.extended_ms.saturating_add(ends_at.ms_since(from)),
     })
 }

@@ -1,8 +1,9 @@
 //! What a quota counts, and how a level stands against its limit.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{Plan, TenantFacts, Timestamp};
 
@@ -83,8 +84,8 @@ impl Meter {
 
 /// How much a meter may reach. On the wire a number, or `null` for no limit; zero is a limit that
 /// is always reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Option<i64>", into = "Option<i64>")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(into = "Option<i64>")]
 #[cfg_attr(feature = "describe", derive(ts_rs::TS))]
 #[cfg_attr(feature = "describe", ts(as = "Option<i64>", export_to = "domain.ts"))]
 pub enum Limit {
@@ -102,6 +103,32 @@ impl utoipa::PartialSchema for Limit {
 }
 #[cfg(feature = "describe")]
 impl utoipa::ToSchema for Limit {}
+
+impl<'de> Deserialize<'de> for Limit {
+    /// Takes a number or `null`. A field that is absent is an error, since a limit that was forgotten
+    /// must not become no limit; serde lets every type made from an `Option` be absent.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrNull;
+        impl de::Visitor<'_> for NumberOrNull {
+            type Value = Limit;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, or null for no limit")
+            }
+            fn visit_i64<E: de::Error>(self, most: i64) -> Result<Limit, E> {
+                Ok(Limit::AtMost(most))
+            }
+            fn visit_u64<E: de::Error>(self, most: u64) -> Result<Limit, E> {
+                i64::try_from(most)
+                    .map(Limit::AtMost)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(most), &self))
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Limit, E> {
+                Ok(Limit::Unlimited)
+            }
+        }
+        deserializer.deserialize_any(NumberOrNull)
+    }
+}
 
 impl From<Option<i64>> for Limit {
     fn from(value: Option<i64>) -> Self {

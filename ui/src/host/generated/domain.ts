@@ -22,8 +22,8 @@ denials: Array<Denial>,
  */
 since: Timestamp | null, 
 /**
- * The instant at which time alone changes this answer; `null` = never. Past it, a stored copy
- * no longer holds.
+ * The first instant at which time alone may change this answer; `null` = never. Until it, a stored
+ * copy holds; from it on, ask again.
  */
 holds_until: Timestamp | null, };
 
