@@ -162,6 +162,27 @@ proptest! {
     }
 }
 
+#[test]
+fn an_answer_holds_exactly_until_the_end_that_changes_it() {
+    let usage = Usage { resets_at: Some(Timestamp(90)), ..Usage::default() };
+    let mut facts = lapsed(SubscriptionStatus::PastDue, None, 50);
+    facts.subscription.as_mut().unwrap().grace_ends_at = Some(Timestamp(70));
+    facts.comp = Some(paywall_domain::Comp { plan: "pro".into(), since: Timestamp(0), until: Some(Timestamp(30)) });
+    let steps = [
+        (0, Some(30), Status::Active),
+        (29, Some(30), Status::Active),
+        (30, Some(50), Status::PastDue),
+        (50, Some(70), Status::PastDue),
+        (69, Some(70), Status::PastDue),
+        (70, Some(90), Status::Expired),
+        (90, None, Status::Expired),
+    ];
+    for (now, until, expected) in steps {
+        assert_eq!(holds_until(&facts, &usage, Timestamp(now)), until.map(Timestamp), "at {now}");
+        assert_eq!(status(&facts, Timestamp(now)), expected, "at {now}");
+    }
+}
+
 fn lapsed(status: SubscriptionStatus, ended_at: Option<i64>, trial_end: i64) -> TenantFacts {
     TenantFacts {
         plan: "pro".into(),

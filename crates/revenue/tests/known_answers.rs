@@ -297,3 +297,21 @@ fn what_cannot_be_read_is_named_by_its_path() {
     value["items"]["has_more"] = json!(true);
     assert_eq!(SubscriptionFacts::from_stripe(&value, &known), Err(RevenueError::ItemsIncomplete));
 }
+
+#[test]
+fn a_once_discount_given_with_a_trial_is_spent_on_the_first_paid_month() {
+    let mut value = discounted(one("1000", "month"), &amount_off(400, "once"));
+    value["trial_start"] = json!(START);
+    value["trial_end"] = json!(START + 14 * DAY);
+    let all = MetricPolicy { discounts: DiscountRule::All, ..MetricPolicy::default() };
+    let days = [(13, 0), (14, 600), (44, 600), (45, 1000)];
+    for (day, expected) in days {
+        assert_eq!(at(&value, &all, START + day * DAY), cents(expected), "day {day}");
+    }
+}
+
+#[test]
+fn a_fixed_amount_comes_off_every_invoice_of_the_shortest_interval() {
+    let lines = [(price("1000", "usd", "month", 1), 1), (price("12000", "usd", "year", 1), 1)];
+    assert_eq!(now(&discounted(subscription(&lines), &amount_off(600, "forever"))), cents(1400));
+}
