@@ -1,0 +1,253 @@
+//! The engine that keeps the local copy current: the server's feed and Stripe's lists, each in a task
+//! of its own, each with its own cursor, each recovering by itself.
+//!
+//! A source is marked fresh only by a pass that went through to its end. What failed keeps its age.
+
+mod server;
+mod status;
+mod stripe;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use paywall_contract::Caller;
+use paywall_domain::Timestamp;
+use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin_client::AdminClient;
+use crate::cache::{Cache, CacheError};
+use crate::ipc::{Failure, FailureCode, Freshness, Source};
+use crate::observer::Observer;
+use status::Status;
+
+/// How the engine works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncOptions {
+    /// The pause between two passes that went well.
+    pub interval: Duration,
+    /// The first pause after a failure; later ones double.
+    pub first_pause: Duration,
+    /// The longest pause after a failure.
+    pub longest_pause: Duration,
+    /// Changes per page of the server's feed, 1 to 1,000.
+    pub feed_page: u32,
+    /// Objects per page of Stripe's lists, 1 to 100.
+    pub stripe_page: u8,
+    /// How many of Stripe's lists are read side by side.
+    pub side_by_side: usize,
+    /// How often a list that was not given is asked for again, and, where there are no events to follow,
+    /// how often every list is read anew.
+    pub full_interval: Duration,
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(20),
+            first_pause: Duration::from_secs(1),
+            longest_pause: Duration::from_secs(30),
+            feed_page: 500,
+            stripe_page: 100,
+            side_by_side: 4,
+            full_interval: Duration::from_hours(1),
+        }
+    }
+}
+
+/// Keeps a local copy current until it is stopped or dropped.
+pub struct SyncEngine {
+    shared: Arc<Shared>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the tasks share.
+struct Shared {
+    cache: Cache,
+    options: SyncOptions,
+    status: Status,
+    stop: CancellationToken,
+    server: Control,
+    stripe: Control,
+}
+
+/// How a source's task is talked to.
+#[derive(Default)]
+struct Control {
+    wake: Notify,
+    /// A person asked: what is otherwise tried rarely is tried now.
+    asked: AtomicBool,
+    /// Ends the pass that runs.
+    pass: std::sync::Mutex<CancellationToken>,
+}
+
+impl Control {
+    fn poke(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        self.wake.notify_one();
+    }
+
+    fn begin_pass(&self, stop: &CancellationToken) -> CancellationToken {
+        let token = stop.child_token();
+        *self.pass.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = token.clone();
+        token
+    }
+
+    fn cancel_pass(&self) {
+        self.pass.lock().unwrap_or_else(std::sync::PoisonError::into_inner).cancel();
+    }
+}
+
+impl std::fmt::Debug for SyncEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SyncEngine").field("cache", &self.shared.cache).finish_non_exhaustive()
+    }
+}
+
+impl SyncEngine {
+    /// Starts to keep `cache` current from the sources that are given. Must be called within a tokio
+    /// runtime. What the copy already knows of its age holds from the start.
+    pub async fn start(
+        cache: Cache,
+        server: Option<AdminClient>,
+        stripe: Option<paywall_stripe::Client>,
+        observer: Arc<dyn Observer>,
+        options: SyncOptions,
+    ) -> Result<Self, CacheError> {
+        let status = Status::load(&cache, server.is_some(), stripe.is_some(), options.interval).await?;
+        let shared = Arc::new(Shared {
+            cache,
+            options,
+            status,
+            stop: CancellationToken::new(),
+            server: Control::default(),
+            stripe: Control::default(),
+        });
+        let mut tasks = vec![tokio::spawn(status::announce(shared.clone(), observer))];
+        if let Some(client) = server {
+            tasks.push(tokio::spawn(server::run(shared.clone(), client)));
+        }
+        if let Some(client) = stripe {
+            tasks.push(tokio::spawn(stripe::run(shared.clone(), client)));
+        }
+        Ok(Self { shared, tasks: Mutex::new(tasks) })
+    }
+
+    /// How old the copy is, by source.
+    pub fn freshness(&self) -> Freshness {
+        self.shared.status.freshness()
+    }
+
+    /// Who the server last said that the token is, and when it said so.
+    pub fn caller(&self) -> Option<(Caller, Timestamp)> {
+        self.shared.status.caller()
+    }
+
+    /// Asks every source now, also for what is otherwise tried rarely. Returns at once.
+    pub fn sync_now(&self) {
+        self.shared.server.poke();
+        self.shared.stripe.poke();
+    }
+
+    /// Ends the passes that run. What arrived stays; the next pass, at its usual time or by
+    /// [`SyncEngine::sync_now`], goes on from there.
+    pub fn cancel(&self) {
+        self.shared.server.cancel_pass();
+        self.shared.stripe.cancel_pass();
+    }
+
+    /// Ends the engine and waits until nothing of it touches the copy any more.
+    pub async fn stop(&self) {
+        self.shared.stop.cancel();
+        for task in self.tasks.lock().await.drain(..) {
+            // A task that panicked has stopped too.
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the sync ended badly");
+            }
+        }
+    }
+}
+
+impl Drop for SyncEngine {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+    }
+}
+
+/// Why a pass ended early.
+#[derive(Debug, Clone)]
+struct PassError {
+    failure: Failure,
+    /// How long the source asked to wait.
+    retry_after: Option<Duration>,
+}
+
+impl From<Failure> for PassError {
+    fn from(failure: Failure) -> Self {
+        Self { failure, retry_after: None }
+    }
+}
+
+impl From<CacheError> for PassError {
+    fn from(error: CacheError) -> Self {
+        Failure::of(error.code(), error.to_string()).into()
+    }
+}
+
+/// The pauses between passes of one source.
+struct Pace {
+    source: Source,
+    failures: u32,
+}
+
+impl Pace {
+    fn new(source: Source) -> Self {
+        Self { source, failures: 0 }
+    }
+
+    /// Notes how a pass went, and waits for the next one. `None` = the engine stops.
+    async fn rest(&mut self, shared: &Shared, control: &Control, result: Result<(), PassError>) -> Option<()> {
+        let options = &shared.options;
+        let pause = match &result {
+            Ok(()) => {
+                self.failures = 0;
+                options.interval
+            }
+            // A person cancelled it: nothing is wrong.
+            Err(error) if error.failure.code == FailureCode::Cancelled => options.interval,
+            Err(error) => {
+                let longest = options.longest_pause.min(options.interval.max(options.first_pause));
+                let full = options.first_pause.saturating_mul(1 << self.failures.min(16)).min(longest);
+                self.failures = self.failures.saturating_add(1);
+                let pause = full.mul_f64(rand::random_range(0.5..=1.0));
+                error.retry_after.map_or(pause, |asked| pause.max(asked))
+            }
+        };
+        shared.status.ended(self.source, result.err().map(|error| error.failure), pause);
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => None,
+            () = control.wake.notified() => Some(()),
+            () = tokio::time::sleep_until(Instant::now() + pause) => Some(()),
+        }
+    }
+}
+
+/// Runs a pass until it ends, is cancelled, or the engine stops.
+async fn cancellable<T>(
+    token: &CancellationToken,
+    pass: impl Future<Output = Result<T, PassError>>,
+) -> Result<T, PassError> {
+    match token.run_until_cancelled(pass).await {
+        Some(result) => result,
+        None => Err(Failure::of(FailureCode::Cancelled, "the pass was cancelled").into()),
+    }
+}
+
+/// This machine's clock.
+fn now() -> Timestamp {
+    Timestamp(chrono::Utc::now().timestamp_millis())
+}

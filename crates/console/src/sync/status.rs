@@ -1,0 +1,239 @@
+//! What each source is doing and how old its data is, and who is told.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use paywall_contract::Caller;
+use paywall_domain::Timestamp;
+use tokio::sync::Notify;
+
+use super::{Shared, now};
+use crate::admin_client::error::not_reached;
+use crate::cache::{Cache, CacheError, StreamState};
+use crate::ipc::{
+    Failure, FailureCode, Freshness, MissingStream, Progress, Source, SourceFreshness, SourceState,
+};
+use crate::observer::Observer;
+
+/// Our requests must have failed for so long before we say that we are offline.
+const OFFLINE_AFTER_MS: i64 = 5_000;
+/// Observers are told at most once in this time.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+/// How many unreadable objects are named.
+const UNREADABLE_SHOWN: usize = 20;
+
+/// The list of the server's feed.
+pub(super) const FEED: &str = "changes";
+
+pub(super) struct Status {
+    inner: Mutex<Inner>,
+    changed: Notify,
+    interval: Duration,
+}
+
+struct Inner {
+    server: One,
+    stripe: One,
+    caller: Option<(Caller, Timestamp)>,
+    clock_skew_ms: Option<i64>,
+    data_changed: bool,
+}
+
+#[derive(Default)]
+struct One {
+    configured: bool,
+    as_of: Option<Timestamp>,
+    failing_since: Option<Timestamp>,
+    /// Since when the source has not been reached, as opposed to having said no.
+    unreached_since: Option<Timestamp>,
+    failure: Option<Failure>,
+    next_try_at: Option<Timestamp>,
+    progress: Option<Progress>,
+    missing: Vec<MissingStream>,
+    unreadable: Vec<String>,
+}
+
+impl Status {
+    /// What the copy knows of its own age.
+    pub(super) async fn load(
+        cache: &Cache,
+        server: bool,
+        stripe: bool,
+        interval: Duration,
+    ) -> Result<Self, CacheError> {
+        let feed = cache.stream_state(Source::Server, FEED).await?;
+        let server = One { configured: server, as_of: feed.complete_at, ..One::default() };
+        let mut stripe = One { configured: stripe, ..One::default() };
+        let states = cache.stream_states(Source::Stripe).await?;
+        stripe.take_states(&states);
+        stripe.as_of = super::stripe::complete_as_of(&states);
+        let inner = Inner { server, stripe, caller: None, clock_skew_ms: None, data_changed: false };
+        Ok(Self { inner: Mutex::new(inner), changed: Notify::new(), interval })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, apply: impl FnOnce(&mut Inner)) {
+        apply(&mut self.lock());
+        self.changed.notify_one();
+    }
+
+    /// Something that screens show has been written.
+    pub(super) fn data_changed(&self) {
+        self.change(|inner| inner.data_changed = true);
+    }
+
+    /// The source gave an answer that could be used.
+    pub(super) fn reached(&self, source: Source) {
+        self.change(|inner| inner.of(source).unreached_since = None);
+    }
+
+    pub(super) fn progress(&self, source: Source, stream: &str, done: i64, total: Option<i64>) {
+        let progress = Progress { stream: stream.to_owned(), done, total };
+        self.change(|inner| inner.of(source).progress = Some(progress));
+    }
+
+    /// The source's data is complete for this instant.
+    pub(super) fn complete(&self, source: Source, as_of: Timestamp) {
+        self.change(|inner| inner.of(source).as_of = Some(as_of));
+    }
+
+    /// The source's data has to be fetched anew.
+    pub(super) fn forget(&self, source: Source) {
+        self.change(|inner| inner.of(source).as_of = None);
+    }
+
+    /// A pass ended; the next one comes after `pause`.
+    pub(super) fn ended(&self, source: Source, failure: Option<Failure>, pause: Duration) {
+        self.change(|inner| {
+            let one = inner.of(source);
+            let at = now();
+            one.progress = None;
+            one.next_try_at = Some(at.plus_ms(pause.as_millis() as i64));
+            match failure {
+                None => {
+                    one.failing_since = None;
+                    one.unreached_since = None;
+                    one.failure = None;
+                }
+                // A cancelled pass says nothing about the source's health.
+                Some(failure) if failure.code == FailureCode::Cancelled => {}
+                Some(failure) => {
+                    one.failing_since.get_or_insert(at);
+                    if not_reached(&failure.code) {
+                        one.unreached_since.get_or_insert(at);
+                    } else {
+                        one.unreached_since = None;
+                    }
+                    one.failure = Some(failure);
+                }
+            }
+        });
+    }
+
+    /// What the copy says of Stripe's lists.
+    pub(super) fn take_states(&self, states: &[(String, StreamState)]) {
+        self.change(|inner| inner.stripe.take_states(states));
+    }
+
+    pub(super) fn took_caller(&self, caller: Caller) {
+        self.change(|inner| inner.caller = Some((caller, now())));
+    }
+
+    pub(super) fn clock(&self, skew_ms: Option<i64>) {
+        self.change(|inner| inner.clock_skew_ms = skew_ms.or(inner.clock_skew_ms));
+    }
+
+    pub(super) fn caller(&self) -> Option<(Caller, Timestamp)> {
+        self.lock().caller.clone()
+    }
+
+    pub(super) fn freshness(&self) -> Freshness {
+        let inner = self.lock();
+        let now = now();
+        let ages: Vec<Option<Timestamp>> =
+            [&inner.server, &inner.stripe].into_iter().filter(|one| one.configured).map(|one| one.as_of).collect();
+        Freshness {
+            sources: vec![inner.server.view(Source::Server), inner.stripe.view(Source::Stripe)],
+            as_of: ages.into_iter().collect::<Option<Vec<_>>>().and_then(|ages| ages.into_iter().min()),
+            offline: inner.server.unreached_since.is_some_and(|since| now.ms_since(since) >= OFFLINE_AFTER_MS),
+            interval_ms: self.interval.as_millis() as i64,
+            clock_skew_ms: inner.clock_skew_ms,
+            now,
+        }
+    }
+}
+
+impl Inner {
+    fn of(&mut self, source: Source) -> &mut One {
+        match source {
+            Source::Server => &mut self.server,
+            Source::Stripe => &mut self.stripe,
+        }
+    }
+}
+
+impl One {
+    fn take_states(&mut self, states: &[(String, StreamState)]) {
+        self.missing = states
+            .iter()
+            .filter_map(|(stream, state)| {
+                Some(MissingStream { stream: stream.clone(), failure: state.missing.clone()? })
+            })
+            .collect();
+        self.unreadable =
+            states.iter().flat_map(|(_, state)| &state.unreadable).take(UNREADABLE_SHOWN).cloned().collect();
+    }
+
+    fn view(&self, source: Source) -> SourceFreshness {
+        let state = match (self.configured, &self.failure, self.as_of) {
+            (false, ..) => SourceState::NotConfigured,
+            (true, Some(_), _) => SourceState::Failing,
+            (true, None, None) => SourceState::Never,
+            (true, None, Some(_)) => SourceState::Current,
+        };
+        SourceFreshness {
+            source,
+            state,
+            as_of: self.as_of,
+            failing_since: self.failing_since,
+            failure: self.failure.clone(),
+            next_try_at: self.next_try_at,
+            progress: self.progress.clone(),
+            missing: self.missing.clone(),
+            unreadable: self.unreadable.clone(),
+        }
+    }
+}
+
+/// Tells the observer what changed, not more than four times a second, until the engine stops.
+pub(super) async fn announce(shared: Arc<Shared>, observer: Arc<dyn Observer>) {
+    let status = &shared.status;
+    let mut told_offline = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            () = status.changed.notified() => {}
+            // Being offline comes by time alone.
+            () = tokio::time::sleep(Duration::from_secs(1)) => {
+                if status.freshness().offline == told_offline {
+                    continue;
+                }
+            }
+        }
+        if std::mem::take(&mut status.lock().data_changed) {
+            observer.data_changed();
+        }
+        let freshness = status.freshness();
+        told_offline = freshness.offline;
+        observer.freshness(&freshness);
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(TELL_EVERY) => {}
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Staying current: events say what to fetch again.
+
+use std::collections::{BTreeSet, HashSet};
+
+use futures::{FutureExt, StreamExt};
+use paywall_stripe::{ErrorKind, ListParams, Object, Stream};
+use serde_json::Value;
+
+use super::backfill::brings_new;
+use super::place::{Events, Place};
+use super::{EVENTS_KEPT_S, Mirror, Outcome, apart, failure, id_of, mirrored, not_given, row};
+use crate::cache::StreamProgress;
+use crate::ipc::{Failure, FailureCode, Source};
+use crate::sync::{PassError, now};
+
+/// How far before the latest event the next pass begins: Stripe shows events of one second in no
+/// certain order, and some late.
+const OVERLAP_S: i64 = 300;
+/// How many objects are fetched again at the same time.
+const FETCHES: usize = 8;
+
+impl Mirror {
+    /// Where to follow events from. Fixes the place where there is none yet.
+    pub(super) async fn events_place(&self, try_missing: bool) -> Result<Events, PassError> {
+        let state = self.shared.cache.stream_state(Source::Stripe, Stream::Events.name()).await?;
+        if let Some(failure) = state.missing.clone().filter(|_| !try_missing) {
+            return Ok(Events::NotGiven(failure));
+        }
+        if state.missing.is_some() {
+            // What happened while they could not be read is found by reading the lists again.
+            let found = self.first_events_place().await?;
+            if matches!(found, Events::Since(_)) {
+                self.read_again().await?;
+            }
+            return Ok(found);
+        }
+        match Place::of(&state) {
+            Place::Current { newest } if state.cursor.is_some() => {
+                let old = now().0 / 1000 - newest > EVENTS_KEPT_S;
+                // Nothing may have happened for long; only a copy that was not synced for long is too old.
+                let synced = state.last_success_at.map_or(0, |at| at.0 / 1000);
+                let lapsed = now().0 / 1000 - synced > EVENTS_KEPT_S;
+                Ok(if old && lapsed { Events::TooOld } else { Events::Since(newest) })
+            }
+            _ => self.first_events_place().await,
+        }
+    }
+
+    /// Asks for the latest event and keeps its place.
+    pub(super) async fn first_events_place(&self) -> Result<Events, PassError> {
+        let params = ListParams { limit: Some(1), ..ListParams::default() };
+        let page = match self.client.list(Stream::Events, &params).await {
+            Ok(page) => page,
+            Err(error) => {
+                return match apart(Stream::Events, &error)? {
+                    Outcome::Apart(failure) if not_given(&failure) => Ok(Events::NotGiven(failure)),
+                    _ => Err(failure(Stream::Events, &error).into()),
+                };
+            }
+        };
+        self.shared.status.reached(Source::Stripe);
+        let newest = page.objects.first().map_or(0, |event| event.created);
+        let progress = StreamProgress {
+            cursor: Some(Place::Current { newest }.to_value()),
+            complete_at: None,
+            at: now(),
+            unreadable: Vec::new(),
+        };
+        self.shared.cache.set_stream_progress(Source::Stripe, Stream::Events.name(), &progress).await?;
+        Ok(Events::Since(newest))
+    }
+
+    /// Fetches again whatever events since `since` are about. An event is kept once its objects are, and
+    /// a kept one is not acted on again: that makes the overlap cheap and a killed pass go on.
+    pub(super) async fn follow_events(&self, since: i64) -> Result<Outcome, PassError> {
+        let mut newest = since;
+        let mut after: Option<String> = None;
+        let mut seen: HashSet<String> = HashSet::new();
+        let mut fetched: BTreeSet<(Stream, String)> = BTreeSet::new();
+        loop {
+            let params = ListParams {
+                starting_after: after.clone(),
+                created_gte: Some((since - OVERLAP_S).max(0)),
+                ..ListParams::default()
+            };
+            let page = match self.client.list(Stream::Events, &params).await {
+                Ok(page) => page,
+                Err(error) => return apart(Stream::Events, &error),
+            };
+            self.shared.status.reached(Source::Stripe);
+            if page.has_more && !brings_new(&page, &mut seen) {
+                let detail = "events: the same page came again and again";
+                return Ok(Outcome::Apart(Failure::of(FailureCode::StripeFault, detail)));
+            }
+            newest = page.objects.iter().map(|event| event.created).fold(newest, i64::max);
+            let ids: Vec<String> = page.objects.iter().map(|event| event.id.clone()).collect();
+            let kept = self.shared.cache.stripe_raw(mirrored(Stream::Events), &ids).await?;
+            let kept: HashSet<&str> = kept.iter().filter_map(|raw| raw.get("id")?.as_str()).collect();
+            let fresh: Vec<Object> =
+                page.objects.into_iter().filter(|event| !kept.contains(event.id.as_str())).collect();
+            let touched: BTreeSet<(Stream, String)> =
+                fresh.iter().flat_map(|event| touched(&event.raw)).filter(|it| !fetched.contains(it)).collect();
+            if let Outcome::Apart(failure) = self.fetch_again(&touched).await? {
+                return Ok(Outcome::Apart(failure));
+            }
+            fetched.extend(touched);
+            after = page.last_id.clone();
+            // The place moves only when the last page is done: the pages come newest first.
+            let place = Place::Current { newest: if page.has_more { since } else { newest } };
+            self.write(Stream::Events, fresh, &page.unreadable, &place).await?;
+            if !page.has_more {
+                return Ok(Outcome::Complete);
+            }
+        }
+    }
+
+    /// Fetches objects in their present state, as far as their lists are given.
+    async fn fetch_again(&self, touched: &BTreeSet<(Stream, String)>) -> Result<Outcome, PassError> {
+        let cache = &self.shared.cache;
+        for stream in Stream::OBJECTS {
+            let ids: Vec<&String> = touched.iter().filter(|(of, _)| *of == stream).map(|(_, id)| id).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let state = cache.stream_state(Source::Stripe, stream.name()).await?;
+            if state.missing.is_some() || !matches!(Place::of(&state), Place::Current { .. }) {
+                // It is read in full later anyway.
+                continue;
+            }
+            let fetches: Vec<_> =
+                ids.into_iter().map(|id| async move { (id, self.client.get(stream, id).await) }.boxed()).collect();
+            let mut answers = futures::stream::iter(fetches).buffer_unordered(FETCHES);
+            let mut rows = Vec::new();
+            while let Some((id, answer)) = answers.next().await {
+                match answer {
+                    Ok(object) => rows.push(row(object)),
+                    Err(error) if matches!(error.kind, ErrorKind::NotFound { .. }) => {
+                        cache.delete_stripe(mirrored(stream), id).await?;
+                    }
+                    Err(error) if matches!(error.kind, ErrorKind::Unreadable { .. }) => {
+                        tracing::warn!(%stream, id, %error, "an object cannot be read");
+                        let unreadable = vec![id.clone()];
+                        let progress = StreamProgress { cursor: state.cursor.clone(), complete_at: None, at: now(), unreadable };
+                        cache.set_stream_progress(Source::Stripe, stream.name(), &progress).await?;
+                    }
+                    Err(error) => {
+                        let outcome = apart(stream, &error)?;
+                        if let Outcome::Apart(failure) = &outcome
+                            && not_given(failure)
+                        {
+                            // The key may list but not read single ones, or lost a permission.
+                            cache.set_stream_missing(Source::Stripe, stream.name(), Some(failure)).await?;
+                            break;
+                        }
+                        return Ok(outcome);
+                    }
+                }
+            }
+            let read: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+            cache.apply_stripe_rows(mirrored(stream), &rows, now()).await?;
+            if read.iter().any(|id| state.unreadable.contains(id)) {
+                cache.clear_unreadable(Source::Stripe, stream.name(), &read).await?;
+            }
+            self.shared.status.data_changed();
+        }
+        Ok(Outcome::Complete)
+    }
+
+    /// Lists what was made since the latest object that is known.
+    pub(super) async fn list_new(&self, stream: Stream, since: i64) -> Result<Outcome, PassError> {
+        let mut newest = since;
+        let mut after: Option<String> = None;
+        let mut seen: HashSet<String> = HashSet::new();
+        loop {
+            let params = ListParams {
+                starting_after: after.clone(),
+                // The second itself again: more may have been made in it.
+                created_gte: Some(since),
+                ..ListParams::default()
+            };
+            let page = match self.client.list(stream, &params).await {
+                Ok(page) => page,
+                Err(error) => return apart(stream, &error),
+            };
+            self.shared.status.reached(Source::Stripe);
+            if page.has_more && !brings_new(&page, &mut seen) {
+                let detail = format!("{stream}: the same page came again and again");
+                return Ok(Outcome::Apart(Failure::of(FailureCode::StripeFault, detail)));
+            }
+            newest = page.objects.iter().map(|object| object.created).fold(newest, i64::max);
+            after = page.last_id.clone();
+            let place = Place::Current { newest: if page.has_more { since } else { newest } };
+            self.write(stream, page.objects, &page.unreadable, &place).await?;
+            if !page.has_more {
+                return Ok(Outcome::Complete);
+            }
+        }
+    }
+}
+
+/// The objects of ours that an event may have changed.
+fn touched(event: &Value) -> Vec<(Stream, String)> {
+    let Some(object) = event.pointer("/data/object") else { return Vec::new() };
+    let kind = object.get("object").and_then(Value::as_str).unwrap_or_default();
+    let mut found = Vec::new();
+    let mut add = |stream: Stream, value: Option<&Value>| {
+        if let Some(id) = value.and_then(id_of) {
+            found.push((stream, id));
+        }
+    };
+    match Stream::of_object(kind) {
+        Some(stream) if stream != Stream::Events => {
+            add(stream, object.get("id"));
+            if matches!(stream, Stream::Refunds | Stream::Disputes) {
+                add(Stream::Charges, object.get("charge"));
+            }
+        }
+        // A discount, a payment method, a payment of an invoice: what it belongs to has changed.
+        _ => {
+            for (field, stream) in [
+                ("customer", Stream::Customers),
+                ("subscription", Stream::Subscriptions),
+                ("invoice", Stream::Invoices),
+                ("charge", Stream::Charges),
+            ] {
+                add(stream, object.get(field));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_event_about_something_else_touches_what_it_belongs_to() {
+        let event = |object: Value| json!({"data": {"object": object}});
+        assert_eq!(
+            touched(&event(json!({"object": "invoice", "id": "in_1", "customer": "cus_1"}))),
+            [(Stream::Invoices, "in_1".to_owned())]
+        );
+        assert_eq!(
+            touched(&event(json!({"object": "refund", "id": "re_1", "charge": {"id": "ch_1"}}))),
+            [(Stream::Refunds, "re_1".to_owned()), (Stream::Charges, "ch_1".to_owned())]
+        );
+        assert_eq!(
+            touched(&event(json!({"object": "discount", "id": "di_1", "customer": "cus_1", "subscription": "sub_1"}))),
+            [(Stream::Customers, "cus_1".to_owned()), (Stream::Subscriptions, "sub_1".to_owned())]
+        );
+        assert_eq!(touched(&event(json!({"object": "payout", "id": "po_1"}))), []);
+    }
+}

@@ -1,0 +1,321 @@
+//! Stripe's lists: read once from the newest to the oldest, then kept current by its events.
+//!
+//! Only Stripe's own clock decides where to read on: cursors hold `created` of what was seen. The
+//! place in the events is fixed before the first list is read, so whatever changes meanwhile is
+//! fetched again afterwards.
+
+mod backfill;
+mod current;
+mod place;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::{FutureExt, StreamExt};
+use paywall_stripe::{Client, Error, ErrorKind, Object, Stream, Unreadable, transport::Fault};
+use paywall_domain::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Pace, PassError, Shared, cancellable, now};
+use crate::cache::{StreamProgress, StreamState, StripeRow, StripeStream};
+use crate::ipc::{Failure, FailureCode, Source};
+use place::{Events, Place};
+
+/// Stripe keeps events for 30 days; a copy that is nearly as old reads the lists again.
+const EVENTS_KEPT_S: i64 = 29 * 24 * 60 * 60;
+
+/// The instant for which every list that Stripe gives is complete; `None` = one is not yet.
+pub(super) fn complete_as_of(states: &[(String, StreamState)]) -> Option<Timestamp> {
+    let mut ages = Vec::new();
+    for stream in Stream::OBJECTS {
+        match states.iter().find(|(name, _)| name == stream.name()) {
+            Some((_, state)) if state.missing.is_some() => {}
+            Some((_, state)) => ages.push(state.complete_at?),
+            None => return None,
+        }
+    }
+    ages.into_iter().min()
+}
+
+/// Keeps Stripe's part current until the engine stops.
+pub(super) async fn run(shared: Arc<Shared>, client: Client) {
+    let mut pace = Pace::new(Source::Stripe);
+    let mut mirror = Mirror { shared: shared.clone(), client, missing_tried: None, reread_at: None };
+    loop {
+        let token = shared.stripe.begin_pass(&shared.stop);
+        let result = cancellable(&token, mirror.pass()).await;
+        if let Err(error) = &result {
+            tracing::info!(error = %error.failure.detail, "Stripe could not be read");
+        }
+        if pace.rest(&shared, &shared.stripe, result).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Stripe's part of the copy.
+struct Mirror {
+    shared: Arc<Shared>,
+    client: Client,
+    /// When lists that are not given were last asked for.
+    missing_tried: Option<Instant>,
+    /// Without events: when the lists were last read in full.
+    reread_at: Option<Instant>,
+}
+
+/// What reading one list came to, where it did not fail as a whole.
+enum Outcome {
+    /// It is complete.
+    Complete,
+    /// It is not given, or broken; others go on.
+    Apart(Failure),
+}
+
+impl Mirror {
+    async fn pass(&mut self) -> Result<(), PassError> {
+        let shared = self.shared.clone();
+        let asked = shared.stripe.asked.swap(false, Ordering::SeqCst);
+        let due = |at: Option<Instant>| at.is_none_or(|at| at.elapsed() >= shared.options.full_interval);
+        let try_missing = asked || due(self.missing_tried);
+        if try_missing {
+            self.missing_tried = Some(Instant::now());
+        }
+        let started = now();
+        let mut failed: Option<Failure> = None;
+        let mut events = self.events_place(try_missing).await?;
+        if let Events::TooOld = events {
+            tracing::warn!("the copy is older than Stripe's events reach back: its lists are read again");
+            self.read_again().await?;
+            events = self.first_events_place().await?;
+        }
+        if let Events::NotGiven(_) = &events {
+            if self.reread_at.is_some() && (asked || due(self.reread_at)) {
+                self.read_again().await?;
+            }
+            if self.reread_at.is_none() || asked || due(self.reread_at) {
+                self.reread_at = Some(Instant::now());
+            }
+        }
+
+        // 1. What is not complete is read to its end, several lists side by side.
+        let mut open = Vec::new();
+        let mut current = Vec::new();
+        for stream in Stream::OBJECTS {
+            let state = shared.cache.stream_state(Source::Stripe, stream.name()).await?;
+            if state.missing.is_some() && !try_missing {
+                continue;
+            }
+            match Place::of(&state) {
+                Place::Current { newest } => current.push((stream, newest)),
+                place => open.push((stream, place)),
+            }
+        }
+        let was_open: Vec<Stream> = open.iter().map(|(stream, _)| *stream).collect();
+        let mirror = &*self;
+        let readings: Vec<_> = open
+            .into_iter()
+            .map(|(stream, place)| async move { (stream, mirror.backfill(stream, place).await) }.boxed())
+            .collect();
+        let mut readings = futures::stream::iter(readings).buffer_unordered(shared.options.side_by_side.max(1));
+        while let Some((stream, result)) = readings.next().await {
+            self.note(stream, result, &mut failed).await?;
+        }
+
+        // 2. What changed since is fetched again, and what is new is listed.
+        match events {
+            Events::Since(place) => {
+                let result = self.follow_events(place).await;
+                self.note(Stream::Events, result, &mut failed).await?;
+            }
+            Events::NotGiven(failure) => {
+                shared.cache.set_stream_missing(Source::Stripe, Stream::Events.name(), Some(&failure)).await?;
+            }
+            Events::TooOld => {}
+        }
+        // A list whose events were followed still misses what events never said, such as what came
+        // into being while the key could not read them.
+        for (stream, newest) in current {
+            let result = self.list_new(stream, newest).await;
+            self.note(stream, result, &mut failed).await?;
+        }
+        self.settle(started, failed, &was_open).await
+    }
+
+    /// Marks what is complete as complete as of the pass's start, and reports the rest.
+    async fn settle(
+        &self,
+        started: Timestamp,
+        failed: Option<Failure>,
+        was_open: &[Stream],
+    ) -> Result<(), PassError> {
+        let cache = &self.shared.cache;
+        let events_failed = cache.stream_state(Source::Stripe, Stream::Events.name()).await?.last_failure.is_some();
+        if !events_failed {
+            for stream in Stream::OBJECTS {
+                let state = cache.stream_state(Source::Stripe, stream.name()).await?;
+                let whole = state.missing.is_none() && state.last_failure.is_none();
+                if whole && matches!(Place::of(&state), Place::Current { .. }) {
+                    let progress = StreamProgress {
+                        cursor: state.cursor,
+                        complete_at: Some(started),
+                        at: started,
+                        unreadable: Vec::new(),
+                    };
+                    cache.set_stream_progress(Source::Stripe, stream.name(), &progress).await?;
+                }
+            }
+        }
+        let states = cache.stream_states(Source::Stripe).await?;
+        self.shared.status.take_states(&states);
+        if !was_open.is_empty() {
+            self.shared.status.data_changed();
+        }
+        if let Some(failure) = failed {
+            return Err(failure.into());
+        }
+        match complete_as_of(&states) {
+            Some(as_of) => self.shared.status.complete(Source::Stripe, as_of),
+            None => {
+                // Not one list is given: that is no state of freshness but a wrong key or address.
+                let missing = states.into_iter().find_map(|(_, state)| state.missing);
+                return Err(missing
+                    .unwrap_or_else(|| Failure::of(FailureCode::StripeFault, "no list came to its end"))
+                    .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps how reading a list went. Fails where the failure is the whole source's.
+    async fn note(
+        &self,
+        stream: Stream,
+        result: Result<Outcome, PassError>,
+        failed: &mut Option<Failure>,
+    ) -> Result<(), PassError> {
+        let cache = &self.shared.cache;
+        match result? {
+            Outcome::Complete => {
+                let state = cache.stream_state(Source::Stripe, stream.name()).await?;
+                if state.missing.is_some() {
+                    cache.set_stream_missing(Source::Stripe, stream.name(), None).await?;
+                }
+            }
+            Outcome::Apart(failure) if not_given(&failure) => {
+                cache.set_stream_missing(Source::Stripe, stream.name(), Some(&failure)).await?;
+            }
+            Outcome::Apart(failure) => {
+                cache.set_stream_failure(Source::Stripe, stream.name(), &failure).await?;
+                failed.get_or_insert(failure);
+            }
+        }
+        let states = cache.stream_states(Source::Stripe).await?;
+        self.shared.status.take_states(&states);
+        Ok(())
+    }
+
+    /// Begins every list anew; what is there stays readable until it is replaced.
+    async fn read_again(&self) -> Result<(), PassError> {
+        for stream in Stream::OBJECTS {
+            let state = self.shared.cache.stream_state(Source::Stripe, stream.name()).await?;
+            if !matches!(Place::of(&state), Place::Current { .. }) {
+                continue;
+            }
+            let progress = StreamProgress { cursor: None, complete_at: None, at: now(), unreadable: Vec::new() };
+            self.shared.cache.set_stream_progress(Source::Stripe, stream.name(), &progress).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a page of a list with the place after it.
+    async fn write(
+        &self,
+        stream: Stream,
+        objects: Vec<Object>,
+        unreadable: &[Unreadable],
+        place: &Place,
+    ) -> Result<(), PassError> {
+        let changed = !objects.is_empty();
+        for lost in unreadable {
+            tracing::warn!(%stream, id = lost.id, path = lost.path, error = lost.error, "an object cannot be read");
+        }
+        let rows: Vec<StripeRow> = objects.into_iter().map(row).collect();
+        let progress = StreamProgress {
+            cursor: Some(place.to_value()),
+            complete_at: None,
+            at: now(),
+            unreadable: unreadable.iter().map(|lost| lost.id.clone()).collect(),
+        };
+        self.shared.cache.apply_stripe_page(mirrored(stream), &rows, &progress).await?;
+        if changed && stream != Stream::Events {
+            self.shared.status.data_changed();
+        }
+        Ok(())
+    }
+}
+
+fn row(object: Object) -> StripeRow {
+    StripeRow { id: object.id, created: object.created, raw: object.raw }
+}
+
+/// The copy's name of a list.
+fn mirrored(stream: Stream) -> StripeStream {
+    match stream {
+        Stream::Customers => StripeStream::Customers,
+        Stream::Products => StripeStream::Products,
+        Stream::Prices => StripeStream::Prices,
+        Stream::Subscriptions => StripeStream::Subscriptions,
+        Stream::Invoices => StripeStream::Invoices,
+        Stream::Charges => StripeStream::Charges,
+        Stream::Refunds => StripeStream::Refunds,
+        Stream::Disputes => StripeStream::Disputes,
+        Stream::Events => StripeStream::Events,
+    }
+}
+
+fn not_given(failure: &Failure) -> bool {
+    matches!(failure.code, FailureCode::StripePermission { .. } | FailureCode::StripeMissing { .. })
+}
+
+/// A failure as the window sees it.
+pub(crate) fn failure(stream: Stream, error: &Error) -> Failure {
+    let source = Source::Stripe;
+    let code = match &error.kind {
+        ErrorKind::Address(_) => FailureCode::AddressInvalid,
+        ErrorKind::Unauthorized { .. } => FailureCode::StripeKeyRefused,
+        ErrorKind::PermissionMissing { permission, .. } => {
+            FailureCode::StripePermission { permission: permission.clone(), stream: stream.name().to_owned() }
+        }
+        ErrorKind::NotOffered { .. } => FailureCode::StripeMissing { stream: stream.name().to_owned() },
+        ErrorKind::RateLimited => FailureCode::StripeRateLimited,
+        ErrorKind::Transport(Fault::UnknownHost { host }) => FailureCode::AddressUnknown { host: host.clone() },
+        ErrorKind::Transport(Fault::Unreachable(_)) => FailureCode::Unreachable { source },
+        ErrorKind::Transport(Fault::TimedOut) => FailureCode::TimedOut { source },
+        ErrorKind::Transport(Fault::Tls) => FailureCode::TlsFailed,
+        ErrorKind::NotFound { .. }
+        | ErrorKind::Refused { .. }
+        | ErrorKind::Server(_)
+        | ErrorKind::Unreadable { .. } => FailureCode::StripeFault,
+    };
+    let mut failure = Failure::of(code, format!("{stream}: {error}"));
+    failure.request_id.clone_from(&error.request_id);
+    failure
+}
+
+/// Whether an error is the whole source's, or one list's.
+fn apart(stream: Stream, error: &Error) -> Result<Outcome, PassError> {
+    let failure = failure(stream, error);
+    match error.kind {
+        ErrorKind::Unauthorized { .. }
+        | ErrorKind::RateLimited
+        | ErrorKind::Transport(_)
+        | ErrorKind::Address(_) => Err(PassError { failure, retry_after: error.retry_after }),
+        _ => Ok(Outcome::Apart(failure)),
+    }
+}
+
+/// The ids that a value names: an id, or an object with one.
+fn id_of(value: &Value) -> Option<String> {
+    value.as_str().or_else(|| value.get("id")?.as_str()).filter(|id| !id.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,52 @@
+//! Where in a list to read on: what the copy's cursor of a Stripe list holds.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cache::StreamState;
+use crate::ipc::Failure;
+
+/// Where in a list to read on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub(super) enum Place {
+    /// It is read for the first time, or again, from one end to the other.
+    Backfill {
+        /// The last object read; `None` = nothing yet.
+        after: Option<String>,
+        /// The latest `created` seen, in Unix seconds.
+        newest: i64,
+        /// Objects read so far.
+        done: i64,
+    },
+    /// It is complete.
+    Current {
+        /// The latest `created` seen, in Unix seconds.
+        newest: i64,
+    },
+}
+
+impl Place {
+    /// The beginning.
+    pub(super) const START: Self = Self::Backfill { after: None, newest: 0, done: 0 };
+
+    /// The place that the copy knows; one that it cannot read is the beginning.
+    pub(super) fn of(state: &StreamState) -> Self {
+        let cursor = state.cursor.clone();
+        cursor.and_then(|cursor| serde_json::from_value(cursor).ok()).unwrap_or(Self::START)
+    }
+
+    pub(super) fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+}
+
+/// Whether there are events to follow.
+pub(super) enum Events {
+    /// From this `created` on, in Unix seconds.
+    Since(i64),
+    /// The copy is older than they reach back.
+    TooOld,
+    /// Stripe does not give them.
+    NotGiven(Failure),
+}
