@@ -202,6 +202,13 @@ impl StripeHistory {
     }
 
     fn object(&self, state: &State, kind: Kind, place: Place) -> Option<Value> {
+        let mut object = self.made(state, kind, place)?;
+        // The same bytes whether or not the JSON library keeps the order of insertion.
+        object.sort_all_objects();
+        Some(object)
+    }
+
+    fn made(&self, state: &State, kind: Kind, place: Place) -> Option<Value> {
         match (kind, place.tenant == CATALOG) {
             (Kind::Product, true) => {
                 Product::all().nth(usize::from(place.ordinal)).map(|it| render::product(&self.setting, it))

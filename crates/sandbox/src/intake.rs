@@ -75,7 +75,8 @@ fn members(draw: &mut Draw, story: &Story, plan: &Plan) -> Vec<Member> {
         Some(Role::OwnerOnly) => 0,
         Some(Role::ManyMembers) => 299,
         _ => match plan.limit(Meter::Seats) {
-            Limit::AtMost(most) => draw.between(0, (most - 1).min(9)),
+            // One seat stays free: a full house would be a second reason beside the one that a part is about.
+            Limit::AtMost(most) => draw.between(0, (most - 2).min(9)),
             Limit::Unlimited => draw.between(0, 12),
         },
     };

@@ -47,9 +47,9 @@ fn empty_address() -> Value {
 /// A list in Stripe's form.
 pub(crate) fn list(data: Vec<Value>, has_more: bool, url: String) -> Value {
     let mut list = serde_json::Map::new();
-    list.insert("object".to_owned(), Value::from("list"));
     list.insert("data".to_owned(), Value::Array(data));
     list.insert("has_more".to_owned(), Value::from(has_more));
+    list.insert("object".to_owned(), Value::from("list"));
     list.insert("url".to_owned(), Value::String(url));
     Value::Object(list)
 }

@@ -92,7 +92,7 @@ pub fn router(history: Arc<StripeHistory>, rules: Rules) -> Router {
         rules,
         requests: AtomicU64::new(0),
         overall: per_second(100),
-        endpoints: (0..Kind::LISTED.len() * 2 + 2).map(|_| per_second(25)).collect(),
+        endpoints: (0..Kind::LISTED.len() * 2 + 3).map(|_| per_second(25)).collect(),
         history,
     });
     let mut router = Router::new();
@@ -144,7 +144,7 @@ pub fn router(history: Arc<StripeHistory>, rules: Rules) -> Router {
 }
 
 async fn unknown(State(api): State<Arc<Api>>, headers: HeaderMap, method: Method, uri: axum::http::Uri) -> Response {
-    if let Err(failure) = api.admit(&headers, Kind::Product, 2) {
+    if let Err(failure) = api.admit(&headers, Kind::Product, Kind::LISTED.len() * 2 + 2) {
         return failure.into_response();
     }
     let message =
@@ -170,7 +170,7 @@ async fn around(State(api): State<Arc<Api>>, request: Request, next: Next) -> Re
     response
 }
 
-/// The key of a request: a bearer token, or the user name of basic authentication.
+/// The key of a request: its bearer token.
 fn key_of(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.split_once(' ')?;

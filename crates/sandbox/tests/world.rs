@@ -63,13 +63,16 @@ fn digest(world: &World) -> String {
             hash.update(object.to_string());
         }
     }
-    hash.finalize().iter().map(|it| format!("{it:02x}")).collect()
+    hex::encode(hash.finalize())
 }
 
 #[test]
 fn a_spec_gives_the_same_bytes_forever() {
     let digest = digest(&world(80));
-    assert_eq!(digest, "DIGEST", "changing the sample world on purpose means changing this digest");
+    assert_eq!(
+        digest, "2af59f2683386157f7779fe94acf07605d1d9d4dd922d6c774f673a357908b0c",
+        "changing the sample world on purpose means changing this digest"
+    );
 }
 
 #[test]
@@ -124,9 +127,14 @@ fn ids_and_addresses_are_unique_and_nobody_is_real() {
 }
 
 #[test]
-fn the_cast_plays_its_parts() {
-    let world = world(60);
-    let (plans, tenants, cast) = (world.plans(), tenants(&world), world.cast());
+fn the_cast_plays_its_parts_under_any_seed() {
+    for seed in 0..20 {
+        the_cast_plays_its_parts(&World::generate(WorldSpec { seed, tenants: 60, as_of: AS_OF }));
+    }
+}
+
+fn the_cast_plays_its_parts(world: &World) {
+    let (plans, tenants, cast) = (world.plans(), tenants(world), world.cast());
     assert_eq!(cast.members().len(), Role::ALL.len());
     for (role, member) in cast.members() {
         let tenant = &tenants[member.index as usize];
@@ -282,7 +290,7 @@ fn a_large_world_is_made_within_reason() {
     let history = world.stripe();
     assert_eq!(world.intake().count(), size as usize + world.plans().len());
     let made = began.elapsed();
-    assert!(made < std::time::Duration::from_secs(60), "{size} tenants took {made:?}");
+    assert!(made < std::time::Duration::from_mins(1), "{size} tenants took {made:?}");
     // A page deep inside costs as much as the first.
     let filter = Filter { to: Some(AS_OF.0 / 1000 - 200 * 86_400), ..Filter::default() };
     let began = std::time::Instant::now();
