@@ -314,9 +314,8 @@ fn refusal(status: u16, body: &[u8]) -> ErrorKind {
 
 /// The elements of a list's page, and whether there are more.
 fn list_of(body: Value) -> Result<(Vec<Value>, bool), Error> {
-    let unreadable = |path: &str, error: &str| {
-        Error::new(ErrorKind::Unreadable { path: path.to_owned(), error: error.to_owned() })
-    };
+    let unreadable =
+        |path: &str, error: &str| Error::new(ErrorKind::Unreadable { path: path.to_owned(), error: error.to_owned() });
     let Value::Object(mut body) = body else { return Err(unreadable(".", "no object")) };
     let Some(has_more) = body.get("has_more").and_then(Value::as_bool) else {
         return Err(unreadable("has_more", "neither true nor false"));

@@ -45,12 +45,7 @@ pub(crate) struct Pacer {
 
 impl Pacer {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            overall: limits.overall.map(limiter),
-            endpoints: Mutex::default(),
-            held_until: Mutex::default(),
-        }
+        Self { limits, overall: limits.overall.map(limiter), endpoints: Mutex::default(), held_until: Mutex::default() }
     }
 
     /// Waits until a request to `endpoint` may go.

@@ -111,9 +111,7 @@ impl Stream {
         match self {
             Self::Customers => &[("expand[]", "discount.source.coupon")],
             Self::Prices => &[("expand[]", "tiers")],
-            Self::Subscriptions => {
-                &[("expand[]", "discounts.source.coupon"), ("expand[]", "items.data.discounts")]
-            }
+            Self::Subscriptions => &[("expand[]", "discounts.source.coupon"), ("expand[]", "items.data.discounts")],
             _ => &[],
         }
     }

@@ -1,0 +1,236 @@
+//! The client against a server that answers as Stripe does, and as it does on bad days.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use paywall_stripe::{API_VERSION, Client, ErrorKind, Limits, ListParams, RetryPolicy, Stream, StripeKey, transport};
+use serde_json::{Value, json};
+
+type Script = Arc<Mutex<Scripted>>;
+
+#[derive(Default)]
+struct Scripted {
+    /// Answers by path, in order; the last one stays.
+    answers: HashMap<String, Vec<(u16, Vec<(&'static str, String)>, Value)>>,
+    /// Paths with queries, in order, and what the headers said.
+    asked: Vec<(String, HeaderMap, Instant)>,
+}
+
+async fn answer(State(script): State<Script>, RawQuery(query): RawQuery, request: Request) -> Response {
+    let mut script = script.lock().unwrap();
+    let path = request.uri().path().to_owned();
+    let line = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+    script.asked.push((line, request.headers().clone(), Instant::now()));
+    let Some(answers) = script.answers.get_mut(&path) else { return StatusCode::IM_A_TEAPOT.into_response() };
+    let (status, headers, body) = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+    let mut response = (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response();
+    for (name, value) in headers {
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    response
+}
+
+async fn serve() -> (Script, String) {
+    let script = Script::default();
+    let app = Router::new().fallback(answer).with_state(script.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (script, address)
+}
+
+fn quick() -> RetryPolicy {
+    RetryPolicy { retries: 3, first_pause: Duration::from_millis(5), longest_pause: Duration::from_millis(20) }
+}
+
+fn client(address: &str) -> Client {
+    Client::with_retry(address, StripeKey::new("rk_test_key"), Limits::NONE, quick()).unwrap()
+}
+
+fn on(script: &Script, path: &str, answers: Vec<(u16, Vec<(&'static str, String)>, Value)>) {
+    script.lock().unwrap().answers.insert(path.to_owned(), answers);
+}
+
+fn list(data: Vec<Value>, has_more: bool) -> Value {
+    json!({"object": "list", "data": data, "has_more": has_more})
+}
+
+#[tokio::test]
+async fn one_object_that_cannot_be_read_never_costs_its_page() {
+    let (script, address) = serve().await;
+    let good = json!({"id": "sub_1", "object": "subscription", "created": 5, "status": "a_word_from_the_future",
+        "items": {"data": [{"id": "si_1", "price": {"id": "price_1", "unit_amount_decimal": "12.5"}}], "has_more": false}});
+    let bad = json!({"id": "sub_2", "created": 4, "items": {"data": [{"id": "si_2", "price": {"id": "p", "unit_amount": "ten"}}]}});
+    let nameless = json!({"created": 3});
+    let undated = json!({"id": "sub_3"});
+    on(&script, "/v1/subscriptions", vec![(200, vec![], list(vec![good.clone(), bad, nameless, undated], false))]);
+
+    let page = client(&address).list(Stream::Subscriptions, &ListParams::default()).await.unwrap();
+
+    assert_eq!(page.objects.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["sub_1"]);
+    assert_eq!(page.objects[0].raw, good);
+    let lost: Vec<(&str, &str)> = page.unreadable.iter().map(|it| (it.id.as_str(), it.path.as_str())).collect();
+    assert_eq!(lost, [("sub_2", "items.data[0].price.unit_amount"), ("?", "id"), ("sub_3", "created")]);
+    assert_eq!(page.last_id.as_deref(), Some("sub_3"), "the next page starts after the last one, readable or not");
+    let (line, headers, _) = script.lock().unwrap().asked[0].clone();
+    assert!(line.contains("status=all") && line.contains("limit=100"), "{line}");
+    assert_eq!(headers["stripe-version"], API_VERSION);
+    assert_eq!(headers["authorization"], "Bearer rk_test_key");
+}
+
+#[tokio::test]
+async fn embedded_lists_are_completed_even_when_the_cursor_is_deleted_meanwhile() {
+    let (script, address) = serve().await;
+    let invoice = json!({"id": "in_1", "created": 1,
+        "lines": {"data": [{"id": "il_1"}, {"id": "il_2"}], "has_more": true}});
+    on(&script, "/v1/invoices", vec![(200, vec![], list(vec![invoice], false))]);
+    let gone =
+        json!({"error": {"type": "invalid_request_error", "param": "starting_after", "message": "No such line"}});
+    on(
+        &script,
+        "/v1/invoices/in_1/lines",
+        vec![
+            (200, vec![], list(vec![json!({"id": "il_1"}), json!({"id": "il_2"})], true)),
+            (400, vec![], gone),
+            (200, vec![], list(vec![json!({"id": "il_1"}), json!({"id": "il_3"})], true)),
+            (200, vec![], list(vec![json!({"id": "il_4"})], false)),
+        ],
+    );
+    let page = client(&address).list(Stream::Invoices, &ListParams::default()).await.unwrap();
+    let lines = &page.objects[0].raw["lines"];
+    let ids: Vec<&str> = lines["data"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["il_1", "il_3", "il_4"]);
+    assert_eq!(lines["has_more"], false);
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart_and_keep_the_requests_name() {
+    let (script, address) = serve().await;
+    let message = "The provided key 'rk_test_****' does not have the required permissions for this endpoint on account \
+                   'acct_1'. Having the 'rak_charge_read' permission would allow this request to continue.";
+    let request_id = || vec![("request-id", "req_7".to_owned())];
+    on(&script, "/v1/charges", vec![(403, request_id(), json!({"error": {"message": message}}))]);
+    on(&script, "/v1/disputes", vec![(404, request_id(), json!({"error": {"message": "Unrecognized request URL"}}))]);
+    on(&script, "/v1/refunds", vec![(401, request_id(), json!({"error": {"message": "Invalid API Key"}}))]);
+    on(&script, "/v1/prices", vec![(200, request_id(), json!({"hello": "world"}))]);
+    on(&script, "/v1/customers/cus_x", vec![(404, request_id(), json!({"error": {"message": "No such customer"}}))]);
+    let client = client(&address);
+    let error = |stream| {
+        let client = client.clone();
+        async move { client.list(stream, &ListParams::default()).await.unwrap_err() }
+    };
+
+    let charges = error(Stream::Charges).await;
+    assert_eq!(charges.request_id.as_deref(), Some("req_7"));
+    assert!(
+        matches!(&charges.kind, ErrorKind::PermissionMissing { permission: Some(name), .. } if name == "rak_charge_read")
+    );
+    assert!(matches!(error(Stream::Disputes).await.kind, ErrorKind::NotOffered { .. }));
+    assert!(matches!(error(Stream::Refunds).await.kind, ErrorKind::Unauthorized { .. }));
+    assert!(matches!(error(Stream::Prices).await.kind, ErrorKind::Unreadable { .. }));
+    assert!(matches!(client.get(Stream::Customers, "cus_x").await.unwrap_err().kind, ErrorKind::NotFound { .. }));
+    assert!(matches!(client.get(Stream::Customers, "..").await.unwrap_err().kind, ErrorKind::NotFound { .. }));
+    assert_eq!(client.requests(), 5, "none of these is worth a second try, and `..` none at all");
+}
+
+#[tokio::test]
+async fn passing_faults_are_tried_again_and_stripes_own_word_counts_first() {
+    let (script, address) = serve().await;
+    let error = json!({"error": {"message": "x"}});
+    on(
+        &script,
+        "/v1/customers",
+        vec![(500, vec![], error.clone()), (409, vec![], error.clone()), (200, vec![], list(vec![], false))],
+    );
+    client(&address).list(Stream::Customers, &ListParams::default()).await.unwrap();
+    assert_eq!(script.lock().unwrap().asked.len(), 3);
+
+    on(&script, "/v1/products", vec![(500, vec![("stripe-should-retry", "false".into())], error.clone())]);
+    let refused = client(&address).list(Stream::Products, &ListParams::default()).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Server(500));
+    assert_eq!(script.lock().unwrap().asked.len(), 4, "Stripe said not to try again");
+
+    on(
+        &script,
+        "/v1/prices",
+        vec![(400, vec![("stripe-should-retry", "true".into())], error.clone()), (200, vec![], list(vec![], false))],
+    );
+    client(&address).list(Stream::Prices, &ListParams::default()).await.unwrap();
+
+    on(&script, "/v1/invoices", vec![(429, vec![], error)]);
+    let refused = client(&address).list(Stream::Invoices, &ListParams::default()).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::RateLimited, "four times is enough");
+}
+
+#[tokio::test]
+async fn retry_after_holds_every_request_back() {
+    let (script, address) = serve().await;
+    let busy = (429, vec![("retry-after", "1".to_owned())], json!({"error": {"message": "slow down"}}));
+    on(&script, "/v1/customers", vec![busy, (200, vec![], list(vec![], false))]);
+    on(&script, "/v1/products", vec![(200, vec![], list(vec![], false))]);
+    let client = client(&address);
+    let other = {
+        let client = client.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            client.list(Stream::Products, &ListParams::default()).await.unwrap();
+        })
+    };
+    client.list(Stream::Customers, &ListParams::default()).await.unwrap();
+    other.await.unwrap();
+    let asked = script.lock().unwrap().asked.iter().map(|(_, _, at)| *at).collect::<Vec<_>>();
+    assert_eq!(asked.len(), 3);
+    assert!(asked[1..].iter().all(|at| *at - asked[0] >= Duration::from_millis(990)), "{asked:?}");
+}
+
+#[tokio::test]
+async fn requests_are_paced_on_this_side() {
+    let (script, address) = serve().await;
+    for path in ["/v1/customers", "/v1/products"] {
+        on(&script, path, vec![(200, vec![], list(vec![], false))]);
+    }
+    let limits = Limits { per_endpoint: NonZeroU32::new(20), overall: NonZeroU32::new(100) };
+    let client = Client::with_retry(&address, StripeKey::new("rk_test_key"), limits, quick()).unwrap();
+    let begun = Instant::now();
+    let each = |stream| {
+        let client = client.clone();
+        async move {
+            for _ in 0..12 {
+                client.list(stream, &ListParams::default()).await.unwrap();
+            }
+        }
+    };
+    tokio::join!(each(Stream::Customers), each(Stream::Products));
+    let took = begun.elapsed();
+    // 12 at 20 per second with a burst of 2, the two endpoints side by side.
+    assert!(took >= Duration::from_millis(480), "too fast: {took:?}");
+    assert!(took <= Duration::from_millis(1_500), "the endpoints waited for each other: {took:?}");
+}
+
+#[tokio::test]
+async fn what_does_not_answer_is_told_apart() {
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let error = client(&nobody).list(Stream::Customers, &ListParams::default()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Transport(transport::Fault::Unreachable(_))), "{error:?}");
+
+    let (_, address) = serve().await;
+    let tls = address.replace("http://", "https://");
+    let error = client(&tls).list(Stream::Customers, &ListParams::default()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Transport(transport::Fault::Tls), "plain http where TLS was asked for");
+
+    let error =
+        client("http://no-such-host.invalid").list(Stream::Customers, &ListParams::default()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Transport(transport::Fault::UnknownHost { .. })), "{error:?}");
+
+    let error = Client::new("ftp://example.com", StripeKey::new("rk_test_key"), Limits::STRIPE).unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Address(_)));
+}
