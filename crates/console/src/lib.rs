@@ -2,10 +2,20 @@
 //!
 //! Nothing in here knows tauri. [`ipc`] declares what the window sees.
 
+pub mod admin_client;
 pub mod cache;
 pub mod ipc;
 pub mod home;
 pub mod observer;
 pub mod profile;
 pub mod query;
+pub mod sync;
 pub mod vault;
+pub mod change;
+pub mod connection;
+pub mod console;
+
+pub use console::{Console, ConsoleOptions, SampleAddresses};
+pub use home::Home;
+pub use observer::Observer;
+pub use profile::SAMPLE_PROFILE;

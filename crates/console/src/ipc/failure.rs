@@ -102,6 +102,11 @@ pub enum FailureCode {
     CacheInUse,
     /// The disk is full.
     DiskFull,
+    /// The list of profiles could not be read. It was put aside whole, and an empty one begun.
+    ProfilesUnreadable {
+        /// Where it lies now.
+        kept_as: String,
+    },
     /// Something is saved that must not be: see the findings of the check.
     ProfileRejected,
     /// Nothing by that id in the local copy.

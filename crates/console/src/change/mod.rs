@@ -1,0 +1,320 @@
+//! Changes: previewed and made by the server, and settled by their key where the answer was lost.
+//!
+//! A change is noted in the copy before it is sent and forgotten only when its outcome is known, so
+//! neither a broken line nor a killed process leaves a doubt: the next contact settles it. Nothing is
+//! ever sent again under another key, and nothing is kept to be sent later.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use paywall_contract::{Adjustment, AdjustmentOutcome, AdjustmentRequest, ChangeRecord, ChangesQuery, TimelineBody};
+use paywall_contract::{TimelineEntry, UndoRequest};
+use paywall_domain::{Change, TenantId};
+
+use crate::admin_client::{AdminClient, AdminError};
+use crate::cache::{Cache, FEED};
+use crate::console::now;
+use crate::ipc::{
+    ChangeDone, ChangeOrder, ChangePreview, Failure, FailureCode, PreviewRequest, Settled, Source, UndoOrder,
+    UnsettledChange, WriteMode,
+};
+
+/// How often a change whose answer was lost is sent again under the same key, and after what pauses.
+const RESENDS: [Duration; 3] = [Duration::from_millis(150), Duration::from_millis(400), Duration::from_millis(900)];
+
+/// How far the feed is read to learn who changed a tenant since the copy.
+const PAGES_TO_BLAME: usize = 3;
+
+/// Where changes are made: one profile's server and copy. Clones share what is under way.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    cache: Cache,
+    admin: Option<AdminClient>,
+    write_mode: WriteMode,
+    under_way: Arc<Mutex<HashSet<String>>>,
+}
+
+/// What is sent.
+enum Order<'a> {
+    Change(&'a ChangeOrder),
+    Undo(&'a UndoOrder),
+}
+
+/// Marks a key as under way; settling leaves it alone meanwhile.
+struct UnderWay {
+    keys: Arc<Mutex<HashSet<String>>>,
+    key: String,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+impl Desk {
+    /// A desk; without a client every change is refused for want of a token.
+    pub fn new(cache: Cache, admin: Option<AdminClient>, write_mode: WriteMode) -> Self {
+        Self { cache, admin, write_mode, under_way: Arc::default() }
+    }
+
+    fn admin(&self) -> Result<&AdminClient, Failure> {
+        self.admin.as_ref().ok_or_else(|| Failure::of(FailureCode::TokenMissing, "no token is stored for this profile"))
+    }
+
+    fn writable(&self) -> Result<(), Failure> {
+        match self.write_mode {
+            WriteMode::Review => Ok(()),
+            WriteMode::ReadOnly => Err(Failure::of(FailureCode::ReadOnly, "this profile only reads")),
+        }
+    }
+
+    /// What a change would do, by the server's word of now, and whether the copy knew of all before it.
+    pub async fn preview(&self, request: &PreviewRequest) -> Result<ChangePreview, Failure> {
+        self.writable()?;
+        let admin = self.admin()?;
+        let asked = AdjustmentRequest { change: request.change.clone(), reason: String::new(), ticket: None };
+        let outcome = admin.preview(&request.tenant_id, &asked).await?;
+        let tenant = admin.tenant(&request.tenant_id).await?;
+        let copy = self.cache.tenant(&request.tenant_id).await?;
+        let changed_since_copy = copy.as_ref().is_none_or(|copy| {
+            copy.version != tenant.version || copy.facts != tenant.facts || copy.status != tenant.status
+        });
+        let changed_by = match changed_since_copy {
+            true => self.latest_unknown(admin, &request.tenant_id).await,
+            false => None,
+        };
+        Ok(ChangePreview { outcome, tenant, checked_at: now(), changed_since_copy, changed_by })
+    }
+
+    /// The latest adjustment of the tenant that came after the copy's place in the feed. Nice to know,
+    /// so a failure only means not to know it.
+    async fn latest_unknown(&self, admin: &AdminClient, tenant: &TenantId) -> Option<Box<Adjustment>> {
+        let state = self.cache.stream_state(Source::Server, FEED).await.ok()?;
+        let mut after = Some(state.cursor?.as_str()?.to_owned());
+        let mut latest: Option<Box<Adjustment>> = None;
+        for _ in 0..PAGES_TO_BLAME {
+            let page = admin.changes(&ChangesQuery { after, limit: Some(1000) }).await.ok()?;
+            for record in page.changes {
+                let ChangeRecord::Entry(entry) = record else { continue };
+                let TimelineBody::Adjustment { adjustment } = entry.body else { continue };
+                let later = latest.as_ref().is_none_or(|known| (known.at, &known.id) < (adjustment.at, &adjustment.id));
+                if adjustment.tenant_id == *tenant && later && !self.knows(&adjustment.id).await {
+                    latest = Some(adjustment);
+                }
+            }
+            if !page.has_more {
+                break;
+            }
+            after = Some(page.cursor);
+        }
+        latest
+    }
+
+    async fn knows(&self, entry: &str) -> bool {
+        matches!(self.cache.known_entry(entry).await, Ok(Some(_)))
+    }
+
+    /// Makes a change, once, however often this order comes.
+    pub async fn apply(&self, order: &ChangeOrder) -> Result<ChangeDone, Failure> {
+        self.writable()?;
+        let name = self.cache.tenant(&order.tenant_id).await?.map(|tenant| tenant.name).unwrap_or_default();
+        self.make(&order.key, &order.tenant_id, name, &order.change, &Order::Change(order)).await
+    }
+
+    /// What an undo would do.
+    pub async fn preview_undo(&self, adjustment: &str) -> Result<AdjustmentOutcome, Failure> {
+        self.writable()?;
+        Ok(self.admin()?.preview_undo(adjustment, &UndoRequest { reason: String::new() }).await?)
+    }
+
+    /// Undoes an adjustment, once, however often this order comes.
+    pub async fn undo(&self, order: &UndoOrder) -> Result<ChangeDone, Failure> {
+        self.writable()?;
+        let known = self.cache.known_entry(&order.adjustment_id).await?;
+        let Some(TimelineEntry { tenant_name, body: TimelineBody::Adjustment { adjustment }, .. }) = known else {
+            let detail = format!("the local copy has no adjustment {}", order.adjustment_id);
+            return Err(Failure::of(FailureCode::NotFound, detail));
+        };
+        self.make(&order.key, &adjustment.tenant_id, tenant_name, &adjustment.change, &Order::Undo(order)).await
+    }
+
+    async fn make(
+        &self,
+        key: &str,
+        tenant_id: &TenantId,
+        tenant_name: String,
+        change: &Change,
+        order: &Order<'_>,
+    ) -> Result<ChangeDone, Failure> {
+        let admin = self.admin()?;
+        let _under_way = self.mark(key);
+        let note = UnsettledChange {
+            key: key.to_owned(),
+            tenant_id: tenant_id.clone(),
+            tenant_name,
+            change: change.clone(),
+            sent_at: now(),
+        };
+        // A change under this key may be in doubt from before: then the first answer is not the whole truth.
+        let doubted = self.cache.unsettled_changes().await?.iter().any(|it| it.key == key);
+        self.cache.insert_unsettled(&note).await?;
+
+        let mut lost = doubted;
+        let mut last = match self.send(admin, order).await {
+            Ok(adjustment) => {
+                self.cache.remove_unsettled(key).await?;
+                return self.made(adjustment, doubted).await;
+            }
+            Err(error) => error,
+        };
+        lost |= last.may_have_been_made;
+        if !lost {
+            self.cache.remove_unsettled(key).await?;
+            return Err(last.into());
+        }
+        for pause in RESENDS {
+            // What took its full time the first time would take it again: ask what became of it instead.
+            // And whoever answers with a word knows the key, or refuses whoever asks.
+            let broken = matches!(last.failure.code, FailureCode::Unreachable { .. });
+            if !broken && !last.may_have_been_made || matches!(last.failure.code, FailureCode::TimedOut { .. }) {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            match self.send(admin, order).await {
+                Ok(adjustment) => {
+                    self.cache.remove_unsettled(key).await?;
+                    return self.made(adjustment, true).await;
+                }
+                Err(error) => last = error,
+            }
+        }
+        match self.ask_what_became(admin, key).await {
+            Ok(Settled::Made { adjustment }) => Ok(ChangeDone { adjustment: *adjustment, settled: true }),
+            Ok(Settled::NotMade) => {
+                let mut failure: Failure = last.into();
+                failure.detail = format!("it was not made and will not be: {}", failure.detail);
+                Err(failure)
+            }
+            Err(failure) => {
+                let code = FailureCode::Unsettled { key: key.to_owned() };
+                Err(Failure { code, ..failure })
+            }
+        }
+    }
+
+    async fn send(&self, admin: &AdminClient, order: &Order<'_>) -> Result<Adjustment, AdminError> {
+        let outcome = match order {
+            Order::Change(order) => {
+                let request = AdjustmentRequest {
+                    change: order.change.clone(),
+                    reason: order.reason.clone(),
+                    ticket: order.ticket.clone(),
+                };
+                admin.adjust(&order.tenant_id, &request, order.version, &order.key).await?
+            }
+            Order::Undo(order) => {
+                let request = UndoRequest { reason: order.reason.clone() };
+                admin.undo(&order.adjustment_id, &request, &order.key).await?
+            }
+        };
+        outcome.adjustment.ok_or_else(|| AdminError {
+            failure: Failure::of(FailureCode::NotPaywallServer, "the answer to a change names no adjustment"),
+            retry_after: None,
+            may_have_been_made: true,
+        })
+    }
+
+    async fn made(&self, adjustment: Adjustment, settled: bool) -> Result<ChangeDone, Failure> {
+        // The outcome is known whether or not the copy can take it: the copy catches up by itself.
+        if let Err(error) = self.note_made(&adjustment).await {
+            tracing::warn!(code = ?error.code, detail = error.detail, "the copy did not take a change at once");
+        }
+        Ok(ChangeDone { adjustment, settled })
+    }
+
+    /// Brings a change that was made into the copy, so that screens show it before the next pass.
+    async fn note_made(&self, adjustment: &Adjustment) -> Result<(), Failure> {
+        let admin = self.admin()?;
+        let copied = self.cache.tenant(&adjustment.tenant_id).await?.map(|tenant| tenant.name);
+        let fresh = admin.tenant(&adjustment.tenant_id).await;
+        let name = fresh.as_ref().ok().map(|tenant| tenant.name.clone()).or(copied).unwrap_or_default();
+        if let Ok(tenant) = &fresh {
+            self.cache.apply_tenant(tenant).await?;
+        }
+        let entry = TimelineEntry {
+            id: adjustment.id.clone(),
+            tenant_id: adjustment.tenant_id.clone(),
+            tenant_name: name,
+            at: adjustment.at,
+            body: TimelineBody::Adjustment { adjustment: Box::new(adjustment.clone()) },
+        };
+        self.cache.apply_entry(&entry).await?;
+        Ok(())
+    }
+
+    /// What became of the change under that key. Asking settles it for good.
+    pub async fn settle(&self, key: &str) -> Result<Settled, Failure> {
+        let admin = self.admin()?;
+        if self.is_under_way(key) {
+            let code = FailureCode::Unsettled { key: key.to_owned() };
+            return Err(Failure::of(code, "the change is still being sent"));
+        }
+        self.ask_what_became(admin, key).await
+    }
+
+    async fn ask_what_became(&self, admin: &AdminClient, key: &str) -> Result<Settled, Failure> {
+        let settlement = admin.settle(key).await?;
+        let settled = match settlement.adjustment {
+            Some(adjustment) => {
+                let done = self.made(adjustment, true).await?;
+                Settled::Made { adjustment: Box::new(done.adjustment) }
+            }
+            None => Settled::NotMade,
+        };
+        self.cache.remove_unsettled(key).await?;
+        Ok(settled)
+    }
+
+    /// Settles every change in doubt that is not under way. How many are settled now.
+    pub async fn settle_pending(&self) -> Result<usize, Failure> {
+        let mut settled = 0;
+        for change in self.cache.unsettled_changes().await? {
+            if self.is_under_way(&change.key) {
+                continue;
+            }
+            self.ask_what_became(self.admin()?, &change.key).await?;
+            settled += 1;
+        }
+        Ok(settled)
+    }
+
+    fn mark(&self, key: &str) -> UnderWay {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
+        UnderWay { keys: Arc::clone(&self.under_way), key: key.to_owned() }
+    }
+
+    fn is_under_way(&self, key: &str) -> bool {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+}
+
+impl Cache {
+    /// The entry as the server last said; `None` = not in the copy.
+    pub(crate) async fn known_entry(&self, id: &str) -> crate::cache::Result<Option<TimelineEntry>> {
+        let found: Option<(String,)> =
+            sqlx::query_as("SELECT b.body FROM entry_bodies b JOIN entries e ON e.num = b.num WHERE e.id = ?1")
+                .bind(id)
+                .fetch_optional(self.readers())
+                .await?;
+        Ok(found.map(|(body,)| serde_json::from_str(&body)).transpose()?)
+    }
+
+    /// How many tenants there are, deleted ones left out.
+    pub(crate) async fn tenant_total(&self) -> crate::cache::Result<i64> {
+        let (count,): (i64,) =
+            sqlx::query_as("SELECT count(*) FROM tenants WHERE deleted_at IS NULL").fetch_one(self.readers()).await?;
+        Ok(count)
+    }
+}

@@ -1,0 +1,392 @@
+//! The profile that is open: its copy, its engine, its desk.
+
+use std::sync::{Arc, Weak};
+
+use paywall_domain::TenantId;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::profiles::unknown;
+use super::{Console, Inner, blocking, guard, io_failure, remove_session_copy};
+use crate::admin_client::AdminClient;
+use crate::cache::{Cache, CacheKey};
+use crate::change::Desk;
+use crate::ipc::{
+    CallerView, Failure, FailureCode, Freshness, KeyringState, ProfileView, SearchHit, SearchResult, Source,
+    SourceState,
+};
+use crate::observer::Observer;
+use crate::profile::Profile;
+use crate::sync::{SyncEngine, SyncOptions};
+use crate::vault::{SecretName, Vault, VaultError};
+
+/// How many tenants the server is asked for by a search.
+const SERVER_HITS: u32 = 20;
+
+/// How long closing waits for what is still under way.
+const CLOSING: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// An open profile.
+pub(super) struct Open {
+    pub(super) profile: String,
+    pub(super) cache: Cache,
+    pub(super) desk: Desk,
+    admin: Option<AdminClient>,
+    engine: SyncEngine,
+    /// Ends the task that acts on contact with the server.
+    stop: CancellationToken,
+    on_contact: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Whether the copy's key is in memory only: then the copy goes with it.
+    for_session: bool,
+}
+
+impl Open {
+    pub(super) fn sync_now(&self) {
+        self.engine.sync_now();
+    }
+}
+
+/// Passes on what the engine says, and notices contact with the server.
+struct Relay {
+    observer: Arc<dyn Observer>,
+    contact: Arc<Notify>,
+}
+
+impl Observer for Relay {
+    fn freshness(&self, freshness: &Freshness) {
+        let reached = freshness
+            .sources
+            .iter()
+            .any(|it| it.source == Source::Server && it.state == SourceState::Current && it.failing_since.is_none());
+        if reached {
+            self.contact.notify_one();
+        }
+        self.observer.freshness(freshness);
+    }
+
+    fn data_changed(&self) {
+        self.contact.notify_one();
+        self.observer.data_changed();
+    }
+}
+
+impl Console {
+    /// Opens a profile in the place of the one that is open. Works offline, from its copy.
+    pub async fn profile_open(&self, id: &str) -> Result<ProfileView, Failure> {
+        let _turn = self.inner.turn.lock().await;
+        if self.kept().get(id).is_none() {
+            return Err(unknown(id));
+        }
+        if self.opened().is_none_or(|open| open.profile != id) {
+            self.close_open().await;
+            self.open_profile(id).await?;
+        }
+        self.keep(|kept| kept.last_open = Some(id.to_owned())).await?;
+        self.view(id).await
+    }
+
+    /// Opens the profile that was open last. Why it could not be is in [`crate::ipc::AppState::open_failure`].
+    pub async fn open_last(&self) {
+        let last = self.kept().last_open.clone();
+        let Some(id) = last.filter(|id| self.kept().get(id).is_some()) else { return };
+        if let Err(failure) = self.profile_open(&id).await {
+            tracing::warn!(code = ?failure.code, detail = failure.detail, "the last profile was not opened");
+        }
+    }
+
+    /// Closes the open profile; none opens at the next start.
+    pub async fn profile_close(&self) -> Result<(), Failure> {
+        let _turn = self.inner.turn.lock().await;
+        self.close_open().await;
+        *guard(&self.inner.open_failure) = None;
+        self.keep(|kept| kept.last_open = None).await
+    }
+
+    /// Opens under the caller's turn, and remembers why not.
+    pub(super) async fn open_profile(&self, id: &str) -> Result<(), Failure> {
+        let opened = self.open_inner(id).await;
+        match opened {
+            Ok((open, replaced)) => {
+                *guard(&self.inner.open_failure) = replaced;
+                *guard(&self.inner.open) = Some(Arc::new(open));
+                Ok(())
+            }
+            Err(failure) => {
+                *guard(&self.inner.open_failure) = Some(failure.clone());
+                Err(failure)
+            }
+        }
+    }
+
+    /// The profile opened, and, where its copy had to be begun anew, why.
+    async fn open_inner(&self, id: &str) -> Result<(Open, Option<Failure>), Failure> {
+        let Some(profile) = self.kept().get(id).cloned() else { return Err(unknown(id)) };
+        let vault = &self.inner.vault;
+        let (cache, for_session, replaced) = self.open_cache(id).await?;
+        let opened = async {
+            let token = vault.get(id, SecretName::ServerToken).await?;
+            let stripe_key = vault.get(id, SecretName::StripeKey).await?;
+            let admin = match token {
+                Some(token) => Some(AdminClient::new(&profile.server_url, token)?),
+                None => None,
+            };
+            let stripe = stripe_key.map(|key| stripe_client(&profile, &key)).transpose()?;
+            let contact = Arc::new(Notify::new());
+            let relay = Relay { observer: Arc::clone(&self.inner.observer), contact: Arc::clone(&contact) };
+            let engine =
+                SyncEngine::start(cache.clone(), admin.clone(), stripe, Arc::new(relay), SyncOptions::default())
+                    .await?;
+            let stop = CancellationToken::new();
+            let desk = Desk::new(cache.clone(), admin.clone(), profile.write_mode);
+            let acting = on_contact(Arc::downgrade(&self.inner), id.to_owned(), desk.clone(), contact);
+            let acting = stop.clone().run_until_cancelled_owned(acting);
+            let on_contact = tokio::sync::Mutex::new(Some(tokio::spawn(async move {
+                acting.await;
+            })));
+            Ok::<_, Failure>(Open {
+                profile: id.to_owned(),
+                cache: cache.clone(),
+                desk,
+                admin,
+                engine,
+                stop,
+                on_contact,
+                for_session,
+            })
+        };
+        match opened.await {
+            Ok(open) => Ok((open, replaced)),
+            Err(failure) => {
+                cache.close().await;
+                drop(cache);
+                if for_session {
+                    remove_session_copy(&self.inner.home, id);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn open_cache(&self, id: &str) -> Result<(Cache, bool, Option<Failure>), Failure> {
+        let home = &self.inner.home;
+        let folder = home.profile_folder(id);
+        blocking(move || crate::home::make_folder(&folder).map_err(|error| io_failure(&error, "the profile's folder")))
+            .await?;
+        match cache_key(&self.inner.vault, id).await {
+            Ok((key, fresh)) => {
+                let (cache, replaced) = Cache::open_or_replace(&home.cache_file(id), &key).await?;
+                let replaced = replaced.map(|why| {
+                    let detail = if fresh {
+                        "its key is no longer in the keyring; the copy is fetched anew".to_owned()
+                    } else {
+                        format!("the copy is fetched anew: {}", why.reason)
+                    };
+                    Failure::of(FailureCode::CacheBroken, detail)
+                });
+                Ok((cache, false, replaced))
+            }
+            // Whoever keeps the token in memory only has said how to go on without a keyring.
+            Err(error) if self.inner.vault.in_session(id, SecretName::ServerToken) => {
+                tracing::info!(%error, "the copy is kept for this session only");
+                let path = home.session_cache_file(id);
+                remove_session_copy(home, id);
+                let key = CacheKey::generate().map_err(|error| io_failure(&error, "the copy's key"))?;
+                Ok((Cache::open(&path, &key).await?, true, None))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Closes under the caller's turn. Nothing open is fine.
+    pub(super) async fn close_open(&self) {
+        let Some(open) = guard(&self.inner.open).take() else { return };
+        open.stop.cancel();
+        if let Some(task) = open.on_contact.lock().await.take() {
+            // Cancelled or panicked, it is over.
+            let _ = task.await;
+        }
+        open.engine.stop().await;
+        // Whoever still reads or changes something ends first, as long as that takes no more than an answer.
+        let given_up = tokio::time::Instant::now() + CLOSING;
+        while Arc::strong_count(&open) > 1 && tokio::time::Instant::now() < given_up {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        open.cache.close().await;
+        let (for_session, profile) = (open.for_session, open.profile.clone());
+        drop(open);
+        if for_session {
+            remove_session_copy(&self.inner.home, &profile);
+        }
+    }
+
+    /// Empties the copy of a profile; it is fetched anew. Changes in doubt are kept: they are in no other place.
+    pub async fn cache_clear(&self, id: &str) -> Result<(), Failure> {
+        let _turn = self.inner.turn.lock().await;
+        if self.kept().get(id).is_none() {
+            return Err(unknown(id));
+        }
+        let was_open = self.opened().filter(|open| open.profile == id);
+        let path = self.inner.home.cache_file(id);
+        let doubts = match &was_open {
+            Some(open) => open.cache.unsettled_changes().await.unwrap_or_default(),
+            None => self.doubts_of_closed(id).await,
+        };
+        let reopen = was_open.is_some();
+        drop(was_open);
+        self.close_open_if(id).await;
+        let wiped = path.clone();
+        blocking(move || Ok(Cache::wipe(&wiped)?)).await?;
+        if reopen {
+            self.open_profile(id).await?;
+            let open = self.require_open()?;
+            for change in &doubts {
+                open.cache.insert_unsettled(change).await?;
+            }
+            open.sync_now();
+        } else if !doubts.is_empty() {
+            let (key, _) = cache_key(&self.inner.vault, id).await?;
+            let cache = Cache::open(&path, &key).await?;
+            for change in &doubts {
+                cache.insert_unsettled(change).await?;
+            }
+            cache.close().await;
+        }
+        self.inner.observer.data_changed();
+        Ok(())
+    }
+
+    async fn close_open_if(&self, id: &str) {
+        if self.opened().is_some_and(|open| open.profile == id) {
+            self.close_open().await;
+        }
+    }
+
+    /// The changes in doubt in a copy that is not open; none where it cannot be read.
+    async fn doubts_of_closed(&self, id: &str) -> Vec<crate::ipc::UnsettledChange> {
+        let path = self.inner.home.cache_file(id);
+        if !path.exists() {
+            return Vec::new();
+        }
+        let Ok(Some(text)) = self.inner.vault.get(id, SecretName::CacheKey).await else { return Vec::new() };
+        let Ok(key) = CacheKey::from_hex(text.expose_secret()) else { return Vec::new() };
+        let Ok(cache) = Cache::open(&path, &key).await else { return Vec::new() };
+        let doubts = cache.unsettled_changes().await.unwrap_or_default();
+        cache.close().await;
+        doubts
+    }
+
+    /// How old what is shown is.
+    pub async fn freshness(&self) -> Result<Freshness, Failure> {
+        Ok(self.require_open()?.engine.freshness())
+    }
+
+    /// Asks every source now.
+    pub async fn sync_now(&self) -> Result<(), Failure> {
+        self.require_open()?.engine.sync_now();
+        Ok(())
+    }
+
+    /// Ends the passes that run; what arrived stays.
+    pub async fn sync_cancel(&self) -> Result<(), Failure> {
+        self.require_open()?.engine.cancel();
+        Ok(())
+    }
+
+    /// Searches on the server itself. What it finds enters the copy.
+    pub async fn search_server(&self, text: &str) -> Result<SearchResult, Failure> {
+        let open = self.require_open()?;
+        let normalised = crate::query::normalise(text);
+        if normalised.is_empty() {
+            return Ok(SearchResult { normalised, hits: Vec::new(), as_of: None });
+        }
+        let admin = open
+            .admin
+            .as_ref()
+            .ok_or_else(|| Failure::of(FailureCode::TokenMissing, "no token is stored for this profile"))?;
+        let query = paywall_contract::TenantsQuery {
+            text: Some(normalised.clone()),
+            limit: Some(SERVER_HITS),
+            ..paywall_contract::TenantsQuery::default()
+        };
+        let found = admin.search(&query).await?.items;
+        for tenant in &found {
+            open.cache.apply_tenant(tenant).await?;
+        }
+        let ids: Vec<TenantId> = found.into_iter().map(|tenant| tenant.id).collect();
+        let local = open.cache.search(&normalised, super::now()).await?.hits;
+        let (mut hits, _): (Vec<SearchHit>, Vec<SearchHit>) =
+            local.into_iter().partition(|it| ids.contains(&it.row.id));
+        for id in ids {
+            if hits.iter().all(|hit| hit.row.id != id) {
+                let one = open.cache.search(id.as_str(), super::now()).await?.hits;
+                hits.extend(one.into_iter().filter(|hit| hit.row.id == id));
+            }
+        }
+        Ok(SearchResult { normalised, hits, as_of: None })
+    }
+}
+
+/// Acts whenever the server was reached: settles changes in doubt, and keeps who the token is.
+async fn on_contact(inner: Weak<Inner>, profile: String, desk: Desk, contact: Arc<Notify>) {
+    loop {
+        contact.notified().await;
+        let Some(inner) = inner.upgrade() else { return };
+        let console = Console { inner };
+        match desk.settle_pending().await {
+            Ok(0) => {}
+            Ok(_) => console.inner.observer.data_changed(),
+            Err(failure) => tracing::warn!(code = ?failure.code, detail = failure.detail, "a change stays unsettled"),
+        }
+        console.keep_caller(&profile).await;
+    }
+}
+
+impl Console {
+    async fn keep_caller(&self, profile: &str) {
+        let Some(open) = self.opened().filter(|open| open.profile == profile) else { return };
+        let Some((caller, at)) = open.engine.caller() else { return };
+        let view = CallerView { name: caller.name, role: caller.role, server_version: caller.version, at };
+        let known = self.kept().get(profile).and_then(|it| it.caller.clone());
+        let same = known.is_some_and(|known| {
+            (known.name, known.role, known.server_version)
+                == (view.name.clone(), view.role, view.server_version.clone())
+        });
+        if same {
+            return;
+        }
+        // Opening and saving wait for this task to end while they hold the turn, so it never waits for one.
+        let Ok(_turn) = self.inner.turn.try_lock() else { return };
+        let kept = self
+            .keep(|kept| {
+                if let Some(profile) = kept.get_mut(profile) {
+                    profile.caller = Some(view);
+                }
+            })
+            .await;
+        match kept {
+            Ok(()) => self.inner.observer.data_changed(),
+            Err(failure) => tracing::warn!(detail = failure.detail, "who the token is was not kept"),
+        }
+    }
+}
+
+fn stripe_client(profile: &Profile, key: &SecretString) -> Result<paywall_stripe::Client, Failure> {
+    let key = paywall_stripe::StripeKey::new(key.expose_secret());
+    paywall_stripe::Client::new(profile.stripe_url(), key, paywall_stripe::Limits::STRIPE)
+        .map_err(|error| Failure::of(FailureCode::AddressInvalid, error.to_string()))
+}
+
+/// The key of a profile's copy, made where there is none; and whether it was made now.
+async fn cache_key(vault: &Vault, id: &str) -> Result<(CacheKey, bool), VaultError> {
+    if let Some(text) = vault.get(id, SecretName::CacheKey).await?
+        && let Ok(key) = CacheKey::from_hex(text.expose_secret())
+    {
+        return Ok((key, false));
+    }
+    let key = CacheKey::generate()
+        .map_err(|error| VaultError { state: KeyringState::Available, detail: error.to_string() })?;
+    vault.set(id, SecretName::CacheKey, &SecretString::from(key.to_hex().to_string())).await?;
+    Ok((key, true))
+}
