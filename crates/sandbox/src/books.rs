@@ -175,6 +175,28 @@ pub(crate) struct Dispute {
     pub(crate) closed_at: Option<i64>,
 }
 
+/// Every type of event.
+pub(crate) const EVENT_TYPES: [&str; 18] = [
+    "customer.created",
+    "customer.deleted",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.paused",
+    "customer.subscription.deleted",
+    "invoice.created",
+    "invoice.finalized",
+    "invoice.paid",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+    "invoice.payment_failed",
+    "charge.succeeded",
+    "charge.failed",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+    "refund.created",
+];
+
 /// Something that happened to an object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use paywall_domain::SubscriptionStatus;
 use serde_json::Value;
 
-use crate::books::{Books, Charge, Event, Invoice, InvoiceStatus, Line, Reason, Refund};
+use crate::books::{Books, Charge, EVENT_TYPES, Event, Invoice, InvoiceStatus, Line, Reason, Refund};
 use crate::calendar::add_months;
 use crate::catalog::Product;
 use crate::ids::{CATALOG, Kind, Place};
@@ -19,7 +19,8 @@ struct Entry {
     created: i64,
     tenant: u32,
     ordinal: u16,
-    /// For subscriptions and invoices, the place of its status in the list of statuses.
+    /// For subscriptions and invoices, the place of its status in the list of statuses; for events,
+    /// that of its type.
     status: u8,
 }
 
@@ -125,6 +126,7 @@ fn status_of(books: &Books, kind: Kind, ordinal: u16) -> u8 {
         Kind::Invoice => {
             books.invoices.get(at).and_then(|it| InvoiceStatus::ALL.iter().position(|status| *status == it.status))
         }
+        Kind::Event => books.events.get(at).and_then(|event| EVENT_TYPES.iter().position(|it| *it == event.kind)),
         _ => None,
     };
     place.unwrap_or(0) as u8
@@ -397,7 +399,11 @@ impl StripeHistory {
         if kind == Kind::Product {
             return filter.active != Some(false);
         }
-        if filter.types.is_empty() && filter.subscription.is_none() && filter.charge.is_none() {
+        if kind == Kind::Event {
+            let of = EVENT_TYPES[usize::from(entry.status)];
+            return filter.types.is_empty() || filter.types.iter().any(|it| matches_type(it, of));
+        }
+        if filter.subscription.is_none() && filter.charge.is_none() {
             return true;
         }
         let books = self.books(state, entry.tenant);
@@ -405,9 +411,6 @@ impl StripeHistory {
         let charge_is =
             |charge: u16| filter.charge.as_ref().is_none_or(|it| *it == ids.id(Kind::Charge, entry.tenant, charge));
         match kind {
-            Kind::Event => {
-                filter.types.is_empty() || filter.types.iter().any(|it| matches_type(it, books.events[at].kind))
-            }
             Kind::Invoice => filter
                 .subscription
                 .as_ref()

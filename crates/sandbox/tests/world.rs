@@ -298,3 +298,16 @@ fn a_large_world_is_made_within_reason() {
     assert!(page.len() == 100 && more);
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
 }
+
+#[test]
+fn events_are_found_by_their_type() {
+    let history = world(400).stripe();
+    let events = all(&history, Kind::Event);
+    let types: BTreeSet<&str> = events.iter().map(|it| it["type"].as_str().unwrap()).collect();
+    assert!(types.len() > 10, "{types:?}");
+    for kind in types {
+        let filter = Filter { types: vec![kind.to_owned()], ..Filter::default() };
+        let (found, _) = history.list(Kind::Event, &filter, Cursor::Start, 100_000).unwrap();
+        assert_eq!(found.len(), events.iter().filter(|it| it["type"] == kind).count(), "{kind}");
+    }
+}
