@@ -19,13 +19,18 @@ export default ts.config(
   { files: ['tests/**', '*.config.*'], languageOptions: { globals: globals.node } },
   {
     rules: {
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      // A space that must not fold, and a snippet that names its arguments, are no accident.
+      'svelte/no-useless-mustaches': 'off',
+      'svelte/no-useless-children-snippet': 'off',
       // Types are TypeScript's to check.
       'no-undef': 'off',
       'no-restricted-syntax': [
         'error',
         {
           selector: 'SvelteAttribute[key.name="style"]',
-          message: 'The content security policy takes no style attributes: use a class, or a style: directive.',
+          message:
+            'The content security policy takes no style attributes: use a class, or a style: directive.',
         },
       ],
     },

@@ -1,0 +1,27 @@
+import type { Change } from '../host/generated/domain';
+
+/** What the fields of a dialog make: a change, or what is still wrong with them. */
+export interface Draft {
+  change: Change | null;
+  error: string | null;
+  /** The button that applies it: verb and object. */
+  button: string;
+}
+
+/** An instant typed as UTC in a date field; `null` = not complete. */
+export function typedInstant(value: string): number | null {
+  const at = Date.parse(`${value}Z`);
+  return Number.isNaN(at) ? null : at;
+}
+
+/** An instant as a date field takes it, in UTC. */
+export function fieldInstant(at: number): string {
+  return new Date(at).toISOString().slice(0, 16);
+}
+
+/** A limit as typed, with or without separators; `null` = not a whole number. */
+export function typedLimit(value: string): number | null {
+  const digits = value.replace(/[\s,.'’_]/g, '');
+  if (!/^\d{1,15}$/.test(digits)) return null;
+  return Number(digits);
+}

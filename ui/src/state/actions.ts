@@ -1,0 +1,20 @@
+import { app } from './app.svelte';
+import { changes, type ChangeKind, type Subject } from './changes.svelte';
+
+/** The single keys that act on the tenant in focus. */
+const KEYS: Record<string, ChangeKind> = {
+  e: 'extend_trial',
+  q: 'override_quota',
+  c: 'comp',
+  n: 'note',
+};
+
+/** Does what a single key stands for on the tenant in focus; says whether it stood for anything. */
+export function actionKey(event: KeyboardEvent, subject: Subject): boolean {
+  if (!app.state?.settings.single_keys || event.ctrlKey || event.metaKey || event.altKey || event.repeat)
+    return false;
+  const kind = KEYS[event.key.toLowerCase()];
+  if (!kind || app.noChange) return false;
+  changes.open(kind, { id: subject.id, name: subject.name });
+  return true;
+}

@@ -1,0 +1,134 @@
+import type { AppState, Failure, Freshness, ProfileView, TenantView, ViewCount } from '../host/generated/ipc';
+import { applyTheme, onSystemTheme } from '../theme/theme';
+import { recents } from '../search/recents';
+import { blockedBy } from '../text/words';
+import { clock } from './clock.svelte';
+import { asFailure } from '../host/host';
+import { host } from './host';
+import { TRIAL_VIEWS, type Route } from './route';
+
+/** What the whole window knows: the profile, where it is, how old its data is. */
+class App {
+  state = $state.raw<AppState | null>(null);
+  failure = $state.raw<Failure | null>(null);
+  freshness = $state.raw<Freshness | null>(null);
+  counts = $state.raw<ViewCount[]>([]);
+  route = $state.raw<Route>({ screen: 'overview' });
+  /** Grows with each change of the local copy; screens read again when it does. */
+  generation = $state(0);
+  searching = $state(false);
+  /** Whether the banner that says offline was closed since the connection went. */
+  offlineClosed = $state(false);
+  #past: Route[] = [];
+
+  profile: ProfileView | null = $derived(this.state?.profiles.find((p) => p.id === this.state?.open) ?? null);
+  offline: boolean = $derived(this.freshness?.offline ?? false);
+  /** Why nothing can be changed now; `null` = it can. */
+  noChange: string | null = $derived.by(() => {
+    const profile = this.profile;
+    if (!profile) return blockedBy('no_profile');
+    if (profile.write_mode === 'read_only') return blockedBy('read_only');
+    if (profile.caller?.role === 'viewer') return blockedBy('role');
+    if (this.offline) return blockedBy('offline');
+    return null;
+  });
+
+  /** Starts listening to the host. Answers the way to stop. */
+  start(onMenu: (id: string) => void): () => void {
+    const stops: (() => void)[] = [clock.start(), onSystemTheme(() => this.#theme())];
+    const listen = async () => {
+      stops.push(await host().listen('freshness', (freshness) => this.#take(freshness)));
+      stops.push(await host().listen('data-changed', () => this.dataChanged()));
+      stops.push(await host().listen('menu', (id) => onMenu(id)));
+    };
+    void listen();
+    void this.reload();
+    return () => stops.forEach((stop) => stop());
+  }
+
+  /** Reads the state of the app again: profiles, settings, keyring. */
+  async reload(): Promise<void> {
+    try {
+      this.take(await host().appState());
+      this.failure = null;
+    } catch (error) {
+      this.failure = asFailure(error);
+    }
+    if (!this.profile) return;
+    try {
+      this.#take(await host().freshness());
+    } catch {
+      // The age comes with the next event; the screens say themselves what fails.
+    }
+    this.dataChanged();
+  }
+
+  /** Takes a new state as the host gave it. */
+  take(state: AppState): void {
+    const other = state.open !== this.state?.open;
+    this.state = state;
+    this.#theme();
+    if (other) {
+      recents.clear();
+      this.freshness = null;
+      this.counts = [];
+      this.generation += 1;
+      if (this.route.tenant) this.route = { ...this.route, tenant: null };
+    }
+  }
+
+  dataChanged(): void {
+    this.generation += 1;
+    void this.#count();
+  }
+
+  go(route: Route): void {
+    this.#past.push(this.route);
+    if (this.#past.length > 50) this.#past.shift();
+    this.route = route;
+    this.searching = false;
+  }
+
+  back(): void {
+    const past = this.#past.pop();
+    if (past) this.route = past;
+  }
+
+  /** Opens a view where it belongs: Trials or Tenants. */
+  goToView(view: TenantView): void {
+    const trials = TRIAL_VIEWS.includes(view) && view !== 'trial';
+    this.go({ screen: trials ? 'trials' : 'tenants', view, tenant: null });
+  }
+
+  openTenant(id: string): void {
+    this.go({
+      screen: 'tenants',
+      view: this.route.screen === 'tenants' ? this.route.view : 'all',
+      tenant: id,
+    });
+  }
+
+  count(view: TenantView): number | null {
+    return this.counts.find((c) => c.view === view)?.count ?? null;
+  }
+
+  async #count(): Promise<void> {
+    if (!this.profile) return;
+    try {
+      this.counts = await host().tenantCounts();
+    } catch {
+      // Tabs go on without counts; the list below them says what fails.
+    }
+  }
+
+  #take(freshness: Freshness): void {
+    if (!freshness.offline) this.offlineClosed = false;
+    this.freshness = freshness;
+  }
+
+  #theme(): void {
+    applyTheme(this.state?.settings.theme ?? 'system', this.state?.system_dark ?? null);
+  }
+}
+
+export const app = new App();
