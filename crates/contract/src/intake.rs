@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Member, Refusal, TimelineBody};
 
 /// What was used on one day, by counter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DailyUsage {
     /// Midnight UTC at which the day begins.
     pub day: Timestamp,

@@ -13,6 +13,8 @@ mod page;
 mod problem;
 mod tenant;
 mod timeline;
+pub mod token;
+mod usage;
 
 pub use adjustment::{Adjustment, AdjustmentOutcome, AdjustmentRequest, Settlement, Snapshot, UndoRequest};
 pub use caller::Caller;
@@ -22,6 +24,7 @@ pub use page::Page;
 pub use problem::{FieldError, Problem, ProblemCode};
 pub use tenant::{Member, MemberRole, Refusal, Tag, Tenant, TenantSort, TenantsQuery};
 pub use timeline::{TimelineBody, TimelineEntry, TimelineQuery};
+pub use usage::{TenantUsage, UsageQuery};
 
 /// The version of the admin API that this crate declares: `major.minor`. A console works with a server
 /// of the same major and the same or a higher minor.
@@ -32,6 +35,9 @@ pub const PRODUCT: &str = "paywall-server";
 
 /// The header that makes a change happen once, however often it is sent.
 pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// The header of an answer that was given before: the change under its key had been made already.
+pub const IDEMPOTENT_REPLAYED: &str = "Idempotent-Replayed";
 
 /// The header of every answer that names the request in the server's log.
 pub const REQUEST_ID: &str = "X-Request-Id";

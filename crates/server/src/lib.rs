@@ -1,1 +1,17 @@
-//! x
+//! The paywall server: tenants, decisions, adjustments, and the admin API to see and change them.
+//!
+//! It keeps its data in `SQLite`, listens on loopback unless told otherwise, and runs as its own
+//! process (`paywall-server serve`) or inside another program ([`Server`]).
+
+mod admin;
+mod clock;
+mod config;
+mod server;
+mod store;
+mod token;
+mod transition;
+
+pub use clock::{Clock, SystemClock, TestClock};
+pub use config::{Config, ConfigError, built_in_plans};
+pub use server::{Server, ServerError, openapi};
+pub use store::{ImportSummary, RefusedRecord};

@@ -1,2 +1,205 @@
-//! x
-fn main() {}
+//! `paywall-server`: serves the admin API, migrates, makes tokens, brings tenants in.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use paywall_contract::IntakeRecord;
+use paywall_domain::Role;
+use paywall_server::{Clock, Config, RefusedRecord, Server, SystemClock, openapi};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// The paywall server. Settings come from the TOML file named by `PAYWALL_CONFIG` and from `PAYWALL_…` variables.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answers requests until it is told to stop
+    Serve,
+    /// Brings the database to this version
+    Migrate,
+    /// Prints the admin API's `OpenAPI` document
+    Openapi,
+    /// Access tokens
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Brings tenants and plans in: one JSON record per line
+    Import {
+        /// The file; `-` for the standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Makes a token and prints it, once
+    Create {
+        /// What it may do
+        #[arg(long)]
+        role: RoleWord,
+        /// Who holds it: stands on every adjustment that it makes
+        #[arg(long)]
+        name: String,
+        /// After how many days it stops working; never without this
+        #[arg(long)]
+        expires_in_days: Option<u32>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleWord {
+    Owner,
+    Support,
+    Viewer,
+}
+
+impl From<RoleWord> for Role {
+    fn from(word: RoleWord) -> Self {
+        match word {
+            RoleWord::Owner => Self::Owner,
+            RoleWord::Support => Self::Support,
+            RoleWord::Viewer => Self::Viewer,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PAYWALL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Arguments::parse().command).await {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "paywall-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let clock = Arc::new(SystemClock);
+    let open = async || -> anyhow::Result<Server> {
+        let config = Config::load().context("settings")?;
+        let url = config.database_url.clone();
+        Server::open(config, Arc::new(SystemClock)).await.with_context(|| format!("opening {url}"))
+    };
+    match command {
+        Command::Serve => serve().await?,
+        Command::Migrate => drop(open().await?),
+        Command::Openapi => print(&openapi())?,
+        Command::Token { command: TokenCommand::Create { role, name, expires_in_days } } => {
+            let expires_at = expires_in_days.map(|days| clock.now().plus_days(days));
+            let token = open().await?.create_token(&name, role.into(), expires_at).await?;
+            print(&format!("{token}\n"))?;
+        }
+        Command::Import { file } => return import(&open().await?, &file).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve() -> anyhow::Result<()> {
+    let config = Config::load().context("settings")?;
+    let (listen, url) = (config.listen, config.database_url.clone());
+    let server = Server::open(config, Arc::new(SystemClock)).await.with_context(|| format!("opening {url}"))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+    let stop = CancellationToken::new();
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            told_to_stop().await;
+            stop.cancel();
+        }
+    });
+    print(&format!("listening on http://{}\n", listener.local_addr()?))?;
+    server.serve(listener, stop).await?;
+    Ok(())
+}
+
+#[cfg(unix)]
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_stop() {
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Every line is checked by itself: a bad one is named with the reason, the good ones are kept.
+async fn import(server: &Server, file: &PathBuf) -> anyhow::Result<ExitCode> {
+    let input: Box<dyn BufRead + Send> = if file.as_os_str() == "-" {
+        Box::new(BufReader::new(std::io::stdin()))
+    } else {
+        Box::new(BufReader::new(std::fs::File::open(file).with_context(|| file.display().to_string())?))
+    };
+    let mut bad: Vec<RefusedRecord> = Vec::new();
+    let mut failed = None;
+    let records = input.lines().enumerate().filter_map(|(index, line)| {
+        let number = index + 1;
+        match line {
+            Ok(line) if line.trim().is_empty() => None,
+            Ok(line) => match serde_json::from_str::<IntakeRecord>(&line) {
+                Ok(record) => Some((number, record)),
+                Err(error) => {
+                    bad.push(RefusedRecord { number, reason: error.to_string() });
+                    None
+                }
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                bad.push(RefusedRecord { number, reason: "not UTF-8".to_owned() });
+                None
+            }
+            Err(error) => {
+                failed.get_or_insert(error);
+                None
+            }
+        }
+    });
+    let summary = server.import_numbered(records).await?;
+    bad.extend(summary.refused);
+    bad.sort_by_key(|it| it.number);
+    let mut log = std::io::stderr().lock();
+    for RefusedRecord { number, reason } in &bad {
+        writeln!(log, "line {number}: {reason}")?;
+    }
+    drop(log);
+    print(&format!(
+        "{} tenants added, {} changed, {} records unchanged, {} plans written, {} lines refused\n",
+        summary.added,
+        summary.changed,
+        summary.unchanged,
+        summary.plans,
+        bad.len()
+    ))?;
+    if let Some(error) = failed {
+        return Err(error).context("reading the records");
+    }
+    Ok(if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

@@ -1,0 +1,64 @@
+//! Who calls: bearer tokens and their roles.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::{header, request::Parts};
+use paywall_contract::{ProblemCode, token::looks_valid};
+use paywall_domain::Role;
+use subtle::ConstantTimeEq;
+
+use super::problem::Fault;
+use crate::server::State;
+use crate::store::TokenRow;
+use crate::token;
+
+/// How old the note of a token's last use may become, in milliseconds.
+const LAST_USED_PRECISION_MS: i64 = 60_000;
+
+/// The holder of a known token whose time is not over.
+pub(crate) struct Caller(pub(crate) TokenRow);
+
+impl Caller {
+    /// Refuses a caller of a lower role.
+    pub(crate) fn needs(&self, role: Role) -> Result<(), Fault> {
+        if self.0.role >= role { Ok(()) } else { Err(Fault::role_too_low(role)) }
+    }
+}
+
+impl FromRequestParts<Arc<State>> for Caller {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, Fault> {
+        let unknown = |detail: &str| Fault::new(ProblemCode::Unauthenticated, detail);
+        let header = parts.headers.get(header::AUTHORIZATION).ok_or_else(|| {
+            unknown("send a token: Authorization: Bearer pwt_…; paywall-server token create makes one")
+        })?;
+        let secret = header
+            .to_str()
+            .ok()
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, secret)| secret.trim())
+            .ok_or_else(|| unknown("the Authorization header must be: Bearer and a token"))?;
+        if !looks_valid(secret) {
+            return Err(unknown("this is not a whole access token; copy it again"));
+        }
+        let hash = token::hash(&state.config.token_key, secret);
+        let row = state.store.token(&hash).await?;
+        let row = row
+            .filter(|row| bool::from(row.hash.ct_eq(&hash)))
+            .ok_or_else(|| unknown("this server does not know the token; make a new one"))?;
+        let now = state.clock.now();
+        if row.expires_at.is_some_and(|end| end <= now) {
+            return Err(Fault::new(ProblemCode::TokenExpired, "the token's time is over; make a new one"));
+        }
+        if row.last_used_at.is_none_or(|last| now.ms_since(last) >= LAST_USED_PRECISION_MS)
+            && let Err(error) = state.store.token_used(&row.id, now).await
+        {
+            // Reading goes on when the database cannot be written to.
+            tracing::warn!(token = row.id, %error, "the token's last use was not noted");
+        }
+        Ok(Self(row))
+    }
+}

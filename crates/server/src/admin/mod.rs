@@ -1,0 +1,107 @@
+//! The admin API under `/admin/v1`, for the console.
+
+mod adjustments;
+mod auth;
+mod caller;
+mod changes;
+mod document;
+mod health;
+mod keys;
+mod plans;
+mod problem;
+mod read;
+mod tenants;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::{Router, routing};
+use paywall_contract::REQUEST_ID;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::problem::Fault;
+use crate::server::State;
+
+/// The largest body that a request may have, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// The longest that a request may take.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// Names a request in the log.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+fn api() -> OpenApiRouter<Arc<State>> {
+    OpenApiRouter::with_openapi(document::frame())
+        .routes(routes!(caller::me))
+        .routes(routes!(plans::list))
+        .routes(routes!(tenants::list))
+        .routes(routes!(tenants::get))
+        .routes(routes!(tenants::timeline))
+        .routes(routes!(tenants::usage))
+        .routes(routes!(adjustments::create))
+        .routes(routes!(adjustments::list))
+        .routes(routes!(adjustments::undo))
+        .routes(routes!(keys::settle))
+        .routes(routes!(changes::list))
+        .routes(routes!(document::get))
+}
+
+/// The API's document.
+pub(crate) fn openapi() -> OpenApi {
+    api().into_openapi()
+}
+
+/// Every route, with what every answer carries.
+pub(crate) fn router(state: Arc<State>) -> Router {
+    let (router, _) = api().split_for_parts();
+    router
+        .route("/healthz", routing::get(health::alive))
+        .route("/readyz", routing::get(health::ready))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(CompressionLayer::new())
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
+        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(identify))
+        .with_state(state)
+}
+
+/// Gives the request its id, and every error its document.
+async fn identify(mut request: Request, next: Next) -> Response {
+    let id =
+        format!("req_{}", ulid::Ulid::from_parts(0, rand::random()).to_string().to_lowercase().trim_start_matches('0'));
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let started = std::time::Instant::now();
+    let mut response = next.run(request).await;
+    if response.status().is_client_error() || response.status().is_server_error() {
+        let fault = response.extensions_mut().remove::<Fault>().unwrap_or_else(|| Fault::of_status(response.status()));
+        let allow = response.headers().get(axum::http::header::ALLOW).cloned();
+        response = problem::render(fault, &id);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(axum::http::header::ALLOW, allow);
+        }
+    }
+    tracing::info!(
+        request_id = id,
+        %method,
+        path,
+        status = response.status().as_u16(),
+        ms = started.elapsed().as_millis() as u64,
+        "request"
+    );
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}

@@ -1,0 +1,175 @@
+//! The server as a whole: opened, filled, served, stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use paywall_contract::IntakeRecord;
+use paywall_domain::{Role, Timestamp};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin;
+use crate::clock::Clock;
+use crate::config::{Config, built_in_plans};
+use crate::store::{self, ImportSummary, Store, StoreError, TokenRow};
+use crate::token;
+
+/// How often the server looks whether time alone changed something.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The server cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ServerError(#[from] ServerErrorKind);
+
+#[derive(Debug, thiserror::Error)]
+enum ServerErrorKind {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("listening: {0}")]
+    Listen(std::io::Error),
+    #[error("a token needs a name of 1 to 200 characters")]
+    TokenName,
+}
+
+impl From<StoreError> for ServerError {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+/// What every request can reach.
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Config,
+}
+
+/// A paywall server over its database.
+#[derive(Clone)]
+pub struct Server {
+    state: Arc<State>,
+}
+
+impl Server {
+    /// Opens the database, brings it to this version and writes the configured plans into it.
+    pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
+        let store = Store::open(&config.database_url).await?;
+        let mut write = store.write().await?;
+        let plans = match &config.plans {
+            Some(plans) => plans.clone(),
+            None if store::plans::all(&mut write).await?.is_empty() => built_in_plans(),
+            None => Vec::new(),
+        };
+        for (position, plan) in plans.iter().enumerate() {
+            store::plans::put(&mut write, plan, Some(position)).await?;
+        }
+        write.commit().await.map_err(StoreError::from)?;
+        Ok(Self { state: Arc::new(State { store, clock, config }) })
+    }
+
+    /// Makes an access token. It is answered here and never again: only a keyed hash is kept.
+    pub async fn create_token(
+        &self,
+        name: &str,
+        role: Role,
+        expires_at: Option<Timestamp>,
+    ) -> Result<String, ServerError> {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > 200 {
+            return Err(ServerErrorKind::TokenName.into());
+        }
+        let State { store, clock, config } = &*self.state;
+        let now = clock.now();
+        let secret = token::generate();
+        let row = TokenRow {
+            id: format!("tok_{}", store.next_id(now)),
+            name: name.to_owned(),
+            role,
+            hash: token::hash(&config.token_key, &secret),
+            expires_at,
+            last_used_at: None,
+        };
+        store.add_token(&row, now).await?;
+        Ok(secret)
+    }
+
+    /// Brings tenants and plans in. The same records again change nothing. Records that cannot be
+    /// taken are named in the summary by their place, from 1; the others are kept.
+    pub async fn import<I>(&self, records: I) -> Result<ImportSummary, ServerError>
+    where
+        I: IntoIterator<Item = IntakeRecord>,
+        I::IntoIter: Send,
+    {
+        self.import_numbered(records.into_iter().enumerate().map(|(index, record)| (index + 1, record))).await
+    }
+
+    /// Like [`Server::import`], with a number for each record to name it by.
+    pub async fn import_numbered<I>(&self, records: I) -> Result<ImportSummary, ServerError>
+    where
+        I: Iterator<Item = (usize, IntakeRecord)> + Send,
+    {
+        let now = self.state.clock.now();
+        let mut summary = ImportSummary::default();
+        self.state.store.pass_time(now).await?;
+        let mut records = records;
+        loop {
+            let batch: Vec<_> = records.by_ref().take(store::BATCH).collect();
+            if batch.is_empty() {
+                return Ok(summary);
+            }
+            self.state.store.import_batch(batch, now, &mut summary).await?;
+        }
+    }
+
+    /// Every route of the server.
+    pub fn router(&self) -> Router {
+        admin::router(Arc::clone(&self.state))
+    }
+
+    /// Answers requests until `stop` is cancelled, then finishes those that run and closes the
+    /// database.
+    pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServerError> {
+        let ticker = tokio::spawn(tick(Arc::clone(&self.state), stop.clone()));
+        let served = axum::serve(listener, self.router()).with_graceful_shutdown(stop.clone().cancelled_owned()).await;
+        stop.cancel();
+        let _ = ticker.await;
+        self.state.store.close().await;
+        served.map_err(|error| ServerErrorKind::Listen(error).into())
+    }
+}
+
+/// Passes time even while nobody asks, so that a mirror hears of an ended trial by itself.
+async fn tick(state: Arc<State>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match state.store.pass_time(state.clock.now()).await {
+            Ok(changed) => {
+                if changed > 0 {
+                    tracing::debug!(changed, "time passed");
+                }
+                failing = false;
+            }
+            // Once per outage, not once per second.
+            Err(error) if !failing => {
+                tracing::error!(%error, "statuses could not be brought up to date");
+                failing = true;
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// The admin API's `OpenAPI` document, as JSON.
+pub fn openapi() -> String {
+    let mut text = serde_json::to_string_pretty(&admin::openapi()).unwrap_or_default();
+    text.push('\n');
+    text
+}

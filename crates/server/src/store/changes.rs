@@ -1,0 +1,91 @@
+//! The changes feed, in the order of the sequence.
+
+use paywall_contract::ChangeRecord;
+use paywall_domain::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::{Row, SqliteConnection};
+
+use super::tenants::{TenantRow, columns};
+use super::{Read, StoreError, entries, plans};
+
+/// How far a mirror has read. Plans have a place of their own: they come before every tenant, also
+/// when they changed after it, so that no mirror meets a plan that it does not know.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) plans: i64,
+    pub(crate) rest: i64,
+}
+
+/// What lies after a place.
+pub(crate) struct Stretch {
+    pub(crate) changes: Vec<ChangeRecord>,
+    pub(crate) end: Place,
+    pub(crate) remaining: i64,
+}
+
+/// The stretch of at most `limit` changes after `place`.
+pub(crate) async fn after(read: &mut Read, place: Place, limit: usize, now: Timestamp) -> Result<Stretch, StoreError> {
+    let connection: &mut SqliteConnection = read;
+    let all_plans = plans::all(connection).await?;
+    let plan_rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT body, seq FROM plans WHERE seq > ?1 ORDER BY seq LIMIT ?2")
+            .bind(place.plans)
+            .bind(limit as i64)
+            .fetch_all(&mut *connection)
+            .await?;
+    let mut end = place;
+    let mut changes = Vec::with_capacity(limit);
+    for (body, seq) in &plan_rows {
+        changes.push(ChangeRecord::Plan(serde_json::from_str(body)?));
+        end.plans = *seq;
+    }
+    let room = limit - plan_rows.len();
+    if room > 0 {
+        let (boundary,): (Option<i64>,) = sqlx::query_as(
+            "SELECT max(seq) FROM (
+               SELECT seq FROM (SELECT seq FROM tenants WHERE seq > ?1 ORDER BY seq LIMIT ?2)
+               UNION ALL SELECT seq FROM (SELECT seq FROM entries WHERE seq > ?1 ORDER BY seq LIMIT ?2)
+               ORDER BY 1 LIMIT ?2)",
+        )
+        .bind(place.rest)
+        .bind(room as i64)
+        .fetch_one(&mut *connection)
+        .await?;
+        if let Some(boundary) = boundary {
+            end.rest = boundary;
+            let mut rest: Vec<(i64, ChangeRecord)> = Vec::with_capacity(room);
+            let rows = sqlx::query(concat!("SELECT ", columns!(), " FROM tenants WHERE seq > ?1 AND seq <= ?2"))
+                .bind(place.rest)
+                .bind(boundary)
+                .fetch_all(&mut *connection)
+                .await?;
+            for row in &rows {
+                let row = TenantRow::read(row)?;
+                rest.push((row.seq, ChangeRecord::Tenant(Box::new(row.into_tenant(&all_plans, now)))));
+            }
+            let rows = sqlx::query(
+                "SELECT entries.id, tenant_id, tenants.name AS tenant_name, at, body, entries.seq AS seq
+                 FROM entries JOIN tenants ON tenants.id = tenant_id
+                 WHERE entries.seq > ?1 AND entries.seq <= ?2",
+            )
+            .bind(place.rest)
+            .bind(boundary)
+            .fetch_all(&mut *connection)
+            .await?;
+            for row in &rows {
+                rest.push((row.try_get("seq")?, ChangeRecord::Entry(Box::new(entries::read_entry(row)?))));
+            }
+            rest.sort_by_key(|(seq, _)| *seq);
+            changes.extend(rest.into_iter().map(|(_, record)| record));
+        }
+    }
+    let (remaining,): (i64,) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM plans WHERE seq > ?1) + (SELECT count(*) FROM tenants WHERE seq > ?2)
+                + (SELECT count(*) FROM entries WHERE seq > ?2)",
+    )
+    .bind(end.plans)
+    .bind(end.rest)
+    .fetch_one(&mut *connection)
+    .await?;
+    Ok(Stretch { changes, end, remaining })
+}

@@ -1,0 +1,178 @@
+//! Timelines, and the adjustments in them.
+
+use paywall_contract::{Adjustment, TimelineBody, TimelineEntry};
+use paywall_domain::{Aspect, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::{StoreError, take_seq};
+
+/// Where a page of entries ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct EntryKey {
+    pub(crate) at: i64,
+    pub(crate) id: String,
+}
+
+/// An entry to be written.
+pub(crate) struct NewEntry<'a> {
+    pub(crate) id: String,
+    pub(crate) tenant_id: &'a TenantId,
+    pub(crate) at: Timestamp,
+    pub(crate) aspect: Option<Aspect>,
+    pub(crate) body: &'a TimelineBody,
+}
+
+/// The word under which an aspect is kept.
+pub(crate) fn aspect_word(aspect: Aspect) -> &'static str {
+    use paywall_domain::Meter;
+    match aspect {
+        Aspect::Trial => "trial",
+        Aspect::Override(Meter::Messages) => "override.messages",
+        Aspect::Override(Meter::Tokens) => "override.tokens",
+        Aspect::Override(Meter::ApiRequests) => "override.api_requests",
+        Aspect::Override(Meter::Documents) => "override.documents",
+        Aspect::Override(Meter::StorageBytes) => "override.storage_bytes",
+        Aspect::Override(Meter::Datasets) => "override.datasets",
+        Aspect::Override(Meter::Seats) => "override.seats",
+        Aspect::Comp => "comp",
+        Aspect::Suspension => "suspension",
+        Aspect::Plan => "plan",
+        Aspect::Nothing => "nothing",
+    }
+}
+
+/// The word for the kind of an entry.
+pub(crate) fn kind_word(body: &TimelineBody) -> &'static str {
+    match body {
+        TimelineBody::Adjustment { .. } => "adjustment",
+        TimelineBody::TrialStarted { .. } => "trial_started",
+        TimelineBody::TrialEnded => "trial_ended",
+        TimelineBody::CompEnded { .. } => "comp_ended",
+        TimelineBody::GraceEnded => "grace_ended",
+        TimelineBody::SubscriptionStarted { .. } => "subscription_started",
+        TimelineBody::SubscriptionEnded { .. } => "subscription_ended",
+        TimelineBody::PaymentFailed { .. } => "payment_failed",
+        TimelineBody::Blocked { .. } => "blocked",
+    }
+}
+
+/// Writes an entry once: the same id again changes nothing.
+pub(crate) async fn put(connection: &mut SqliteConnection, entry: &NewEntry<'_>) -> Result<(), StoreError> {
+    let seq = take_seq(connection, 1).await? + 1;
+    sqlx::query(
+        "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(&entry.id)
+    .bind(entry.tenant_id.as_str())
+    .bind(entry.at.0)
+    .bind(kind_word(entry.body))
+    .bind(entry.aspect.map(aspect_word))
+    .bind(serde_json::to_string(entry.body)?)
+    .bind(seq)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes an adjustment anew, marked as undone. It comes again in the feed.
+pub(crate) async fn rewrite(connection: &mut SqliteConnection, adjustment: &Adjustment) -> Result<(), StoreError> {
+    let seq = take_seq(connection, 1).await? + 1;
+    let body = TimelineBody::Adjustment { adjustment: Box::new(adjustment.clone()) };
+    sqlx::query("UPDATE entries SET body = ?2, seq = ?3 WHERE id = ?1")
+        .bind(&adjustment.id)
+        .bind(serde_json::to_string(&body)?)
+        .bind(seq)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// One adjustment.
+pub(crate) async fn adjustment(connection: &mut SqliteConnection, id: &str) -> Result<Option<Adjustment>, StoreError> {
+    let row: Option<(String,)> = sqlx::query_as("SELECT body FROM entries WHERE id = ?1 AND kind = 'adjustment'")
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+    row.map_or(Ok(None), |(body,)| as_adjustment(&body))
+}
+
+/// The latest adjustment of the same aspect made after this one.
+pub(crate) async fn latest_after(
+    connection: &mut SqliteConnection,
+    adjustment: &Adjustment,
+) -> Result<Option<Adjustment>, StoreError> {
+    let row: Option<(String,)> = sqlx::query_as(
+        "SELECT body FROM entries WHERE tenant_id = ?1 AND kind = 'adjustment' AND aspect = ?2 AND (at, id) > (?3, ?4)
+         ORDER BY at DESC, id DESC LIMIT 1",
+    )
+    .bind(adjustment.tenant_id.as_str())
+    .bind(aspect_word(adjustment.change.aspect()))
+    .bind(adjustment.at.0)
+    .bind(&adjustment.id)
+    .fetch_optional(connection)
+    .await?;
+    row.map_or(Ok(None), |(body,)| as_adjustment(&body))
+}
+
+/// A page of one tenant's timeline, newest first.
+pub(crate) async fn timeline(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    after: Option<&EntryKey>,
+    limit: usize,
+) -> Result<Vec<TimelineEntry>, StoreError> {
+    sqlx::query(
+        "SELECT entries.id, tenant_id, tenants.name AS tenant_name, at, body
+         FROM entries JOIN tenants ON tenants.id = tenant_id
+         WHERE tenant_id = ?1 AND (at, entries.id) < (?2, ?3)
+         ORDER BY at DESC, entries.id DESC LIMIT ?4",
+    )
+    .bind(tenant.as_str())
+    .bind(after.map_or(i64::MAX, |key| key.at))
+    .bind(after.map_or("", |key| key.id.as_str()))
+    .bind(limit as i64)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(read_entry)
+    .collect()
+}
+
+/// A page of the adjustments of all tenants, newest first.
+pub(crate) async fn adjustments(
+    connection: &mut SqliteConnection,
+    after: Option<&EntryKey>,
+    limit: usize,
+) -> Result<Vec<Adjustment>, StoreError> {
+    let rows: Vec<(String,)> = sqlx::query_as(
+        "SELECT body FROM entries WHERE kind = 'adjustment' AND (at, id) < (?1, ?2)
+         ORDER BY at DESC, id DESC LIMIT ?3",
+    )
+    .bind(after.map_or(i64::MAX, |key| key.at))
+    .bind(after.map_or("", |key| key.id.as_str()))
+    .bind(limit as i64)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().filter_map(|(body,)| as_adjustment(body).transpose()).collect()
+}
+
+pub(crate) fn read_entry(row: &SqliteRow) -> Result<TimelineEntry, StoreError> {
+    let tenant: &str = row.try_get("tenant_id")?;
+    Ok(TimelineEntry {
+        id: row.try_get("id")?,
+        tenant_id: TenantId::parse(tenant).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        tenant_name: row.try_get("tenant_name")?,
+        at: Timestamp(row.try_get("at")?),
+        body: serde_json::from_str(row.try_get("body")?)?,
+    })
+}
+
+fn as_adjustment(body: &str) -> Result<Option<Adjustment>, StoreError> {
+    Ok(match serde_json::from_str(body)? {
+        TimelineBody::Adjustment { adjustment } => Some(*adjustment),
+        _ => None,
+    })
+}

@@ -1,0 +1,296 @@
+//! Tenants brought in from elsewhere.
+
+use std::collections::{BTreeMap, HashMap};
+
+use paywall_contract::{DailyUsage, IntakeRecord, TenantIntake, TimelineBody};
+use paywall_domain::{Meter, MeterKind, Timestamp, status};
+use sha2::{Digest, Sha256};
+use sqlx::SqliteConnection;
+
+use super::entries::{aspect_word, kind_word};
+use super::{Plans, Store, StoreError, TenantRow, plans, take_seq};
+use crate::transition::Period;
+
+/// Records written in one transaction.
+pub(crate) const BATCH: usize = 1_000;
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImportSummary {
+    /// Plans that are new or changed.
+    pub plans: usize,
+    /// Tenants that were not known.
+    pub added: usize,
+    /// Tenants that were known, and that the import changed.
+    pub changed: usize,
+    /// Records that said nothing new.
+    pub unchanged: usize,
+    /// Records that could not be taken.
+    pub refused: Vec<RefusedRecord>,
+}
+
+/// A record that could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRecord {
+    /// Its number, from 1; in a file, its line.
+    pub number: usize,
+    /// Why, in English.
+    pub reason: String,
+}
+
+struct Accepted {
+    intake: TenantIntake,
+    hash: Vec<u8>,
+}
+
+impl Store {
+    /// Writes a batch of numbered records in one transaction.
+    pub(crate) async fn import_batch(
+        &self,
+        records: Vec<(usize, IntakeRecord)>,
+        now: Timestamp,
+        summary: &mut ImportSummary,
+    ) -> Result<(), StoreError> {
+        let mut write = self.write().await?;
+        let mut known = plans::all(&mut write).await?;
+        let mut accepted: BTreeMap<String, Accepted> = BTreeMap::new();
+        for (number, record) in records {
+            match record {
+                IntakeRecord::Plan(plan) => {
+                    if plans::put(&mut write, &plan, None).await? {
+                        summary.plans += 1;
+                        known = plans::all(&mut write).await?;
+                    } else {
+                        summary.unchanged += 1;
+                    }
+                }
+                IntakeRecord::Tenant(intake) => match fault(&intake, &known) {
+                    Some(reason) => summary.refused.push(RefusedRecord { number, reason }),
+                    None => {
+                        let hash = Sha256::digest(serde_json::to_vec(&intake)?).to_vec();
+                        let id = intake.id.as_str().to_owned();
+                        if accepted.insert(id, Accepted { intake: *intake, hash }).is_some() {
+                            summary.unchanged += 1;
+                        }
+                    }
+                },
+            }
+        }
+        write_tenants(&mut write, accepted, now, summary).await?;
+        write.commit().await?;
+        Ok(())
+    }
+}
+
+/// Why a tenant cannot be taken, if it cannot.
+fn fault(intake: &TenantIntake, plans: &Plans) -> Option<String> {
+    let facts = &intake.facts;
+    let named = std::iter::once(&facts.plan).chain(facts.comp.as_ref().map(|comp| &comp.plan));
+    if let Some(plan) = named.into_iter().find(|plan| !plans.contains(plan)) {
+        return Some(format!("there is no plan {:?}; bring it in before its tenants", plan.as_str()));
+    }
+    if let Some(gauge) = intake.gauges.keys().find(|meter| meter.kind() != MeterKind::Gauge) {
+        return Some(format!("{} is a counter, not a gauge", gauge.as_str()));
+    }
+    let counters = intake.usage.iter().flatten().flat_map(|day| day.amounts.iter());
+    if let Some((meter, _)) = counters.clone().find(|(meter, _)| meter.kind() != MeterKind::Counter) {
+        return Some(format!("{} is a gauge, not a counter", meter.as_str()));
+    }
+    if counters.chain(&intake.gauges).any(|(_, amount)| *amount < 0) {
+        return Some("an amount is below zero".to_owned());
+    }
+    if intake.period.is_some_and(|(start, end)| start >= end) {
+        return Some("the period ends before it begins".to_owned());
+    }
+    None
+}
+
+async fn write_tenants(
+    connection: &mut SqliteConnection,
+    accepted: BTreeMap<String, Accepted>,
+    now: Timestamp,
+    summary: &mut ImportSummary,
+) -> Result<(), StoreError> {
+    let ids: Vec<&str> = accepted.keys().map(String::as_str).collect();
+    let rows: Vec<(String, Option<Vec<u8>>, i64, String)> = sqlx::query_as(
+        "SELECT id, intake_hash, version, facts FROM tenants WHERE id IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(serde_json::to_string(&ids)?)
+    .fetch_all(&mut *connection)
+    .await?;
+    let present: HashMap<String, (Option<Vec<u8>>, i64, String)> =
+        rows.into_iter().map(|(id, hash, version, facts)| (id, (hash, version, facts))).collect();
+
+    let mut usage = Vec::new();
+    let mut entries = Vec::new();
+    let mut seq = take_seq(connection, accepted.len()).await?;
+    for Accepted { intake, hash } in accepted.values() {
+        let version = match present.get(intake.id.as_str()) {
+            Some((Some(before), ..)) if before == hash => {
+                summary.unchanged += 1;
+                continue;
+            }
+            Some((_, version, facts)) => {
+                summary.changed += 1;
+                version + i64::from(*facts != serde_json::to_string(&intake.facts)?)
+            }
+            None => {
+                summary.added += 1;
+                1
+            }
+        };
+        seq += 1;
+        write_tenant(connection, intake, hash, version, seq, now).await?;
+        for day in intake.usage.iter().flatten() {
+            let amount = |meter| day.amounts.get(&meter).copied().unwrap_or(0);
+            usage.push((
+                intake.id.as_str(),
+                day.day.0,
+                amount(Meter::Messages),
+                amount(Meter::Tokens),
+                amount(Meter::ApiRequests),
+            ));
+        }
+        for entry in &intake.timeline {
+            let (id, aspect) = match &entry.body {
+                TimelineBody::Adjustment { adjustment } => {
+                    (adjustment.id.clone(), Some(aspect_word(adjustment.change.aspect())))
+                }
+                _ => (format!("{}.{}", intake.id, entry.id), None),
+            };
+            let body = serde_json::to_string(&entry.body)?;
+            entries.push((id, intake.id.as_str(), entry.at.0, kind_word(&entry.body), aspect, body));
+        }
+    }
+    sqlx::query(
+        "INSERT INTO usage_days (tenant_id, day, messages, tokens, api_requests)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1) WHERE true
+         ON CONFLICT (tenant_id, day) DO UPDATE SET messages = excluded.messages, tokens = excluded.tokens,
+                api_requests = excluded.api_requests",
+    )
+    .bind(serde_json::to_string(&usage)?)
+    .execute(&mut *connection)
+    .await?;
+    let base = take_seq(connection, entries.len()).await?;
+    // What became of an adjustment here, such as that it was undone, is not taken back.
+    sqlx::query(
+        "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?2 + 1 + key
+         FROM json_each(?1) WHERE true
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(serde_json::to_string(&entries)?)
+    .bind(base)
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_tenant(
+    connection: &mut SqliteConnection,
+    intake: &TenantIntake,
+    hash: &[u8],
+    version: i64,
+    seq: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let period = intake
+        .period
+        .map(|(start, end)| Period { anchor: start, start, end })
+        .or_else(|| intake.usage.as_ref().and_then(|_| Period::month_of(now)))
+        .map(|period| period.at(now));
+    let counters = intake.usage.as_ref().zip(period).map(|(days, period)| counted(days, period));
+    let domain = intake.email.rsplit_once('@').map(|(_, domain)| domain.to_lowercase()).unwrap_or_default();
+    let row = TenantRow {
+        id: intake.id.clone(),
+        seq,
+        version,
+        name: intake.name.clone(),
+        email: intake.email.clone(),
+        domain,
+        created_at: intake.created_at,
+        deleted_at: intake.deleted_at,
+        stripe_customer: intake.stripe_customer.clone(),
+        facts: intake.facts.clone(),
+        derived_at: now,
+        members: intake.members.clone(),
+        gauges: intake.gauges.clone(),
+        counters,
+        period,
+        measured_at: intake.measured_at,
+        last_active_at: intake.last_active_at,
+        last_refusal: intake.last_refusal.clone(),
+    };
+    sqlx::query(
+        "INSERT INTO tenants (id, seq, version, name, name_key, email, domain, created_at, deleted_at, stripe_customer,
+             facts, plan, comp_plan, trial_ends_at, status, derived_at, next_transition_at, members, gauges, counters,
+             period_anchor, period_start, period_end, measured_at, last_active_at, last_refusal, search, intake_hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+             ?23, ?24, ?25, ?26, ?27, ?28)
+         ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, version = excluded.version, name = excluded.name,
+             name_key = excluded.name_key, email = excluded.email, domain = excluded.domain,
+             created_at = excluded.created_at, deleted_at = excluded.deleted_at,
+             stripe_customer = excluded.stripe_customer, facts = excluded.facts, plan = excluded.plan,
+             comp_plan = excluded.comp_plan, trial_ends_at = excluded.trial_ends_at, status = excluded.status,
+             derived_at = excluded.derived_at, next_transition_at = excluded.next_transition_at,
+             members = excluded.members, gauges = excluded.gauges, counters = excluded.counters,
+             period_anchor = excluded.period_anchor, period_start = excluded.period_start,
+             period_end = excluded.period_end, measured_at = excluded.measured_at,
+             last_active_at = excluded.last_active_at, last_refusal = excluded.last_refusal,
+             search = excluded.search, intake_hash = excluded.intake_hash",
+    )
+    .bind(row.id.as_str())
+    .bind(row.seq)
+    .bind(row.version)
+    .bind(&row.name)
+    .bind(row.name.to_lowercase())
+    .bind(&row.email)
+    .bind(&row.domain)
+    .bind(row.created_at.0)
+    .bind(row.deleted_at.map(|it| it.0))
+    .bind(&row.stripe_customer)
+    .bind(serde_json::to_string(&row.facts)?)
+    .bind(row.facts.plan.as_str())
+    .bind(row.facts.comp.as_ref().map(|comp| comp.plan.as_str()))
+    .bind(row.facts.trial.as_ref().map(|trial| trial.ends_at.0))
+    .bind(status(&row.facts, now).as_str())
+    .bind(now.0)
+    .bind(row.next_transition(now).map(|it| it.0))
+    .bind(serde_json::to_string(&row.members)?)
+    .bind(serde_json::to_string(&row.gauges)?)
+    .bind(row.counters.as_ref().map(serde_json::to_string).transpose()?)
+    .bind(row.period.map(|it| it.anchor.0))
+    .bind(row.period.map(|it| it.start.0))
+    .bind(row.period.map(|it| it.end.0))
+    .bind(row.measured_at.map(|it| it.0))
+    .bind(row.last_active_at.map(|it| it.0))
+    .bind(row.last_refusal.as_ref().map(serde_json::to_string).transpose()?)
+    .bind(search_text(&row))
+    .bind(hash)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn counted(days: &[DailyUsage], period: Period) -> BTreeMap<Meter, i64> {
+    let mut sums: BTreeMap<Meter, i64> =
+        Meter::ALL.into_iter().filter(|meter| meter.kind() == MeterKind::Counter).map(|meter| (meter, 0)).collect();
+    for day in days.iter().filter(|day| period.start <= day.day && day.day < period.end) {
+        for (meter, amount) in &day.amounts {
+            let sum = sums.entry(*meter).or_default();
+            *sum = sum.saturating_add(*amount);
+        }
+    }
+    sums
+}
+
+/// What a search looks at, in lower case, a line each so that nothing matches across two of them.
+fn search_text(row: &TenantRow) -> String {
+    let subscription = row.facts.subscription.as_ref().map(|it| it.id.as_str());
+    let mut lines = vec![row.name.as_str(), &row.email, row.id.as_str()];
+    lines.extend(row.stripe_customer.as_deref().into_iter().chain(subscription));
+    for member in &row.members {
+        lines.extend([member.email.as_str(), member.user_id.as_str()]);
+    }
+    lines.join("\n").to_lowercase()
+}
