@@ -6,6 +6,7 @@
 //!
 //! Freed pages are not overwritten (`secure_delete` stays off): they hold ciphertext already.
 
+mod change;
 mod error;
 mod feed;
 mod fold;
@@ -18,12 +19,14 @@ mod unsettled;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
+use sqlx::{ConnectOptions, SqliteConnection};
 
+use change::Change;
 pub use error::{CacheError, Result};
 pub(crate) use feed::aspect_word;
 pub use feed::{FEED, FeedApplied};
@@ -48,6 +51,8 @@ pub struct Cache {
     writer: SqlitePool,
     readers: SqlitePool,
     path: Arc<Path>,
+    // 0 = never limited.
+    most_pages: Arc<AtomicU32>,
     // Held as long as the copy is open; the system gives it back even after a crash.
     _lock: Arc<File>,
 }
@@ -114,7 +119,7 @@ impl Cache {
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { writer, readers, path: path.into(), _lock: Arc::new(lock) })
+        Ok(Self { writer, readers, path: path.into(), most_pages: Arc::default(), _lock: Arc::new(lock) })
     }
 
     /// Closes every connection and folds the write-ahead log into the file.
@@ -147,6 +152,13 @@ impl Cache {
         if verdict == "ok" { Ok(()) } else { Err(CacheError::Broken(verdict)) }
     }
 
+    /// Lets the copy grow to so many pages of 4 KiB; `None` = as far as the disk goes. Past it every write
+    /// fails with [`CacheError::DiskFull`], as on a full disk.
+    pub fn limit_pages(&self, most: Option<u32>) {
+        // The largest that SQLite knows is what it begins with.
+        self.most_pages.store(most.unwrap_or(u32::MAX - 1), Ordering::Relaxed);
+    }
+
     /// Bytes on disk, the write-ahead log included.
     pub fn bytes(&self) -> i64 {
         bytes(&self.path).unwrap_or_default()
@@ -163,8 +175,9 @@ impl Cache {
     }
 
     /// Begins a change. Dropped without a commit it leaves nothing behind.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    pub(crate) async fn begin(&self) -> Result<Change> {
+        let most = self.most_pages.load(Ordering::Relaxed);
+        Change::begin(&self.writer, (most > 0).then_some(most)).await
     }
 }
 

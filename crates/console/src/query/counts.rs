@@ -7,7 +7,7 @@ use crate::cache::{Cache, Result};
 use crate::ipc::{TenantView, ViewCount};
 
 /// Every view, in the order of the tabs.
-const VIEWS: [TenantView; 13] = [
+pub(super) const VIEWS: [TenantView; 13] = [
     TenantView::All,
     TenantView::Blocked,
     TenantView::Trial,

@@ -10,6 +10,8 @@ mod entries;
 mod money;
 mod needle;
 mod overview;
+#[cfg(test)]
+mod plans;
 mod row;
 mod search;
 mod statements;

@@ -5,20 +5,31 @@ use url::Url;
 use crate::cache::fold;
 
 /// What to look for in what somebody typed or pasted: spaces at the ends, `mailto:`, angle brackets and
-/// quotes are taken off, and of a Stripe page's address the object's id is left.
+/// quotes around it are taken off, and of a Stripe page's address the object's id is left. What would
+/// leave nothing stays as it was typed.
 pub fn normalise(text: &str) -> String {
-    let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let (Some(from), Some(to)) = (text.find('<'), text.rfind('>'))
+    let typed = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let left = unwrapped(&typed);
+    if left.is_empty() { typed } else { left }
+}
+
+fn unwrapped(typed: &str) -> String {
+    let mut rest = typed.trim_end_matches([',', ';']);
+    if let (Some(from), Some(to)) = (rest.find('<'), rest.rfind('>'))
         && from + 1 < to
     {
-        text = text[from + 1..to].trim().to_owned();
+        rest = rest[from + 1..to].trim();
     }
-    let mut rest = text.trim_matches(|c: char| c.is_whitespace() || "\"'<>,;“”‘’«»".contains(c));
-    if let Some(head) = rest.get(..7)
-        && head.eq_ignore_ascii_case("mailto:")
+    for (open, close) in [('"', '"'), ('\'', '\''), ('“', '”'), ('‘', '’'), ('«', '»')] {
+        if let Some(inner) = rest.strip_prefix(open).and_then(|it| it.strip_suffix(close)) {
+            rest = inner.trim();
+        }
+    }
+    if let Some((scheme, address)) = rest.split_once(':')
+        && scheme.eq_ignore_ascii_case("mailto")
     {
-        rest = rest[7..].split('?').next().unwrap_or_default();
-        return rest.replace("%40", "@").replace("%2B", "+").replace("%2b", "+").trim().to_owned();
+        let address = address.split('?').next().unwrap_or_default();
+        return address.replace("%40", "@").replace("%2B", "+").replace("%2b", "+").trim().to_owned();
     }
     if let Ok(url) = Url::parse(rest)
         && matches!(url.scheme(), "http" | "https")

@@ -38,9 +38,9 @@ impl Cache {
             let rest = limit + 1 - found.len() as i64;
             found.extend(self.fetch(query, &place, mode, text.as_deref(), now, rest).await?);
         }
-        let more = found.len() as i64 > limit;
+        let beyond = found.len() as i64 > limit;
         found.truncate(limit as usize);
-        let next = found.last().filter(|_| more).map(|last| place_of(last, sort).write(sort, descending));
+        let next = found.last().filter(|_| beyond).map(|last| place_of(last, sort).write(sort, descending));
         let total = match (&query.cursor, &text) {
             (Some(_), _) => None,
             (None, _) if mode == TextMode::Match => Some(self.count_matched(query, text.as_deref(), now).await?),
@@ -110,7 +110,8 @@ impl Cache {
     }
 }
 
-fn nullable(sort: TenantColumn) -> bool {
+/// Whether the column may be unknown.
+pub(super) fn nullable(sort: TenantColumn) -> bool {
     !matches!(sort, TenantColumn::Name | TenantColumn::CreatedAt)
 }
 

@@ -1,0 +1,186 @@
+//! What is written: once however often it is fed, never older over newer, always with its cursor.
+#![allow(clippy::unwrap_used)]
+
+mod cache_fixtures;
+
+use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, feed_of, filled, home, id, key, tenant};
+use paywall_console::cache::{Cache, CacheError, FeedApplied, StreamProgress, StripeRow, StripeStream};
+use paywall_console::ipc::{Failure, FailureCode, Source, TenantQuery, UnsettledChange};
+use paywall_contract::ChangeRecord;
+use paywall_domain::Timestamp;
+use serde_json::{Value, json};
+
+fn all() -> TenantQuery {
+    TenantQuery { limit: 100, ..TenantQuery::default() }
+}
+
+#[tokio::test]
+async fn feeding_a_page_again_changes_nothing() {
+    let home = home();
+    let tenants = [tenant(1, "Acme", facts(None), Some(5)), tenant(2, "Bolt", facts(None), None)];
+    let cache = filled(&home, &tenants).await;
+    let mut page = feed_of(&tenants);
+    let entry = adjustment("a1", 1, ago(1), "Mia", extend(), facts(None));
+    page.changes.push(ChangeRecord::Entry(Box::new(entry)));
+    cache.apply_feed_page(&page, NOW).await.unwrap();
+    let before = (
+        cache.tenants_page(&all(), NOW).await.unwrap(),
+        cache.timeline_page(&id(1), None, None).await.unwrap(),
+        cache.tenant_counts(NOW).await.unwrap(),
+    );
+    let applied = cache.apply_feed_page(&page, NOW).await.unwrap();
+    assert_eq!(applied, FeedApplied { plans: 1, tenants: 2, entries: 1, stale: 0 });
+    let after = (
+        cache.tenants_page(&all(), NOW).await.unwrap(),
+        cache.timeline_page(&id(1), None, None).await.unwrap(),
+        cache.tenant_counts(NOW).await.unwrap(),
+    );
+    assert_eq!(before, after);
+    assert_eq!(cache.plans().await.unwrap(), [cache_fixtures::plan()]);
+    cache.verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_tenant_never_overwrites_a_newer_one() {
+    let home = home();
+    let mut newer = tenant(1, "New name", facts(None), None);
+    newer.version = 3;
+    let cache = filled(&home, &[newer.clone()]).await;
+    let mut older = tenant(1, "Old name", facts(None), None);
+    older.version = 2;
+    older.as_of = Timestamp(NOW.0 + 1);
+    assert!(!cache.apply_tenant(&older).await.unwrap());
+    assert_eq!(cache.apply_feed_page(&feed_of(&[older]), NOW).await.unwrap().stale, 1);
+    let mut measured_before = newer.clone();
+    measured_before.name = "Older measure".into();
+    measured_before.as_of = Timestamp(NOW.0 - 1);
+    assert!(!cache.apply_tenant(&measured_before).await.unwrap());
+    assert_eq!(cache.tenant(&id(1)).await.unwrap().unwrap(), newer);
+    let mut measured_after = newer;
+    measured_after.name = "Newer measure".into();
+    measured_after.as_of = Timestamp(NOW.0 + 1);
+    assert!(cache.apply_tenant(&measured_after).await.unwrap());
+    assert_eq!(cache.tenants_page(&all(), NOW).await.unwrap().rows[0].name, "Newer measure");
+}
+
+#[tokio::test]
+async fn another_database_is_refused_until_its_predecessor_is_forgotten() {
+    let home = home();
+    let cache = filled(&home, &[tenant(1, "Acme", facts(None), None)]).await;
+    let mut other = feed_of(&[tenant(2, "Bolt", facts(None), None)]);
+    other.instance = "two".into();
+    let error = cache.apply_feed_page(&other, NOW).await.unwrap_err();
+    assert!(matches!(&error, CacheError::OtherInstance { known, found } if known == "one" && found == "two"));
+    assert_eq!(error.code(), FailureCode::ServerChanged);
+    assert_eq!(cache.tenants_page(&all(), NOW).await.unwrap().rows[0].name, "Acme");
+    cache.insert_unsettled(&unsettled("k1", ago(0))).await.unwrap();
+    cache.reset_server_data().await.unwrap();
+    assert_eq!(cache.instance().await.unwrap(), None);
+    assert!(cache.search("acme", NOW).await.unwrap().hits.is_empty());
+    cache.apply_feed_page(&other, NOW).await.unwrap();
+    assert_eq!(cache.tenants_page(&all(), NOW).await.unwrap().rows[0].name, "Bolt");
+    assert_eq!(cache.unsettled_changes().await.unwrap().len(), 1);
+    cache.verify().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_feed_is_complete_only_with_its_last_page() {
+    let home = home();
+    let cache = Cache::open(&home.path, &key()).await.unwrap();
+    let mut page = feed(vec![]);
+    page.has_more = true;
+    cache.apply_feed_page(&page, NOW).await.unwrap();
+    assert_eq!(cache.server_as_of().await.unwrap(), None);
+    page.has_more = false;
+    page.cursor = "c2".into();
+    cache.apply_feed_page(&page, NOW).await.unwrap();
+    assert_eq!(cache.server_as_of().await.unwrap(), Some(NOW));
+    let state = cache.stream_state(Source::Server, "changes").await.unwrap();
+    assert_eq!(state.cursor, Some(Value::String("c2".into())));
+}
+
+fn unsettled(key: &str, sent_at: Timestamp) -> UnsettledChange {
+    UnsettledChange { key: key.into(), tenant_id: id(1), tenant_name: "Acme".into(), change: extend(), sent_at }
+}
+
+#[tokio::test]
+async fn unsettled_changes_survive_a_crash() {
+    let home = home();
+    let cache = Cache::open(&home.path, &key()).await.unwrap();
+    cache.insert_unsettled(&unsettled("k1", ago(2))).await.unwrap();
+    cache.insert_unsettled(&unsettled("k2", ago(1))).await.unwrap();
+    cache.insert_unsettled(&unsettled("k2", ago(1))).await.unwrap();
+    // A crash leaves the file and its log as they are now.
+    let copy = cache_fixtures::home();
+    for suffix in ["", "-wal"] {
+        let name = format!("copy.db{suffix}");
+        std::fs::copy(home.folder.path().join(&name), copy.folder.path().join(&name)).unwrap();
+    }
+    let after = Cache::open(&copy.path, &key()).await.unwrap();
+    assert_eq!(after.unsettled_changes().await.unwrap(), [unsettled("k2", ago(1)), unsettled("k1", ago(2))]);
+    assert!(after.remove_unsettled("k1").await.unwrap());
+    assert!(!after.remove_unsettled("k1").await.unwrap());
+    let first = after.activity_page(paywall_console::ipc::ActivityView::All, "", None, None).await.unwrap();
+    assert_eq!(first.unsettled, [unsettled("k2", ago(1))]);
+}
+
+#[tokio::test]
+async fn a_list_remembers_where_it_is_and_what_went_wrong() {
+    let home = home();
+    let cache = Cache::open(&home.path, &key()).await.unwrap();
+    let failure = |detail: &str| Failure {
+        code: FailureCode::StripeRateLimited,
+        detail: detail.into(),
+        request_id: None,
+        at: NOW,
+    };
+    let row = StripeRow { id: "prod_1".into(), created: 1, raw: json!({"id": "prod_1", "name": "Pro"}) };
+    let mut progress = StreamProgress {
+        cursor: Some(json!({"after": "prod_1"})),
+        complete_at: Some(ago(1)),
+        at: ago(1),
+        unreadable: vec!["prod_x".into()],
+    };
+    cache.apply_stripe_page(StripeStream::Products, &[row], &progress).await.unwrap();
+    cache.set_stream_failure(Source::Stripe, "products", &failure("slow")).await.unwrap();
+    cache.set_stream_missing(Source::Stripe, "charges", Some(&failure("no permission"))).await.unwrap();
+    let state = cache.stream_state(Source::Stripe, "products").await.unwrap();
+    assert_eq!(state.cursor, progress.cursor);
+    assert_eq!(state.complete_at, Some(ago(1)));
+    assert_eq!(state.last_failure, Some(failure("slow")));
+    assert_eq!(state.unreadable, ["prod_x"]);
+    progress.complete_at = None;
+    progress.at = NOW;
+    progress.unreadable = vec!["prod_x".into(), "prod_y".into()];
+    cache.set_stream_progress(Source::Stripe, "products", &progress).await.unwrap();
+    let state = cache.stream_state(Source::Stripe, "products").await.unwrap();
+    assert_eq!((state.complete_at, state.last_success_at), (Some(ago(1)), Some(NOW)));
+    assert_eq!((state.last_failure, state.unreadable), (None, vec!["prod_x".to_owned(), "prod_y".to_owned()]));
+    cache.clear_unreadable(Source::Stripe, "products", &["prod_x".into()]).await.unwrap();
+    assert_eq!(cache.stream_state(Source::Stripe, "products").await.unwrap().unreadable, ["prod_y"]);
+    let states = cache.stream_states(Source::Stripe).await.unwrap();
+    assert_eq!(states.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(), ["charges", "products"]);
+    assert_eq!(states[0].1.missing, Some(failure("no permission")));
+    cache.reset_stripe_data().await.unwrap();
+    assert!(cache.stream_states(Source::Stripe).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_deleted_customer_keeps_what_was_known_of_it() {
+    let home = home();
+    let mut acme = tenant(1, "Acme", facts(None), None);
+    acme.stripe_customer = Some("cus_1".into());
+    let cache = filled(&home, &[acme]).await;
+    assert_eq!(cache.tenant_detail(&id(1)).await.unwrap().billing, None);
+    let raw = json!({"id": "cus_1", "livemode": false, "created": 5, "email": "a@b.example",
+        "invoice_settings": {"default_payment_method": "pm_1"}});
+    let row = |raw: Value| StripeRow { id: "cus_1".into(), created: 5, raw };
+    cache.apply_stripe_page(StripeStream::Customers, &[row(raw.clone())], &done(NOW)).await.unwrap();
+    let billing = cache.tenant_detail(&id(1)).await.unwrap().billing.unwrap();
+    assert_eq!((billing.deleted, billing.payment_method), (false, Some(true)));
+    assert_eq!(billing.dashboard_url, "https://dashboard.stripe.com/test/customers/cus_1");
+    let gone = json!({"id": "cus_1", "object": "customer", "deleted": true});
+    cache.apply_stripe_rows(StripeStream::Customers, &[row(gone)], NOW).await.unwrap();
+    assert!(cache.tenant_detail(&id(1)).await.unwrap().billing.unwrap().deleted);
+    assert_eq!(cache.stripe_raw(StripeStream::Customers, &["cus_1".into()]).await.unwrap(), [raw]);
+}

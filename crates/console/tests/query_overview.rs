@@ -1,0 +1,257 @@
+//! The Overview's figures, and timelines with what can be undone.
+#![allow(clippy::unwrap_used)]
+
+mod cache_fixtures;
+
+use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, filled, home, id, refused, tenant, tenant_at};
+use paywall_console::cache::{Cache, StripeRow, StripeStream};
+use paywall_console::ipc::{ActivityView, AttentionKind, Money, TenantQuery, TenantView, UndoState};
+use paywall_contract::{ChangeRecord, Tenant, TimelineBody, TimelineEntry};
+use paywall_domain::{Change, Meter, UndoRefusal};
+use serde_json::{Value, json};
+
+fn seconds(days_ago: i64) -> i64 {
+    ago(days_ago).0 / 1000
+}
+
+fn subscription(n: u32, status: &str, currency: &str, amount: i64, began: i64, ended: Option<i64>) -> Value {
+    json!({
+        "id": format!("sub_{n}"), "object": "subscription", "customer": format!("cus_{n}"), "status": status,
+        "currency": currency, "created": seconds(began), "start_date": seconds(began),
+        "ended_at": ended.map(seconds), "canceled_at": ended.map(seconds), "cancel_at_period_end": false,
+        "discounts": [],
+        "items": {"object": "list", "has_more": false, "data": [{
+            "id": format!("si_{n}"), "quantity": 1, "discounts": [], "current_period_end": seconds(-10),
+            "price": {"id": format!("price_{n}"), "currency": currency, "unit_amount": amount,
+                "unit_amount_decimal": amount.to_string(), "billing_scheme": "per_unit", "tax_behavior": "exclusive",
+                "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"}},
+        }]},
+    })
+}
+
+fn invoice(n: u32, paid: i64) -> Value {
+    json!({"id": format!("in_{n}"), "customer": format!("cus_{n}"), "status": "paid", "currency": "usd",
+        "total": paid, "amount_paid": paid, "amount_remaining": 0, "created": seconds(40)})
+}
+
+async fn put(cache: &Cache, stream: StripeStream, objects: &[Value]) {
+    let rows: Vec<StripeRow> = objects
+        .iter()
+        .map(|raw| StripeRow {
+            id: raw["id"].as_str().unwrap().into(),
+            created: raw["created"].as_i64().unwrap_or(1),
+            raw: raw.clone(),
+        })
+        .collect();
+    cache.apply_stripe_page(stream, &rows, &done(NOW)).await.unwrap();
+}
+
+fn usd(amount: i64) -> Money {
+    Money { amount, currency: "usd".into() }
+}
+
+#[tokio::test]
+async fn without_stripe_money_is_unknown_and_not_zero() {
+    let home = home();
+    let cache = filled(&home, &[tenant(1, "Acme", facts(Some(ago(-2))), None)]).await;
+    let overview = cache.overview(None, NOW).await.unwrap();
+    assert_eq!((overview.mrr, overview.conversion, overview.past_due.at_risk), (None, None, None));
+    assert_eq!((overview.trials.running, overview.trials.ending, overview.tenants), (1, 1, 1));
+    assert_eq!(overview.next_trial_end.unwrap().at, ago(-2));
+}
+
+#[tokio::test]
+async fn revenue_adds_up_and_currencies_stay_apart() {
+    let home = home();
+    let mut acme = tenant(1, "Acme", facts(None), None);
+    acme.stripe_customer = Some("cus_1".into());
+    let cache = filled(&home, &[acme]).await;
+    let subscriptions = [
+        subscription(1, "active", "usd", 9900, 200, None),
+        subscription(2, "active", "usd", 2000, 10, None),
+        subscription(3, "past_due", "jpy", 5000, 300, None),
+        subscription(4, "canceled", "usd", 700, 400, Some(5)),
+        subscription(5, "canceled", "usd", 900, 400, Some(60)),
+        subscription(6, "trialing", "usd", 9999, 2, None),
+    ];
+    put(&cache, StripeStream::Subscriptions, &subscriptions).await;
+    // Twice, in another order: the same.
+    put(&cache, StripeStream::Subscriptions, &subscriptions.iter().rev().cloned().collect::<Vec<_>>()).await;
+    let tile = cache.overview(None, NOW).await.unwrap().mrr.unwrap();
+    assert_eq!(tile.now, [usd(11900), Money { amount: 5000, currency: "jpy".into() }]);
+    assert_eq!((tile.new_30d, tile.churned_30d), (vec![usd(2000)], vec![usd(700)]));
+    assert_eq!((tile.subscriptions, tile.including_tax), (3, 0));
+    let page = cache.tenants_page(&TenantQuery { limit: 5, ..TenantQuery::default() }, NOW).await.unwrap();
+    assert_eq!(page.rows[0].mrr, Some(vec![usd(9900)]));
+}
+
+#[tokio::test]
+async fn tiers_that_arrive_after_their_subscription_count_from_then_on() {
+    let home = home();
+    let cache = filled(&home, &[]).await;
+    let mut tiered = subscription(1, "active", "usd", 0, 100, None);
+    tiered["items"]["data"][0]["price"]["billing_scheme"] = json!("tiered");
+    tiered["items"]["data"][0]["price"]["tiers_mode"] = json!("volume");
+    tiered["items"]["data"][0]["price"]["unit_amount"] = Value::Null;
+    tiered["items"]["data"][0]["price"]["unit_amount_decimal"] = Value::Null;
+    put(&cache, StripeStream::Subscriptions, &[tiered.clone()]).await;
+    assert_eq!(cache.overview(None, NOW).await.unwrap().mrr.unwrap().now, []);
+    let mut price = tiered["items"]["data"][0]["price"].clone();
+    price["tiers"] = json!([{"up_to": null, "unit_amount": 1500, "unit_amount_decimal": "1500",
+        "flat_amount": null, "flat_amount_decimal": null}]);
+    put(&cache, StripeStream::Prices, &[price]).await;
+    assert_eq!(cache.overview(None, NOW).await.unwrap().mrr.unwrap().now, [usd(1500)]);
+}
+
+#[tokio::test]
+async fn conversion_looks_at_closed_cohorts_only() {
+    let home = home();
+    // Began 14 days before its end: 60, 50, 45, 40 and 10 days ago.
+    let mut tenants: Vec<Tenant> =
+        [46, 36, 31, -5, -4].into_iter().zip(1..).map(|(end, n)| tenant(n, "T", facts(Some(ago(end))), None)).collect();
+    tenants[3].facts.trial.as_mut().unwrap().started_at = ago(40);
+    for (n, it) in (1..).zip(&mut tenants) {
+        it.stripe_customer = Some(format!("cus_{n}"));
+    }
+    let cache = filled(&home, &tenants).await;
+    put(&cache, StripeStream::Invoices, &[invoice(1, 9900), invoice(2, 0), invoice(5, 9900)]).await;
+    let tile = cache.overview(None, NOW).await.unwrap().conversion.unwrap();
+    assert_eq!((tile.started, tile.decided, tile.converted), (4, 3, 1));
+    assert_eq!((tile.from, tile.to), (ago(120), ago(30)));
+}
+
+#[tokio::test]
+async fn what_needs_somebody_is_listed_and_the_view_behind_it_agrees() {
+    let home = home();
+    let mut locked = tenant(1, "Locked", facts(Some(ago(2))), None);
+    locked.last_active_at = Some(ago(1));
+    locked.last_refusal = Some(refused(ago(1)));
+    // The copy is three days old: it still calls this trial running.
+    let mut stale = tenant_at(2, "Stale", facts(Some(ago(1))), None, ago(3));
+    stale.last_active_at = Some(ago(2));
+    let full = tenant(3, "Full", facts(Some(ago(-9))), Some(100));
+    let cache = filled(&home, &[locked, stale, full]).await;
+    let overview = cache.overview(None, NOW).await.unwrap();
+    let items: Vec<_> = overview.attention.iter().map(|it| (it.kind, it.count)).collect();
+    assert_eq!(items, [(AttentionKind::LockedOutActive, 2), (AttentionKind::QuotaBlocked, 1)]);
+    assert_eq!(overview.attention[1].meters, [Meter::Messages]);
+    assert_eq!(overview.trials.running, 1, "a trial whose end has passed does not run, whatever the copy says");
+    for item in overview.attention {
+        let query = TenantQuery { view: item.view, limit: 9, ..TenantQuery::default() };
+        assert_eq!(cache.tenants_page(&query, NOW).await.unwrap().total, Some(item.count));
+    }
+    let query = TenantQuery { view: TenantView::QuotaBlocked, limit: 9, ..TenantQuery::default() };
+    let row = cache.tenants_page(&query, NOW).await.unwrap().rows.remove(0);
+    assert_eq!((row.used_percent, row.used_meter), (Some(100), Some(Meter::Messages)));
+}
+
+fn entries(entries: Vec<TimelineEntry>) -> Vec<ChangeRecord> {
+    entries.into_iter().map(|it| ChangeRecord::Entry(Box::new(it))).collect()
+}
+
+fn undo_of(name: &str, of: &str, days: i64) -> TimelineEntry {
+    let mut entry = adjustment(name, 1, ago(days), "Mia", extend(), facts(Some(ago(2))));
+    if let TimelineBody::Adjustment { adjustment } = &mut entry.body {
+        adjustment.undoes = Some(of.into());
+    }
+    entry
+}
+
+async fn states(cache: &Cache) -> Vec<(String, Option<UndoState>)> {
+    let page = cache.timeline_page(&id(1), Some("Mia"), None).await.unwrap();
+    page.rows.into_iter().map(|it| (it.entry.id, it.undo)).collect()
+}
+
+#[tokio::test]
+async fn undo_is_offered_for_what_still_stands() {
+    let home = home();
+    let cache = filled(&home, &[tenant(1, "Acme", facts(Some(ago(-4))), None)]).await;
+    let a = adjustment("a", 1, ago(5), "Mia", extend(), facts(Some(ago(2))));
+    let b = adjustment("b", 1, ago(4), "Tom", extend(), facts(Some(ago(-4))));
+    let note = adjustment("n", 1, ago(3), "Tom", Change::Note, facts(Some(ago(-4))));
+    cache.apply_feed_page(&feed(entries(vec![a.clone(), b, note])), NOW).await.unwrap();
+    let refused = |reason| Some(UndoState::Refused { reason });
+    let by_b = UndoRefusal::ChangedSince { adjustment: Some("b".into()), by: Some("Tom".into()), at: Some(ago(4)) };
+    assert_eq!(
+        states(&cache).await,
+        [("n".into(), Some(UndoState::Possible)), ("b".into(), Some(UndoState::Possible)), ("a".into(), refused(by_b)),]
+    );
+    // Undoing b, by its own entry alone: b is undone, a stands again, the undo itself is final.
+    cache.apply_entry(&undo_of("u", "b", 2)).await.unwrap();
+    let mut back = tenant(1, "Acme", facts(Some(ago(2))), None);
+    back.version = 2;
+    cache.apply_tenant(&back).await.unwrap();
+    let after = states(&cache).await;
+    assert_eq!(after[0], ("u".into(), refused(UndoRefusal::IsUndo)));
+    assert_eq!(after[2], ("b".into(), refused(UndoRefusal::AlreadyUndone)));
+    assert_eq!(after[3], ("a".into(), Some(UndoState::Possible)));
+    // Billing moved the trial since: nothing of ours to put back.
+    let mut moved = tenant(1, "Acme", facts(Some(ago(-9))), None);
+    moved.version = 3;
+    cache.apply_tenant(&moved).await.unwrap();
+    let since = UndoRefusal::ChangedSince { adjustment: None, by: None, at: None };
+    assert_eq!(states(&cache).await[3], ("a".into(), refused(since)));
+}
+
+#[tokio::test]
+async fn activity_is_cut_into_pages_and_filtered() {
+    let home = home();
+    let cache = filled(&home, &[tenant(1, "Acme", facts(None), None)]).await;
+    let mut all = Vec::new();
+    for n in 0..130 {
+        // Several at one instant: the id decides.
+        let name = format!("e{n:03}");
+        let actor = if n % 3 == 0 { "Mia" } else { "Tom" };
+        let mut entry = adjustment(&name, 1, ago(n / 4), actor, extend(), facts(None));
+        if n % 5 == 0 {
+            entry.body = TimelineBody::TrialEnded;
+        }
+        all.push(entry);
+    }
+    cache.apply_feed_page(&feed(entries(all.clone())), NOW).await.unwrap();
+    all.sort_by(|a, b| (b.at, &b.id).cmp(&(a.at, &a.id)));
+    let actor = |it: &TimelineEntry| match &it.body {
+        TimelineBody::Adjustment { adjustment } => Some(adjustment.actor.clone()),
+        _ => None,
+    };
+    for (view, text) in [
+        (ActivityView::All, ""),
+        (ActivityView::Mine, ""),
+        (ActivityView::Staff, ""),
+        (ActivityView::System, ""),
+        (ActivityView::All, "MIA"),
+        (ActivityView::Staff, "customer ask"),
+        (ActivityView::Staff, "%"),
+    ] {
+        let wanted: Vec<&str> = all
+            .iter()
+            .filter(|it| match view {
+                ActivityView::All => true,
+                ActivityView::Mine => actor(it).as_deref() == Some("Mia"),
+                ActivityView::Staff => actor(it).is_some(),
+                ActivityView::System => actor(it).is_none(),
+            })
+            .filter(|it| match text {
+                "MIA" => actor(it).as_deref() == Some("Mia"),
+                "%" => false,
+                _ => true,
+            })
+            .map(|it| it.id.as_str())
+            .collect();
+        let (mut ids, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let page = cache.activity_page(view, text, Some("Mia"), cursor.as_deref()).await.unwrap();
+            for row in page.rows {
+                assert_eq!(row.mine, actor(&row.entry).as_deref() == Some("Mia"));
+                ids.push(row.entry.id);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(ids, wanted, "{view:?} {text:?}");
+    }
+    assert!(cache.activity_page(ActivityView::Mine, "", None, None).await.unwrap().rows.is_empty());
+    assert_eq!(cache.overview(Some("Mia"), NOW).await.unwrap().recent.len(), 5);
+}
