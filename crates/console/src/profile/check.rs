@@ -71,9 +71,7 @@ pub fn stripe_key_live(key: &str) -> Option<bool> {
 
 /// Whether the text looks like a token of a paywall server.
 fn token_looks_valid(token: &str) -> bool {
-    token.len() >= 20
-        && token.len() <= 200
-        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+    paywall_contract::token::looks_valid(token)
 }
 
 /// The text as it was meant, or `None` for "keep what is stored".
