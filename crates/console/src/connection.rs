@@ -157,9 +157,8 @@ async fn server(walk: &mut Walk<'_>, subject: &Subject<'_>) {
                 | FailureCode::TimedOut { .. }
                 | FailureCode::TlsFailed => StepName::Connect,
                 FailureCode::ServerVersion { .. } => StepName::Version,
-                FailureCode::TokenRefused | FailureCode::TokenExpired => StepName::Token,
                 FailureCode::NotPaywallServer => StepName::Identity,
-                // It answered as a paywall server does, with a fault or a refusal of its own.
+                // It answered as a paywall server does: it refused the token, or had a fault of its own.
                 _ => StepName::Token,
             };
             if failed != StepName::Connect {

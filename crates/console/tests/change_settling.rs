@@ -16,8 +16,12 @@ use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::Cache;
 use paywall_console::change::Desk;
 use paywall_console::ipc::{
-    ChangeOrder, FailureCode, PreviewRequest, Settled, Source, UndoOrder, UnsettledChange, WriteMode,
+    ActivityView, ChangeOrder, FailureCode, Mode, PreviewRequest, ProfileDraft, Settled, Source, UndoOrder,
+    UnsettledChange, WriteMode,
 };
+use paywall_console::observer::Unobserved;
+use paywall_console::vault::Vault;
+use paywall_console::{Console, ConsoleOptions, Home};
 use paywall_contract::{Adjustment, AdjustmentOutcome, Settlement, Tenant, TimelineBody};
 use paywall_domain::{Change, Trial};
 use secrecy::SecretString;
@@ -83,7 +87,7 @@ impl Server {
     }
 }
 
-async fn change(
+fn change(
     shared: &Shared,
     query: &BTreeMap<String, String>,
     headers: &HeaderMap,
@@ -115,16 +119,29 @@ fn router(shared: Shared) -> axum::Router {
         .route(
             "/admin/v1/tenants/{id}/adjustments",
             post(|State(it): State<Shared>, Query(query): Params, headers: HeaderMap, _: Json<Value>| async move {
-                change(&it, &query, &headers, None).await
+                change(&it, &query, &headers, None)
             }),
         )
         .route(
             "/admin/v1/adjustments/{id}/undo",
             post(
                 |State(it): State<Shared>, Path(id): Path<String>, Query(query): Params, headers: HeaderMap| async move {
-                    change(&it, &query, &headers, Some(id)).await
+                    change(&it, &query, &headers, Some(id))
                 },
             ),
+        )
+        .route(
+            "/admin/v1/me",
+            get(|| async {
+                Json(json!({"product": "paywall-server", "version": "0.1.0", "api_version": "1.0", "instance": "one",
+                    "now": NOW, "token_id": "t1", "name": "Mia", "role": "support", "expires_at": null}))
+            }),
+        )
+        .route(
+            "/admin/v1/changes",
+            get(|State(it): State<Shared>| async move {
+                Json(cache_fixtures::feed_of(&[it.lock().unwrap().tenant.clone().unwrap()]))
+            }),
         )
         .route(
             "/admin/v1/tenants/{id}",
@@ -149,6 +166,7 @@ fn router(shared: Shared) -> axum::Router {
 }
 
 struct Stage {
+    address: String,
     _home: cache_fixtures::Home,
     cache: Cache,
     server: Shared,
@@ -169,7 +187,7 @@ async fn stage(write_mode: WriteMode) -> Stage {
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, router(server.clone())).into_future());
     let desk = Desk::new(cache.clone(), Some(client(&address)), write_mode);
-    Stage { _home: home, cache, server, desk }
+    Stage { address, _home: home, cache, server, desk }
 }
 
 fn order(key: &str) -> ChangeOrder {
@@ -268,10 +286,11 @@ async fn a_doubt_that_a_killed_process_left_is_settled_not_sent_again() {
     stage.cache.insert_unsettled(&unsettled("reached")).await.unwrap();
     stage.cache.insert_unsettled(&unsettled("never")).await.unwrap();
     assert_eq!(stage.desk.settle_pending().await.unwrap(), 2);
-    let server = stage.server.lock().unwrap();
-    assert!(server.asked.iter().all(|it| it.starts_with("settle")), "{:?}", server.asked);
-    assert_eq!(server.made.len(), 1);
-    drop(server);
+    {
+        let server = stage.server.lock().unwrap();
+        assert!(server.asked.iter().all(|it| it.starts_with("settle")), "{:?}", server.asked);
+        assert_eq!(server.made.len(), 1);
+    }
     assert_eq!(stage.desk.settle("never").await.unwrap(), Settled::NotMade);
     assert!(matches!(stage.desk.settle("reached").await.unwrap(), Settled::Made { .. }));
 }
@@ -306,4 +325,78 @@ async fn offline_a_change_is_refused_and_nothing_is_queued() {
     let refused = desk.apply(&order("k1")).await.unwrap_err();
     assert_eq!(refused.code, FailureCode::Unreachable { source: Source::Server });
     assert!(stage.cache.unsettled_changes().await.unwrap().is_empty());
+}
+
+/// A console over a home, with a profile that leads to `address`; opened.
+async fn console(home: &std::path::Path, vault: &Vault, address: &str) -> Console {
+    let options = ConsoleOptions {
+        home: Home::at(home),
+        app_id: "unused".into(),
+        version: "1.0.0".into(),
+        observer: Arc::new(Unobserved),
+    };
+    let console = Console::start_with_vault(options, vault.clone()).await.unwrap();
+    if console.app_state().await.profiles.is_empty() {
+        let body = format!("pwt_{}", "a".repeat(43));
+        let draft = ProfileDraft {
+            id: None,
+            name: "Staging".into(),
+            mode: Mode::Test,
+            write_mode: WriteMode::Review,
+            server_url: address.to_owned(),
+            server_token: Some(format!("{body}{}", paywall_contract::token::checksum(&body))),
+            stripe_url: None,
+            stripe_key: None,
+            session_only: false,
+            accepted: vec![],
+        };
+        let saved = console.profile_save(draft).await.unwrap();
+        console.profile_open(&saved.id).await.unwrap();
+    } else {
+        console.open_last().await;
+    }
+    console
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    for _ in 0..500 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("it never came that {what}");
+}
+
+#[tokio::test]
+async fn a_console_settles_by_itself_what_an_earlier_one_left_in_doubt() {
+    let stage = stage(WriteMode::Review).await;
+    let folder = tempfile::tempdir().unwrap();
+    let vault = Vault::with_store("test", keyring_core::mock::Store::new().unwrap());
+    let first = console(folder.path(), &vault, &stage.address).await;
+    until("the tenant is in the copy", || async { first.tenant_detail(&id(1)).await.is_ok() }).await;
+    until("the token's name is known", || async { first.app_state().await.profiles[0].caller.is_some() }).await;
+    stage.server.lock().unwrap().lines = vec![Line::BreaksAfter; 4].into();
+    stage.server.lock().unwrap().settling_breaks = true;
+    let doubt = first.change_apply(&order("k1")).await.unwrap_err();
+    assert_eq!(doubt.code, FailureCode::Unsettled { key: "k1".into() });
+    let shown = first.activity_page(ActivityView::All, "", None).await.unwrap();
+    assert_eq!(shown.unsettled[0].key, "k1");
+    // An emptied copy is no way to forget it.
+    let open = first.app_state().await.open.unwrap();
+    first.cache_clear(&open).await.unwrap();
+    assert_eq!(first.activity_page(ActivityView::All, "", None).await.unwrap().unsettled[0].key, "k1");
+    first.shutdown().await;
+    drop(first);
+
+    stage.server.lock().unwrap().settling_breaks = false;
+    let second = console(folder.path(), &vault, &stage.address).await;
+    until("nothing is in doubt", || async {
+        second.activity_page(ActivityView::All, "", None).await.unwrap().unsettled.is_empty()
+    })
+    .await;
+    assert_eq!(stage.server.lock().unwrap().made.len(), 1);
+    let shown = second.timeline_page(&id(1), None).await.unwrap();
+    assert!(shown.rows[0].mine, "the change shows as this token's own");
+    second.shutdown().await;
 }

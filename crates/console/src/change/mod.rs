@@ -81,10 +81,7 @@ impl Desk {
         let changed_since_copy = copy.as_ref().is_none_or(|copy| {
             copy.version != tenant.version || copy.facts != tenant.facts || copy.status != tenant.status
         });
-        let changed_by = match changed_since_copy {
-            true => self.latest_unknown(admin, &request.tenant_id).await,
-            false => None,
-        };
+        let changed_by = if changed_since_copy { self.latest_unknown(admin, &request.tenant_id).await } else { None };
         Ok(ChangePreview { outcome, tenant, checked_at: now(), changed_since_copy, changed_by })
     }
 

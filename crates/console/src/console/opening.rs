@@ -140,7 +140,7 @@ impl Console {
                     .await?;
             let stop = CancellationToken::new();
             let desk = Desk::new(cache.clone(), admin.clone(), profile.write_mode);
-            let acting = on_contact(Arc::downgrade(&self.inner), id.to_owned(), desk.clone(), contact);
+            let acting = Box::pin(on_contact(Arc::downgrade(&self.inner), id.to_owned(), desk.clone(), contact));
             let acting = stop.clone().run_until_cancelled_owned(acting);
             let on_contact = tokio::sync::Mutex::new(Some(tokio::spawn(async move {
                 acting.await;

@@ -242,32 +242,26 @@ impl Console {
     }
 
     /// Makes the profile of the sample world, or tells it where its servers are this time. Its copy stays.
+    /// Its secrets go the way of any other's: to the keyring, or where that cannot be used, to memory.
     pub async fn sample_profile(&self, addresses: SampleAddresses) -> Result<ProfileView, Failure> {
         let turn = self.inner.turn.lock().await;
         let known = self.kept().get(SAMPLE_PROFILE).cloned();
-        let vault = &self.inner.vault;
-        let stored = |text: &str| SecretView { hint: hint(text), added_at: now(), store: SecretStore::Session };
-        let mut views = guard(&self.inner.session_views);
-        for (name, text) in
-            [(SecretName::ServerToken, &addresses.server_token), (SecretName::StripeKey, &addresses.stripe_key)]
-        {
-            // They open nothing but this process's own servers, which make new ones at every start.
-            vault.set_for_session(SAMPLE_PROFILE, name, SecretString::from(text.clone()));
-            views.insert((SAMPLE_PROFILE.to_owned(), name), stored(text));
-        }
-        drop(views);
-        let profile = Profile {
+        let mut profile = Profile {
             id: SAMPLE_PROFILE.to_owned(),
             name: known.as_ref().map_or_else(|| "Sample data".to_owned(), |it| it.name.clone()),
             mode: Mode::Sample,
             write_mode: known.as_ref().map_or(WriteMode::Review, |it| it.write_mode),
             server_url: addresses.server_url.trim_end_matches('/').to_owned(),
-            server_token: None,
+            server_token: known.as_ref().and_then(|it| it.server_token.clone()),
             stripe_url: Some(addresses.stripe_url.trim_end_matches('/').to_owned()),
-            stripe_key: None,
+            stripe_key: known.as_ref().and_then(|it| it.stripe_key.clone()),
             caller: known.and_then(|it| it.caller),
         };
-        self.keep(|kept| kept.put(profile)).await?;
+        let (token, key) = (Some(addresses.server_token.as_str()), Some(addresses.stripe_key.as_str()));
+        if let Err(failure) = self.save_in_keyring(&mut profile, token, key).await {
+            tracing::info!(code = ?failure.code, "the sample's credentials are kept for this session only");
+            self.save_for_session(&mut profile, token, key).await?;
+        }
         if self.opened().is_some_and(|open| open.profile == SAMPLE_PROFILE) {
             self.close_open().await;
             self.open_profile(SAMPLE_PROFILE).await?;

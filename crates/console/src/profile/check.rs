@@ -111,10 +111,9 @@ pub fn check(draft: &ProfileDraft, known: Known<'_>) -> ProfileCheck {
 
     match typed(draft.server_token.as_ref()) {
         None if !known.token_stored => find(FindingCode::TokenMissing, false),
-        None => {}
         Some(text) if is_mask(text) => find(FindingCode::SecretIsMask, false),
         Some(text) if !token_looks_valid(text) => find(FindingCode::TokenMalformed, false),
-        Some(_) => {}
+        None | Some(_) => {}
     }
 
     let mut kind = None;
