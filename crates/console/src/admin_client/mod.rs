@@ -52,7 +52,8 @@ impl AdminClient {
     /// # Errors
     /// [`FailureCode::AddressInvalid`] where `address` is no http or https address.
     pub fn new(address: &str, token: SecretString) -> Result<Self, AdminError> {
-        let invalid = || AdminError::of(FailureCode::AddressInvalid, format!("{address:?} is no http or https address"));
+        let invalid =
+            || AdminError::of(FailureCode::AddressInvalid, format!("{address:?} is no http or https address"));
         let mut base = Url::parse(address.trim()).map_err(|_| invalid())?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none_or(str::is_empty) {
             return Err(invalid());
@@ -67,8 +68,7 @@ impl AdminClient {
             .user_agent(concat!("paywall-console/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| AdminError::of(FailureCode::Internal, error.to_string()))?;
-        let inner =
-            Inner { http, base, token, skew_ms: AtomicI64::new(UNMEASURED), requests: AtomicU64::new(0) };
+        let inner = Inner { http, base, token, skew_ms: AtomicI64::new(UNMEASURED), requests: AtomicU64::new(0) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -145,12 +145,7 @@ impl AdminClient {
     }
 
     /// Undoes an adjustment, once per `key`.
-    pub async fn undo(
-        &self,
-        adjustment: &str,
-        undo: &UndoRequest,
-        key: &str,
-    ) -> Result<AdjustmentOutcome, AdminError> {
+    pub async fn undo(&self, adjustment: &str, undo: &UndoRequest, key: &str) -> Result<AdjustmentOutcome, AdminError> {
         let request = self.request(Method::POST, &["adjustments", adjustment, "undo"]).header(IDEMPOTENCY_KEY, key);
         self.outcome(request, undo).await
     }

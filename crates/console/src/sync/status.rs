@@ -10,9 +10,7 @@ use tokio::sync::Notify;
 use super::{Shared, now};
 use crate::admin_client::error::not_reached;
 use crate::cache::{Cache, CacheError, StreamState};
-use crate::ipc::{
-    Failure, FailureCode, Freshness, MissingStream, Progress, Source, SourceFreshness, SourceState,
-};
+use crate::ipc::{Failure, FailureCode, Freshness, MissingStream, Progress, Source, SourceFreshness, SourceState};
 use crate::observer::Observer;
 
 /// Our requests must have failed for so long before we say that we are offline.

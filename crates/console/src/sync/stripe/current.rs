@@ -140,7 +140,8 @@ impl Mirror {
                     Err(error) if matches!(error.kind, ErrorKind::Unreadable { .. }) => {
                         tracing::warn!(%stream, id, %error, "an object cannot be read");
                         let unreadable = vec![id.clone()];
-                        let progress = StreamProgress { cursor: state.cursor.clone(), complete_at: None, at: now(), unreadable };
+                        let progress =
+                            StreamProgress { cursor: state.cursor.clone(), complete_at: None, at: now(), unreadable };
                         cache.set_stream_progress(Source::Stripe, stream.name(), &progress).await?;
                     }
                     Err(error) => {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::{FutureExt, StreamExt};
-use paywall_stripe::{Client, Error, ErrorKind, Object, Stream, Unreadable, transport::Fault};
 use paywall_domain::Timestamp;
+use paywall_stripe::{Client, Error, ErrorKind, Object, Stream, Unreadable, transport::Fault};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -113,20 +113,26 @@ impl Mirror {
         }
         let was_open: Vec<Stream> = open.iter().map(|(stream, _)| *stream).collect();
         let mirror = &*self;
+        // A list's end is noted within its own reading: one that waits for the copy's single writer while
+        // another holds it must not keep that one from going on.
         let readings: Vec<_> = open
             .into_iter()
-            .map(|(stream, place)| async move { (stream, mirror.backfill(stream, place).await) }.boxed())
+            .map(|(stream, place)| {
+                async move { mirror.note(stream, mirror.backfill(stream, place).await).await }.boxed()
+            })
             .collect();
         let mut readings = futures::stream::iter(readings).buffer_unordered(shared.options.side_by_side.max(1));
-        while let Some((stream, result)) = readings.next().await {
-            self.note(stream, result, &mut failed).await?;
+        while let Some(noted) = readings.next().await {
+            failed = failed.or(noted?);
         }
+        drop(readings);
 
         // 2. What changed since is fetched again, and what is new is listed.
         match events {
             Events::Since(place) => {
                 let result = self.follow_events(place).await;
-                self.note(Stream::Events, result, &mut failed).await?;
+                let noted = self.note(Stream::Events, result).await?;
+                failed = failed.or(noted);
             }
             Events::NotGiven(failure) => {
                 shared.cache.set_stream_missing(Source::Stripe, Stream::Events.name(), Some(&failure)).await?;
@@ -137,18 +143,14 @@ impl Mirror {
         // into being while the key could not read them.
         for (stream, newest) in current {
             let result = self.list_new(stream, newest).await;
-            self.note(stream, result, &mut failed).await?;
+            let noted = self.note(stream, result).await?;
+            failed = failed.or(noted);
         }
         self.settle(started, failed, &was_open).await
     }
 
     /// Marks what is complete as complete as of the pass's start, and reports the rest.
-    async fn settle(
-        &self,
-        started: Timestamp,
-        failed: Option<Failure>,
-        was_open: &[Stream],
-    ) -> Result<(), PassError> {
+    async fn settle(&self, started: Timestamp, failed: Option<Failure>, was_open: &[Stream]) -> Result<(), PassError> {
         let cache = &self.shared.cache;
         let events_failed = cache.stream_state(Source::Stripe, Stream::Events.name()).await?.last_failure.is_some();
         if !events_failed {
@@ -187,14 +189,11 @@ impl Mirror {
         Ok(())
     }
 
-    /// Keeps how reading a list went. Fails where the failure is the whole source's.
-    async fn note(
-        &self,
-        stream: Stream,
-        result: Result<Outcome, PassError>,
-        failed: &mut Option<Failure>,
-    ) -> Result<(), PassError> {
+    /// Keeps how reading a list went, and gives the failure where it is broken. Fails where the failure is
+    /// the whole source's.
+    async fn note(&self, stream: Stream, result: Result<Outcome, PassError>) -> Result<Option<Failure>, PassError> {
         let cache = &self.shared.cache;
+        let mut broken = None;
         match result? {
             Outcome::Complete => {
                 let state = cache.stream_state(Source::Stripe, stream.name()).await?;
@@ -207,12 +206,12 @@ impl Mirror {
             }
             Outcome::Apart(failure) => {
                 cache.set_stream_failure(Source::Stripe, stream.name(), &failure).await?;
-                failed.get_or_insert(failure);
+                broken = Some(failure);
             }
         }
         let states = cache.stream_states(Source::Stripe).await?;
         self.shared.status.take_states(&states);
-        Ok(())
+        Ok(broken)
     }
 
     /// Begins every list anew; what is there stays readable until it is replaced.
@@ -307,10 +306,9 @@ pub(crate) fn failure(stream: Stream, error: &Error) -> Failure {
 fn apart(stream: Stream, error: &Error) -> Result<Outcome, PassError> {
     let failure = failure(stream, error);
     match error.kind {
-        ErrorKind::Unauthorized { .. }
-        | ErrorKind::RateLimited
-        | ErrorKind::Transport(_)
-        | ErrorKind::Address(_) => Err(PassError { failure, retry_after: error.retry_after }),
+        ErrorKind::Unauthorized { .. } | ErrorKind::RateLimited | ErrorKind::Transport(_) | ErrorKind::Address(_) => {
+            Err(PassError { failure, retry_after: error.retry_after })
+        }
         _ => Ok(Outcome::Apart(failure)),
     }
 }

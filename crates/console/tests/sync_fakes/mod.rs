@@ -1,0 +1,311 @@
+//! A small Stripe and a small paywall server, whose every request can be counted and spoilt.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Query, Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use paywall_console::admin_client::AdminClient;
+use paywall_console::cache::{Cache, CacheKey};
+use paywall_console::ipc::{Freshness, Source, SourceFreshness};
+use paywall_console::observer::Observer;
+use paywall_console::sync::{SyncEngine, SyncOptions};
+use paywall_stripe::{Client, Limits, RetryPolicy, StripeKey};
+use serde_json::{Value, json};
+use sqlx::Row;
+
+/// What a fake holds and was asked.
+#[derive(Default)]
+pub struct Fake {
+    /// Stripe's lists, newest first.
+    pub lists: BTreeMap<String, Vec<Value>>,
+    /// The server's changes, in order.
+    pub changes: Vec<Value>,
+    /// The server's database.
+    pub instance: String,
+    /// Answers that replace the real one, by path.
+    pub spoilt: HashMap<String, (u16, Value)>,
+    /// A list that starts from its top whatever the cursor.
+    pub ignores_cursor: bool,
+    /// Paths with queries, in order.
+    pub asked: Vec<String>,
+}
+
+pub type Shared = Arc<Mutex<Fake>>;
+
+/// A fake on a port of this machine.
+pub struct Served {
+    pub fake: Shared,
+    pub address: String,
+    port: u16,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Served {
+    pub async fn start() -> Self {
+        let fake = Shared::default();
+        fake.lock().unwrap().instance = "one".into();
+        Self::on(fake, 0).await
+    }
+
+    async fn on(fake: Shared, port: u16) -> Self {
+        let app = Router::new().fallback(answer).with_state(fake.clone());
+        let listener = loop {
+            match tokio::net::TcpListener::bind(("127.0.0.1", port)).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        };
+        let port = listener.local_addr().unwrap().port();
+        let task = tokio::spawn(async move {
+            // One request per connection: stopping the task must not leave a kept connection answering.
+            axum::serve(listener, app.layer(axum::middleware::map_response(close))).await.unwrap();
+        });
+        Self { fake, address: format!("http://127.0.0.1:{port}"), port, task }
+    }
+
+    pub fn stop(&self) {
+        self.task.abort();
+    }
+
+    pub async fn restart(self) -> Self {
+        self.stop();
+        Self::on(self.fake.clone(), self.port).await
+    }
+
+    pub fn with<T>(&self, change: impl FnOnce(&mut Fake) -> T) -> T {
+        change(&mut self.fake.lock().unwrap())
+    }
+
+    /// How many requests went to paths that start so, since the last [`Served::forget`].
+    pub fn count(&self, prefix: &str) -> usize {
+        self.with(|fake| fake.asked.iter().filter(|line| line.starts_with(prefix)).count())
+    }
+
+    pub fn forget(&self) {
+        self.with(|fake| fake.asked.clear());
+    }
+}
+
+async fn close(mut response: Response) -> Response {
+    response.headers_mut().insert("connection", "close".parse().unwrap());
+    response
+}
+
+async fn answer(
+    State(fake): State<Shared>,
+    Query(query): Query<Vec<(String, String)>>,
+    uri: Uri,
+    _request: Request,
+) -> Response {
+    let mut fake = fake.lock().unwrap();
+    fake.asked.push(uri.to_string());
+    let path = uri.path().to_owned();
+    if let Some((status, body)) = fake.spoilt.get(&path) {
+        return (StatusCode::from_u16(*status).unwrap(), axum::Json(body.clone())).into_response();
+    }
+    let get = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let now = chrono::Utc::now().timestamp_millis();
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let body = match parts.as_slice() {
+        ["admin", "v1", "me"] => json!({
+            "product": "paywall-server", "version": "1", "api_version": "1.0", "instance": fake.instance,
+            "now": now - 7_000, "token_id": "t", "name": "Mia", "role": "support", "expires_at": null,
+        }),
+        ["admin", "v1", "changes"] => {
+            let from: usize = get("after").map_or(0, |after| after.parse().unwrap());
+            let limit: usize = get("limit").unwrap().parse().unwrap();
+            let to = (from + limit).min(fake.changes.len());
+            json!({
+                "changes": fake.changes[from..to], "cursor": to.to_string(), "has_more": to < fake.changes.len(),
+                "remaining": fake.changes.len() - to, "now": now - 7_000, "instance": fake.instance,
+            })
+        }
+        ["v1", list] => {
+            let Some(all) = fake.lists.get(*list) else { return missing(&path) };
+            let from = get("created[gte]").map_or(i64::MIN, |text| text.parse().unwrap());
+            let all: Vec<&Value> = all
+                .iter()
+                .filter(|it| it["created"].as_i64().unwrap_or(i64::MAX) >= from && it["deleted"] != true)
+                .collect();
+            let start = match get("starting_after").filter(|_| !fake.ignores_cursor) {
+                None => 0,
+                Some(id) => match all.iter().position(|it| it["id"] == id) {
+                    Some(at) => at + 1,
+                    None => {
+                        return (StatusCode::BAD_REQUEST, axum::Json(json!({"error": {"param": "starting_after"}})))
+                            .into_response();
+                    }
+                },
+            };
+            let limit: usize = get("limit").unwrap().parse().unwrap();
+            let page: Vec<&Value> = all.iter().skip(start).take(limit).copied().collect();
+            json!({"object": "list", "has_more": start + page.len() < all.len(), "data": page})
+        }
+        ["v1", list, id] => match fake.lists.get(*list).and_then(|all| all.iter().find(|it| it["id"] == *id)) {
+            Some(object) => object.clone(),
+            None => return missing(&path),
+        },
+        _ => return missing(&path),
+    };
+    axum::Json(body).into_response()
+}
+
+fn missing(path: &str) -> Response {
+    (StatusCode::NOT_FOUND, axum::Json(json!({"error": {"message": format!("nothing at {path}")}}))).into_response()
+}
+
+impl Fake {
+    /// `count` objects in each of Stripe's lists, newest first, several in each second.
+    pub fn fill(&mut self, count: usize) {
+        let now = chrono::Utc::now().timestamp();
+        for (list, prefix) in [
+            ("customers", "cus"),
+            ("products", "prod"),
+            ("prices", "price"),
+            ("subscriptions", "sub"),
+            ("invoices", "in"),
+            ("charges", "ch"),
+            ("refunds", "re"),
+            ("disputes", "dp"),
+        ] {
+            let all = (0..count).rev().map(|n| {
+                json!({"id": format!("{prefix}_{n:05}"), "object": &list[..list.len() - 1], "currency": "usd",
+                    "created": now - 100_000 + (n as i64) / 3, "status": "paid", "livemode": false})
+            });
+            self.lists.insert(list.into(), all.collect());
+        }
+        self.lists.insert("events".into(), Vec::new());
+    }
+
+    /// Plans as changes of the server.
+    pub fn plans(&mut self, count: usize) {
+        let from = self.changes.len();
+        self.changes.extend((from..from + count).map(|n| {
+            json!({"type": "plan", "data": {"id": format!("plan_{n:05}"), "name": "Plan", "limits": {},
+                "stripe_prices": [], "trial_days": 14}})
+        }));
+    }
+
+    /// Changes an object of a list, and says so by an event of this second.
+    pub fn touch(&mut self, list: &str, id: &str, change: Value, event: &str) {
+        let object = self.lists.get_mut(list).unwrap().iter_mut().find(|it| it["id"] == id).unwrap();
+        for (name, value) in change.as_object().unwrap() {
+            object[name] = value.clone();
+        }
+        let object = object.clone();
+        self.event(event, &object);
+    }
+
+    /// An event of this second about an object.
+    pub fn event(&mut self, kind: &str, object: &Value) {
+        let events = self.lists.get_mut("events").unwrap();
+        let id = format!("evt_{:05}", events.len());
+        let created = chrono::Utc::now().timestamp();
+        events.insert(
+            0,
+            json!({"id": id, "object": "event", "created": created, "type": kind, "data": {"object": object}}),
+        );
+    }
+}
+
+/// Counts what an observer is told.
+#[derive(Default)]
+pub struct Counter {
+    pub freshness: AtomicUsize,
+    pub data: AtomicUsize,
+    pub was_offline: AtomicBool,
+}
+
+impl Observer for Counter {
+    fn freshness(&self, freshness: &Freshness) {
+        self.freshness.fetch_add(1, Ordering::SeqCst);
+        self.was_offline.fetch_or(freshness.offline, Ordering::SeqCst);
+    }
+
+    fn data_changed(&self) {
+        self.data.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A copy in a folder of its own, and what it is synced from.
+pub struct Copy {
+    _folder: tempfile::TempDir,
+    pub path: PathBuf,
+    pub key: CacheKey,
+    pub cache: Cache,
+    pub counter: Arc<Counter>,
+}
+
+impl Copy {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("copy.db");
+        let key = CacheKey::generate().unwrap();
+        let cache = Cache::open(&path, &key).await.unwrap();
+        Self { _folder: folder, path, key, cache, counter: Arc::default() }
+    }
+
+    pub async fn engine(&self, server: Option<&Served>, stripe: Option<&Served>, options: SyncOptions) -> SyncEngine {
+        let server = server.map(|it| AdminClient::new(&it.address, "pw_token".to_owned().into()).unwrap());
+        let retry =
+            RetryPolicy { retries: 2, first_pause: Duration::from_millis(5), longest_pause: Duration::from_millis(20) };
+        let stripe =
+            stripe.map(|it| Client::with_retry(&it.address, StripeKey::new("rk_test_1"), Limits::NONE, retry).unwrap());
+        SyncEngine::start(self.cache.clone(), server, stripe, self.counter.clone(), options).await.unwrap()
+    }
+
+    /// The ids in a table, and whatever else a column says, in order.
+    pub async fn column(&self, statement: &'static str) -> Vec<String> {
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(&self.path)
+            .pragma("key", format!("\"x'{}'\"", *self.key.to_hex()));
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        let rows = sqlx::query(statement).fetch_all(&pool).await.unwrap();
+        pool.close().await;
+        rows.iter().map(|row| row.get::<String, _>(0)).collect()
+    }
+}
+
+/// Quick, so that a test need not wait.
+pub fn quick() -> SyncOptions {
+    SyncOptions {
+        interval: Duration::from_millis(150),
+        first_pause: Duration::from_millis(50),
+        longest_pause: Duration::from_millis(300),
+        feed_page: 10,
+        stripe_page: 10,
+        ..SyncOptions::default()
+    }
+}
+
+/// Only what is asked for by hand.
+pub fn by_hand() -> SyncOptions {
+    SyncOptions { interval: Duration::from_mins(10), ..quick() }
+}
+
+pub fn source(engine: &SyncEngine, source: Source) -> SourceFreshness {
+    engine.freshness().sources.into_iter().find(|it| it.source == source).unwrap()
+}
+
+/// Waits until `holds`, for at most 20 s.
+pub async fn until(engine: &SyncEngine, what: &str, holds: impl Fn(&SyncEngine) -> bool) {
+    let begun = Instant::now();
+    while !holds(engine) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what} never came: {:#?}", engine.freshness());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Asks for a pass and waits until one that began afterwards is through.
+pub async fn pass(engine: &SyncEngine, of: Source) {
+    let asked = engine.freshness().now;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    engine.sync_now();
+    until(engine, "the pass", |engine| source(engine, of).as_of.is_some_and(|at| at > asked)).await;
+}
