@@ -117,13 +117,12 @@ impl Config {
             None => sqlite_url(&data_folder()?.join("server.db")),
         };
         let token_key = match (variable("PAYWALL_TOKEN_KEY"), variable("PAYWALL_TOKEN_KEY_FILE"), settings.token_key) {
-            (Some(key), ..) => SecretString::from(key),
             (None, Some(path), _) => {
                 let path = PathBuf::from(path);
                 let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?;
                 SecretString::from(text.trim().to_owned())
             }
-            (None, None, Some(key)) => SecretString::from(key),
+            (Some(key), ..) | (None, None, Some(key)) => SecretString::from(key),
             (None, None, None) => kept_token_key(&data_folder()?.join("token.key"))?,
         };
         if token_key.expose_secret().len() < 16 {

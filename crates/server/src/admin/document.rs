@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State as Extract;
-use paywall_contract::{API_VERSION, Problem};
+use paywall_contract::{API_VERSION, Problem, TenantSort};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Components, ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
     ResponseBuilder, Server,
 };
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use crate::server::State;
 
@@ -78,7 +78,9 @@ pub(crate) fn frame() -> OpenApi {
 fn components(bearer: SecurityScheme) -> Components {
     let mut schemas = Vec::new();
     Problem::schemas(&mut schemas);
-    schemas.push((Problem::name().into_owned(), <Problem as utoipa::PartialSchema>::schema()));
+    schemas.push((Problem::name().into_owned(), <Problem as PartialSchema>::schema()));
+    // Only query parameters name this one, and those do not bring their types along.
+    schemas.push((TenantSort::name().into_owned(), <TenantSort as PartialSchema>::schema()));
     ComponentsBuilder::new().schemas_from_iter(schemas).security_scheme("token", bearer).build()
 }
 

@@ -64,16 +64,17 @@ impl Store {
                         summary.unchanged += 1;
                     }
                 }
-                IntakeRecord::Tenant(intake) => match fault(&intake, &known) {
-                    Some(reason) => summary.refused.push(RefusedRecord { number, reason }),
-                    None => {
-                        let hash = Sha256::digest(serde_json::to_vec(&intake)?).to_vec();
-                        let id = intake.id.as_str().to_owned();
-                        if accepted.insert(id, Accepted { intake: *intake, hash }).is_some() {
-                            summary.unchanged += 1;
-                        }
+                IntakeRecord::Tenant(intake) => {
+                    if let Some(reason) = fault(&intake, &known) {
+                        summary.refused.push(RefusedRecord { number, reason });
+                        continue;
                     }
-                },
+                    let hash = Sha256::digest(serde_json::to_vec(&intake)?).to_vec();
+                    let id = intake.id.as_str().to_owned();
+                    if accepted.insert(id, Accepted { intake: *intake, hash }).is_some() {
+                        summary.unchanged += 1;
+                    }
+                }
             }
         }
         write_tenants(&mut write, accepted, now, summary).await?;

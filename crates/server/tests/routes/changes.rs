@@ -1,0 +1,117 @@
+//! The feed misses nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use paywall_contract::{ChangeRecord, Tenant};
+use serde_json::json;
+
+use crate::app::{TestApp, extend, id, trying};
+
+#[derive(Default)]
+struct Mirror {
+    tenants: BTreeMap<String, Tenant>,
+    entries: BTreeSet<String>,
+    plans: BTreeSet<String>,
+    cursor: Option<String>,
+}
+
+impl Mirror {
+    async fn read_on(&mut self, app: &TestApp, limit: u32) {
+        loop {
+            let page = app.changes(self.cursor.as_deref(), limit).await;
+            for record in page.changes {
+                match record {
+                    ChangeRecord::Plan(plan) => {
+                        self.plans.insert(plan.id.as_str().to_owned());
+                    }
+                    ChangeRecord::Tenant(tenant) => {
+                        assert!(self.plans.contains(tenant.facts.plan.as_str()), "plans come first");
+                        self.tenants.insert(tenant.id.as_str().to_owned(), *tenant);
+                    }
+                    ChangeRecord::Entry(entry) => {
+                        self.entries.insert(entry.id);
+                    }
+                }
+            }
+            self.cursor = Some(page.cursor);
+            if !page.has_more {
+                assert_eq!(page.remaining, 0);
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_missed_under_sixteen_writers() {
+    let app = Arc::new(TestApp::with((1..=64).map(|n| trying(n, "T", 5)).collect()).await);
+    let writers: Vec<_> = (0..16_u32)
+        .map(|writer| {
+            let app = app.clone();
+            tokio::spawn(async move {
+                for round in 0..8_u32 {
+                    let number = (writer * 7 + round * 13) % 64 + 1;
+                    let key = format!("{writer}-{round}");
+                    loop {
+                        let version = app.tenant(number).await.version;
+                        if app.change_at(number, &key, version, extend(1)).await.status().is_success() {
+                            break;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut mirror = Mirror::default();
+    while writers.iter().any(|writer| !writer.is_finished()) {
+        mirror.read_on(&app, 7).await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    mirror.read_on(&app, 7).await;
+    assert_eq!(mirror.entries.len(), 16 * 8);
+    assert_eq!(mirror.tenants.len(), 64);
+    for number in 1..=64 {
+        assert_eq!(mirror.tenants[id(number).as_str()].facts, app.tenant(number).await.facts);
+    }
+}
+
+#[tokio::test]
+async fn an_undone_adjustment_and_a_passed_trial_come_again() {
+    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+    let mut mirror = Mirror::default();
+    mirror.read_on(&app, 1).await;
+    assert_eq!(mirror.plans.len(), 3);
+    assert_eq!(mirror.tenants.len(), 1);
+
+    let made: serde_json::Value = app.change(1, "k1", json!({"kind": "note"})).await.json().await.unwrap();
+    let page = app.changes(mirror.cursor.as_deref(), 10).await;
+    assert_eq!(page.changes.len(), 1, "a note changes no tenant");
+    app.undo(made["adjustment"]["id"].as_str().unwrap(), "k2").await;
+    let page = app.changes(Some(&page.cursor), 10).await;
+    assert_eq!(page.changes.len(), 2, "the undo, and the note marked as undone");
+
+    app.clock.advance_ms(3 * paywall_domain::DAY_MS);
+    let page = app.changes(Some(&page.cursor), 10).await;
+    assert!(
+        page.changes
+            .iter()
+            .any(|it| matches!(it, ChangeRecord::Tenant(tenant) if tenant.status == paywall_domain::Status::Expired))
+    );
+    assert!(page.changes.iter().any(|it| matches!(it, ChangeRecord::Entry(_))));
+    assert_eq!(app.changes(Some(&page.cursor), 10).await.changes, []);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_cursor_of_another_database_is_refused() {
+    let (one, two) = (TestApp::start().await, TestApp::start().await);
+    let cursor = one.changes(None, 10).await.cursor;
+    let path = format!("/admin/v1/changes?after={cursor}");
+    let response = two.request(paywall_domain::Role::Viewer, reqwest::Method::GET, &path).send().await.unwrap();
+    assert_eq!(response.json::<serde_json::Value>().await.unwrap()["code"], "invalid_cursor");
+    one.stop().await;
+    two.stop().await;
+}

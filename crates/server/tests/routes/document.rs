@@ -1,0 +1,35 @@
+//! The API's document is committed, and is what the server serves.
+
+use std::path::Path;
+
+use crate::app::TestApp;
+
+#[tokio::test]
+async fn the_committed_document_is_the_servers_own() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contract/openapi.json");
+    let document = paywall_server::openapi();
+    if std::env::var_os("PAYWALL_WRITE_OPENAPI").is_some() {
+        std::fs::write(&path, &document).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == document,
+        "the API changed: PAYWALL_WRITE_OPENAPI=1 cargo test -p paywall-server --test routes writes it anew"
+    );
+    let app = TestApp::start().await;
+    let served = app.get("/admin/v1/openapi.json").await;
+    assert_eq!(served, serde_json::from_str::<serde_json::Value>(&document).unwrap());
+    assert!(served["openapi"].as_str().unwrap().starts_with("3.1"));
+    app.stop().await;
+}
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    let document: serde_json::Value = serde_json::from_str(&paywall_server::openapi()).unwrap();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let text = document.to_string();
+    for rest in text.split("#/components/schemas/").skip(1) {
+        let name = rest.split('"').next().unwrap();
+        assert!(schemas.contains_key(name), "{name} is not declared");
+    }
+}

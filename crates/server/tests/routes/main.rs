@@ -1,0 +1,11 @@
+//! Every route of the admin API, driven over a socket.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../app/mod.rs"]
+mod app;
+
+mod access;
+mod adjustments;
+mod changes;
+mod document;
+mod tenants;
