@@ -4,16 +4,16 @@
 
 pub mod admin_client;
 pub mod cache;
-pub mod ipc;
+pub mod change;
+pub mod connection;
+pub mod console;
 pub mod home;
+pub mod ipc;
 pub mod observer;
 pub mod profile;
 pub mod query;
 pub mod sync;
 pub mod vault;
-pub mod change;
-pub mod connection;
-pub mod console;
 
 pub use console::{Console, ConsoleOptions, SampleAddresses};
 pub use home::Home;

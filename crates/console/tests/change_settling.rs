@@ -87,12 +87,7 @@ impl Server {
     }
 }
 
-fn change(
-    shared: &Shared,
-    query: &BTreeMap<String, String>,
-    headers: &HeaderMap,
-    undoes: Option<String>,
-) -> Response {
+fn change(shared: &Shared, query: &BTreeMap<String, String>, headers: &HeaderMap, undoes: Option<String>) -> Response {
     let mut server = shared.lock().unwrap();
     if query.contains_key("dry_run") {
         return Json(server.outcome(None)).into_response();

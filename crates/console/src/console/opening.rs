@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use futures::future::BoxFuture;
 use paywall_domain::TenantId;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
@@ -125,7 +126,7 @@ impl Console {
         let Some(profile) = self.kept().get(id).cloned() else { return Err(unknown(id)) };
         let vault = &self.inner.vault;
         let (cache, for_session, replaced) = self.open_cache(id).await?;
-        let opened = async {
+        let opened: BoxFuture<'_, Result<Open, Failure>> = Box::pin(async {
             let token = vault.get(id, SecretName::ServerToken).await?;
             let stripe_key = vault.get(id, SecretName::StripeKey).await?;
             let admin = match token {
@@ -155,7 +156,7 @@ impl Console {
                 on_contact,
                 for_session,
             })
-        };
+        });
         match opened.await {
             Ok(open) => Ok((open, replaced)),
             Err(failure) => {

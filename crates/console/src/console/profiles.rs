@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use futures::future::BoxFuture;
 use secrecy::SecretString;
 
 use super::{Console, blocking, guard, io_failure, now, remove_session_copy};
@@ -113,7 +114,7 @@ impl Console {
     ) -> Result<(), Failure> {
         let vault = &self.inner.vault;
         let mut replaced: Vec<(SecretName, Option<SecretString>)> = Vec::new();
-        let work = async {
+        let work: BoxFuture<'_, Result<(), Failure>> = Box::pin(async {
             for (name, text) in [(SecretName::ServerToken, token), (SecretName::StripeKey, stripe_key)] {
                 let Some(text) = text else { continue };
                 let before = vault.get(&saved.id, name).await?;
@@ -127,9 +128,8 @@ impl Console {
             }
             let saved = saved.clone();
             self.keep(|kept| kept.put(saved)).await
-        };
-        let done: Result<(), Failure> = work.await;
-        if let Err(failure) = done {
+        });
+        if let Err(failure) = work.await {
             for (name, before) in replaced {
                 let undone = match before {
                     Some(secret) => vault.set(&saved.id, name, &secret).await,
