@@ -81,7 +81,14 @@ impl Cache {
             std::fs::create_dir_all(folder)?;
         }
         let lock = lock(path)?;
-        Self::open_locked(path, key, lock).await
+        Self::open_locked(path, Some(key), lock).await
+    }
+
+    /// As [`Cache::open`], but the file is not encrypted: what encryption costs is measured against this.
+    /// For made-up data alone; no profile opens its copy so.
+    #[doc(hidden)]
+    pub async fn open_unencrypted(path: &Path) -> Result<Self> {
+        Self::open_locked(path, None, lock(path)?).await
     }
 
     /// As [`Cache::open`]; but a copy that is broken or has another key is removed and made anew, since
@@ -92,17 +99,17 @@ impl Cache {
         }
         let held = lock(path)?;
         let again = held.try_clone()?;
-        match Self::open_locked(path, key, held).await {
+        match Self::open_locked(path, Some(key), held).await {
             Ok(cache) => Ok((cache, None)),
             Err(CacheError::Broken(reason)) => {
                 remove_data(path)?;
-                Ok((Self::open_locked(path, key, again).await?, Some(Replaced { reason })))
+                Ok((Self::open_locked(path, Some(key), again).await?, Some(Replaced { reason })))
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn open_locked(path: &Path, key: &CacheKey, lock: File) -> Result<Self> {
+    async fn open_locked(path: &Path, key: Option<&CacheKey>, lock: File) -> Result<Self> {
         let options = options(path, key);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -188,10 +195,14 @@ pub fn bytes(path: &Path) -> Option<i64> {
     i64::try_from(main + log).ok()
 }
 
-fn options(path: &Path, key: &CacheKey) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .pragma("key", key.pragma())
+fn options(path: &Path, key: Option<&CacheKey>) -> SqliteConnectOptions {
+    let file = SqliteConnectOptions::new().filename(path);
+    // Before any other pragma: those read the file.
+    let opened = match key {
+        Some(key) => file.pragma("key", key.pragma()),
+        None => file,
+    };
+    opened
         .journal_mode(SqliteJournalMode::Wal)
         // A lost power supply may cost the last pages fetched, never the file: in WAL mode the log is
         // always whole up to some commit, and the cursor lies in the same commit.
@@ -224,7 +235,9 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         sqlx::SqlSafeStr::into_sql_str(include_str!("migrations/0001_copy.sql")),
         false,
     )];
-    Migrator::with_migrations(steps).run(connection).await.map_err(|error| match error {
+    // Not `run`: its future is `Send` for one lifetime at a time only, so nothing that opens a copy could
+    // move between threads.
+    Migrator::with_migrations(steps).run_direct(None, connection, false).await.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
             error.into()
         }

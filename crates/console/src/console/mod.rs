@@ -215,18 +215,3 @@ impl From<CacheError> for Failure {
         Self::of(error.code(), error.to_string())
     }
 }
-
-#[allow(dead_code)]
-fn probe_send(console: &'static Console, cache: &'static crate::cache::Cache, key: &'static crate::cache::CacheKey, path: &'static std::path::Path, e: &'static crate::sync::SyncEngine) {
-    fn send<T: Send + 'static>(_: T) {}
-    send(crate::cache::Cache::open_or_replace(path, key));
-    send(crate::cache::Cache::open(path, key));
-    send(crate::cache::Cache::wipe(path));
-    send(console.inner.vault.get("x", crate::vault::SecretName::ServerToken));
-    send(e.stop());
-    send(cache.unsettled_changes());
-    send(cache.close());
-    send(cache.server_as_of());
-    send(console.freshness());
-    send(console.sync_now());
-}

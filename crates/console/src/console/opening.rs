@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Weak};
 
-use futures::future::BoxFuture;
 use paywall_domain::TenantId;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
@@ -126,7 +125,7 @@ impl Console {
         let Some(profile) = self.kept().get(id).cloned() else { return Err(unknown(id)) };
         let vault = &self.inner.vault;
         let (cache, for_session, replaced) = self.open_cache(id).await?;
-        let opened: BoxFuture<'_, Result<Open, Failure>> = Box::pin(async {
+        let opened = async {
             let token = vault.get(id, SecretName::ServerToken).await?;
             let stripe_key = vault.get(id, SecretName::StripeKey).await?;
             let admin = match token {
@@ -156,7 +155,7 @@ impl Console {
                 on_contact,
                 for_session,
             })
-        });
+        };
         match opened.await {
             Ok(open) => Ok((open, replaced)),
             Err(failure) => {
@@ -177,7 +176,8 @@ impl Console {
             .await?;
         match cache_key(&self.inner.vault, id).await {
             Ok((key, fresh)) => {
-                let (cache, replaced) = Cache::open_or_replace(&home.cache_file(id), &key).await?;
+                let path = home.cache_file(id);
+                let (cache, replaced) = aside(move || async move { Cache::open_or_replace(&path, &key).await }).await?;
                 let replaced = replaced.map(|why| {
                     let detail = if fresh {
                         "its key is no longer in the keyring; the copy is fetched anew".to_owned()
@@ -194,7 +194,8 @@ impl Console {
                 let path = home.session_cache_file(id);
                 remove_session_copy(home, id);
                 let key = CacheKey::generate().map_err(|error| io_failure(&error, "the copy's key"))?;
-                Ok((Cache::open(&path, &key).await?, true, None))
+                let cache = aside(move || async move { Cache::open(&path, &key).await }).await?;
+                Ok((cache, true, None))
             }
             Err(error) => Err(error.into()),
         }
@@ -248,7 +249,7 @@ impl Console {
             open.sync_now();
         } else if !doubts.is_empty() {
             let (key, _) = cache_key(&self.inner.vault, id).await?;
-            let cache = Cache::open(&path, &key).await?;
+            let cache = aside(move || async move { Cache::open(&path, &key).await }).await?;
             for change in &doubts {
                 cache.insert_unsettled(change).await?;
             }
@@ -272,7 +273,8 @@ impl Console {
         }
         let Ok(Some(text)) = self.inner.vault.get(id, SecretName::CacheKey).await else { return Vec::new() };
         let Ok(key) = CacheKey::from_hex(text.expose_secret()) else { return Vec::new() };
-        let Ok(cache) = Cache::open(&path, &key).await else { return Vec::new() };
+        let opened = aside(move || async move { Cache::open(&path, &key).await }).await;
+        let Ok(cache) = opened else { return Vec::new() };
         let doubts = cache.unsettled_changes().await.unwrap_or_default();
         cache.close().await;
         doubts
@@ -371,6 +373,17 @@ impl Console {
             Err(failure) => tracing::warn!(detail = failure.detail, "who the token is was not kept"),
         }
     }
+}
+
+/// Opens a copy on a thread that may block: reading a cold disk takes its time, and the future that brings
+/// a copy's layout up to date does not move between threads.
+async fn aside<T, F>(open: impl FnOnce() -> F + Send + 'static) -> Result<T, Failure>
+where
+    T: Send + 'static,
+    F: Future<Output = crate::cache::Result<T>>,
+{
+    let runtime = tokio::runtime::Handle::current();
+    blocking(move || Ok(runtime.block_on(open())?)).await
 }
 
 fn stripe_client(profile: &Profile, key: &SecretString) -> Result<paywall_stripe::Client, Failure> {

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use futures::future::BoxFuture;
 use secrecy::SecretString;
 
 use super::{Console, blocking, guard, io_failure, now, remove_session_copy};
@@ -114,7 +113,7 @@ impl Console {
     ) -> Result<(), Failure> {
         let vault = &self.inner.vault;
         let mut replaced: Vec<(SecretName, Option<SecretString>)> = Vec::new();
-        let work: BoxFuture<'_, Result<(), Failure>> = Box::pin(async {
+        let work = async {
             for (name, text) in [(SecretName::ServerToken, token), (SecretName::StripeKey, stripe_key)] {
                 let Some(text) = text else { continue };
                 let before = vault.get(&saved.id, name).await?;
@@ -128,8 +127,9 @@ impl Console {
             }
             let saved = saved.clone();
             self.keep(|kept| kept.put(saved)).await
-        });
-        if let Err(failure) = work.await {
+        };
+        let done: Result<(), Failure> = work.await;
+        if let Err(failure) = done {
             for (name, before) in replaced {
                 let undone = match before {
                     Some(secret) => vault.set(&saved.id, name, &secret).await,

@@ -71,7 +71,12 @@ impl Store {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
-        migrator().run(&writer).await?;
+        {
+            // Not `run`: its future is `Send` for one lifetime at a time only, so that whoever opens a
+            // store could not move between threads.
+            let mut connection = writer.acquire().await?;
+            migrator().run_direct(None, &mut *connection, false).await?;
+        }
         let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
         sqlx::query("INSERT INTO meta (key, value) VALUES ('instance', ?1) ON CONFLICT (key) DO NOTHING")
             .bind(hex::encode(rand::random::<[u8; 16]>()))

@@ -344,7 +344,11 @@ stream: string, } | { "code": "stripe_rate_limited" } | { "code": "stripe_fault"
 /**
  * Why.
  */
-state: KeyringState, } | { "code": "cache_newer" } | { "code": "cache_broken" } | { "code": "cache_in_use" } | { "code": "disk_full" } | { "code": "profile_rejected" } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" });
+state: KeyringState, } | { "code": "cache_newer" } | { "code": "cache_broken" } | { "code": "cache_in_use" } | { "code": "disk_full" } | { "code": "profiles_unreadable", 
+/**
+ * Where it lies now.
+ */
+kept_as: string, } | { "code": "profile_rejected" } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" });
 
 /**
  * What went wrong, by a stable code with the facts that the next step needs.
@@ -397,7 +401,11 @@ stream: string, } | { "code": "stripe_rate_limited" } | { "code": "stripe_fault"
 /**
  * Why.
  */
-state: KeyringState, } | { "code": "cache_newer" } | { "code": "cache_broken" } | { "code": "cache_in_use" } | { "code": "disk_full" } | { "code": "profile_rejected" } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" };
+state: KeyringState, } | { "code": "cache_newer" } | { "code": "cache_broken" } | { "code": "cache_in_use" } | { "code": "disk_full" } | { "code": "profiles_unreadable", 
+/**
+ * Where it lies now.
+ */
+kept_as: string, } | { "code": "profile_rejected" } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" };
 
 /**
  * Something odd about a draft, before it is saved.

@@ -1,0 +1,78 @@
+//! What lives as long as the window: the console, the sample servers, and the way back to the page.
+
+use paywall_console::ipc::{Failure, Freshness};
+use paywall_console::{Console, Home, Observer};
+use tauri::{AppHandle, Emitter, Manager};
+
+use crate::sample::Sample;
+
+/// The state behind every command.
+pub(crate) struct Shell {
+    /// The console, or why it could not be started; the page shows the reason.
+    console: Result<Console, Failure>,
+    pub(crate) sample: Sample,
+}
+
+impl Shell {
+    pub(crate) fn new(console: Result<Console, Failure>, home: &Home) -> Self {
+        Self { console, sample: Sample::new(home) }
+    }
+
+    pub(crate) fn console(&self) -> Result<&Console, Failure> {
+        self.console.as_ref().map_err(Clone::clone)
+    }
+
+    /// Takes up what the last session left: the sample servers where they ran, then the last profile.
+    pub(crate) async fn resume(&self) {
+        let Ok(console) = &self.console else { return };
+        if let Err(failure) = self.sample.resume_last(console).await {
+            tracing::warn!(code = ?failure.code, detail = failure.detail, "the sample servers did not start");
+        }
+        console.open_last().await;
+    }
+
+    pub(crate) async fn stop(&self) {
+        if let Ok(console) = &self.console {
+            console.shutdown().await;
+        }
+        self.sample.stop().await;
+    }
+}
+
+/// Tells the page what changed in the core.
+pub(crate) struct WindowObserver {
+    app: AppHandle,
+}
+
+impl WindowObserver {
+    pub(crate) fn new(app: AppHandle) -> Self {
+        Self { app }
+    }
+}
+
+impl Observer for WindowObserver {
+    fn freshness(&self, freshness: &Freshness) {
+        // Fails only while the window is going away.
+        let _ = self.app.emit("freshness", freshness);
+    }
+
+    fn data_changed(&self) {
+        let _ = self.app.emit("data-changed", ());
+    }
+}
+
+/// Brings the window to the front.
+pub(crate) fn focus(app: &AppHandle) {
+    if let Some(window) = app.get_webview_window("main") {
+        let _ = window.unminimize();
+        let _ = window.show();
+        let _ = window.set_focus();
+    }
+}
+
+/// Logs to standard error; `PAYWALL_LOG` sets the filter.
+pub(crate) fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PAYWALL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,paywall_console=info,paywall_server=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}

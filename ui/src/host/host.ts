@@ -1,0 +1,100 @@
+import type { AdjustmentOutcome } from './generated/contract';
+import type { TenantId } from './generated/domain';
+import type {
+  ActivityView,
+  AppState,
+  ChangeDone,
+  ChangeOrder,
+  ChangePreview,
+  ConnectionReport,
+  EntryPage,
+  Failure,
+  Freshness,
+  Overview,
+  PreviewRequest,
+  ProfileCheck,
+  ProfileDraft,
+  ProfileView,
+  SearchResult,
+  Settings,
+  Settled,
+  TenantDetail,
+  TenantPage,
+  TenantQuery,
+  TestStep,
+  UndoOrder,
+  ViewCount,
+} from './generated/ipc';
+
+/** What the host tells unasked, with what comes along. */
+export interface HostEvents {
+  /** A source's age or health changed. */
+  freshness: Freshness;
+  /** Rows of the local copy changed: what is shown should be read again. */
+  'data-changed': null;
+  /** A menu item was chosen: the action's id. */
+  menu: string;
+}
+
+/** Takes a listener off again. */
+export type Unlisten = () => void;
+
+/**
+ * Everything that the window asks of the console's core. Each method is one command; each rejects
+ * with a {@link Failure} and nothing else.
+ */
+export interface Host {
+  appState(): Promise<AppState>;
+  settingsSet(settings: Settings): Promise<Settings>;
+
+  profileCheck(draft: ProfileDraft): Promise<ProfileCheck>;
+  profileSave(draft: ProfileDraft): Promise<ProfileView>;
+  profileRemove(id: string): Promise<void>;
+  profileOpen(id: string): Promise<ProfileView>;
+  /** Tests what is typed, saves nothing, and tells each step as it ends. */
+  connectionTest(draft: ProfileDraft, onStep: (step: TestStep) => void): Promise<ConnectionReport>;
+  cacheClear(id: string): Promise<void>;
+
+  /** Makes the sample profile where there is none, starts its server, and opens it. */
+  sampleStart(): Promise<ProfileView>;
+  /** Stops the sample server, so that the app is offline. */
+  samplePause(): Promise<void>;
+  sampleResume(): Promise<void>;
+
+  freshness(): Promise<Freshness>;
+  syncNow(): Promise<void>;
+  syncCancel(): Promise<void>;
+
+  overview(): Promise<Overview>;
+  tenantsPage(query: TenantQuery): Promise<TenantPage>;
+  tenantCounts(): Promise<ViewCount[]>;
+  tenantDetail(id: TenantId): Promise<TenantDetail>;
+  timelinePage(id: TenantId, cursor: string | null): Promise<EntryPage>;
+  activityPage(view: ActivityView, text: string, cursor: string | null): Promise<EntryPage>;
+  search(text: string): Promise<SearchResult>;
+  searchServer(text: string): Promise<SearchResult>;
+
+  changePreview(request: PreviewRequest): Promise<ChangePreview>;
+  changeApply(order: ChangeOrder): Promise<ChangeDone>;
+  undoPreview(adjustmentId: string): Promise<AdjustmentOutcome>;
+  undoApply(order: UndoOrder): Promise<ChangeDone>;
+  settle(key: string): Promise<Settled>;
+
+  openExternal(url: string): Promise<void>;
+  copyText(text: string): Promise<void>;
+  setTitle(title: string): Promise<void>;
+
+  listen<E extends keyof HostEvents>(event: E, heard: (payload: HostEvents[E]) => void): Promise<Unlisten>;
+}
+
+/**
+ * Any rejection as a {@link Failure}: the core's own as it is, anything else as `internal`, so that
+ * nothing that went wrong is ever shown as an empty answer.
+ */
+export function asFailure(thrown: unknown): Failure {
+  if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && 'detail' in thrown) {
+    return thrown as Failure;
+  }
+  const detail = thrown instanceof Error ? thrown.message : String(thrown);
+  return { code: 'internal', detail, request_id: null, at: Date.now() };
+}

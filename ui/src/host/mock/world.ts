@@ -1,0 +1,459 @@
+import type { Member, Refusal, TimelineBody, TimelineEntry } from '../generated/contract';
+import type { Meter, Plan, Subscription, TenantFacts, Timestamp } from '../generated/domain';
+import type { Billing, Money } from '../generated/ipc';
+import { accessOf, DAY, planInForce, type Usage } from './rules';
+
+/** A tenant of the world in the page, with nothing derived. */
+export interface Person {
+  id: string;
+  name: string;
+  email: string;
+  created_at: Timestamp;
+  deleted_at: Timestamp | null;
+  stripe_customer: string | null;
+  facts: TenantFacts;
+  usage: Usage;
+  measured_at: Timestamp | null;
+  members: Member[];
+  last_active_at: Timestamp | null;
+  last_refusal: Refusal | null;
+  version: number;
+  mrr: Money[];
+  billing: Billing | null;
+}
+
+export interface World {
+  plans: Plan[];
+  people: Map<string, Person>;
+  /** Newest first. */
+  entries: TimelineEntry[];
+}
+
+const GB = 1_000_000_000;
+export const PLANS: Plan[] = [
+  plan('free', 'Free', [100, 200_000, 500, 20, GB / 2, 2, 1]),
+  plan('pro', 'Pro', [1000, 5_000_000, 20_000, 500, 10 * GB, 20, 5]),
+  plan('team', 'Team', [10_000, 50_000_000, null, 5000, 100 * GB, 200, 25]),
+  plan('scale', 'Scale', [null, null, null, null, 1000 * GB, null, 200]),
+];
+
+function plan(id: string, name: string, limits: (number | null)[]): Plan {
+  const [messages, tokens, api_requests, documents, storage_bytes, datasets, seats] = limits as [
+    number | null,
+    number | null,
+    number | null,
+    number | null,
+    number | null,
+    number | null,
+    number | null,
+  ];
+  return {
+    id,
+    name,
+    limits: { messages, tokens, api_requests, documents, storage_bytes, datasets, seats },
+    stripe_prices: [`price_${id}_month`],
+    trial_days: 14,
+  };
+}
+
+/** A generator that gives the same numbers for the same seed. */
+function generator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+const COMPANIES =
+  'Amber,Birch,Cobalt,Delta,Ember,Fjord,Garnet,Harbor,Iris,Juniper,Kestrel,Linden,Maple,Nimbus,Onyx,Poplar,Quartz,Raven,Sable,Tundra,Umbra,Vale,Willow,Yarrow,Zephyr'.split(
+    ',',
+  );
+const TRADES =
+  'Analytics,Health,Legal,Robotics,Foods,Energy,Media,Logistics,Bank,Insurance,Studio,Research,Textiles,Travel,Software,Optics,Marine,Schools'.split(
+    ',',
+  );
+const FORMS = 'GmbH,Ltd,Inc,SARL,AB,BV,Oy,SpA'.split(',');
+
+export function makeWorld(now: Timestamp, size: number, stripe: boolean): World {
+  const random = generator(7);
+  const people = new Map<string, Person>();
+  const entries: TimelineEntry[] = [];
+  let serial = 0;
+  let entryId = 0;
+  const hex = () => {
+    let id = '';
+    while (id.length < 32) id += Math.floor(random() * 16).toString(16);
+    return id;
+  };
+  const month = new Date(now);
+  const resets_at = Date.UTC(month.getUTCFullYear(), month.getUTCMonth() + 1, 1);
+  const tell = (person: Person, at: Timestamp, body: TimelineBody) => {
+    entryId += 1;
+    entries.push({ id: `entry-${entryId}`, tenant_id: person.id, tenant_name: person.name, at, body });
+  };
+
+  interface Given {
+    name: string;
+    email: string;
+    plan?: string;
+    trialEnds?: number;
+    subscription?: Partial<Subscription>;
+    used?: Partial<Record<Meter, number>>;
+    mrr?: Money[];
+    active?: number | null;
+    refused?: number;
+    facts?: Partial<TenantFacts>;
+    unmeasured?: boolean;
+    deleted?: boolean;
+    customer?: 'none' | 'deleted';
+    card?: boolean | null;
+    open?: Money;
+  }
+  const person = (given: Given): Person => {
+    serial += 1;
+    const id = hex();
+    const planId = given.plan ?? 'pro';
+    const subscribed = given.subscription !== undefined;
+    const started = now - Math.floor((20 + random() * 400) * DAY);
+    const facts: TenantFacts = {
+      plan: planId,
+      trial:
+        given.trialEnds === undefined
+          ? subscribed
+            ? { started_at: started, ends_at: started + 14 * DAY, extensions: 0, extended_ms: 0 }
+            : null
+          : {
+              started_at: now + given.trialEnds - 14 * DAY,
+              ends_at: now + given.trialEnds,
+              extensions: 0,
+              extended_ms: 0,
+            },
+      comp: null,
+      suspension: null,
+      subscription: given.subscription
+        ? {
+            id: `sub_1Q${id.slice(0, 14)}`,
+            status: 'active',
+            current_period_end: now + Math.floor(random() * 28 + 1) * DAY,
+            overdue_since: null,
+            grace_ends_at: null,
+            ended_at: null,
+            cancel_at_period_end: false,
+            ...given.subscription,
+          }
+        : null,
+      overrides: {},
+      ...given.facts,
+    };
+    const limits = PLANS.find((it) => it.id === planId)?.limits ?? {};
+    const part = (meter: Meter) => Math.floor((limits[meter] ?? 20_000) * (0.05 + random() * 0.7));
+    const used: Partial<Record<Meter, number>> = given.unmeasured
+      ? {}
+      : {
+          messages: part('messages'),
+          tokens: part('tokens'),
+          api_requests: part('api_requests'),
+          documents: part('documents'),
+          storage_bytes: part('storage_bytes'),
+          datasets: part('datasets'),
+          seats: Math.max(1, part('seats')),
+          ...given.used,
+        };
+    const customer =
+      given.customer === 'none' || (!subscribed && serial % 3 === 0) ? null : `cus_Q${id.slice(0, 13)}`;
+    const mrr = given.mrr ?? [];
+    const subscription = facts.subscription;
+    const billing: Billing | null =
+      customer && stripe
+        ? {
+            customer,
+            deleted: given.customer === 'deleted',
+            payment_method: given.card === undefined ? subscribed : given.card,
+            dashboard_url: `https://dashboard.stripe.com/test/customers/${customer}`,
+            subscriptions: subscription
+              ? mrr.map((amount, index) => ({
+                  id: index === 0 ? subscription.id : `${subscription.id}${index}`,
+                  status: subscription.status,
+                  mrr: amount,
+                  current_period_end: subscription.current_period_end,
+                  cancel_at_period_end: subscription.cancel_at_period_end,
+                }))
+              : [],
+            invoices: mrr.flatMap((amount) =>
+              [0, 1, 2].map((back) => ({
+                id: `in_1Q${id.slice(0, 10)}${back}${amount.currency}`,
+                number: `${id.slice(0, 4).toUpperCase()}-000${3 - back}`,
+                status: back === 0 && given.open ? 'open' : 'paid',
+                total: amount,
+                remaining: back === 0 && given.open ? given.open : { amount: 0, currency: amount.currency },
+                created_at: now - (back * 30 + 3) * DAY,
+                attempts: back === 0 && given.open ? 3 : 1,
+              })),
+            ),
+          }
+        : null;
+    const made: Person = {
+      id,
+      name: given.name,
+      email: given.email,
+      created_at: facts.trial?.started_at ?? started,
+      deleted_at: given.deleted ? now - 3 * DAY : null,
+      stripe_customer: customer,
+      facts,
+      usage: { used, resets_at },
+      measured_at: given.unmeasured ? null : now - 10 * 60_000,
+      members: [
+        { user_id: id, name: given.email.split('@')[0] ?? '', email: given.email, role: 'owner' },
+        ...(serial % 4 === 0
+          ? [
+              {
+                user_id: hex(),
+                name: 'Sam',
+                email: `sam@${given.email.split('@')[1]}`,
+                role: 'normal' as const,
+              },
+            ]
+          : []),
+      ],
+      last_active_at: given.active === null ? null : now - (given.active ?? Math.floor(random() * 20 * DAY)),
+      last_refusal: null,
+      version: 1,
+      mrr,
+      billing,
+    };
+    if (given.refused !== undefined) {
+      const inForce = PLANS.find((it) => it.id === planInForce(facts, now)) as Plan;
+      const denial = accessOf(facts, inForce, made.usage, now).denials[0];
+      if (denial) {
+        made.last_refusal = {
+          at: now - given.refused,
+          operation: 'generate',
+          code: denial.code,
+          method: 'POST',
+          path: '/v1/conversation/completion',
+          http_status: denial.code === 'suspended' ? 403 : 402,
+        };
+      }
+    }
+    people.set(id, made);
+    if (facts.trial) {
+      tell(made, facts.trial.started_at, {
+        kind: 'trial_started',
+        plan: planId,
+        ends_at: facts.trial.ends_at,
+      });
+      if (facts.trial.ends_at <= now && !subscribed) tell(made, facts.trial.ends_at, { kind: 'trial_ended' });
+    }
+    if (subscription) {
+      tell(made, started + 14 * DAY, {
+        kind: 'subscription_started',
+        plan: planId,
+        subscription: subscription.id,
+      });
+      if (subscription.ended_at) {
+        tell(made, subscription.ended_at, { kind: 'subscription_ended', subscription: subscription.id });
+      }
+    }
+    if (given.open) {
+      tell(made, now - 3 * DAY, {
+        kind: 'payment_failed',
+        invoice: `in_1Q${id.slice(0, 10)}`,
+        ...given.open,
+        attempts: 3,
+      });
+    }
+    return made;
+  };
+
+  const usd = (amount: number): Money => ({ amount, currency: 'usd' });
+  const HOUR = DAY / 24;
+  const MIN = 60_000;
+  person({
+    name: 'Acme GmbH',
+    email: 'jane@acme.de',
+    trialEnds: -2 * DAY - 3 * HOUR,
+    used: { documents: 500, messages: 820 },
+    active: 6 * MIN,
+    refused: 6 * MIN,
+    customer: 'none',
+  });
+  person({
+    name: 'Acme Labs Ltd',
+    email: 'tom@acme.io',
+    subscription: {},
+    mrr: [usd(9900)],
+    active: 40 * MIN,
+  });
+  person({ name: 'Acmeworks', email: 'ops@acmeworks.example', trialEnds: 9 * DAY, active: 3 * HOUR });
+  person({
+    name: 'Contoso',
+    email: 'it@contoso.example',
+    trialEnds: 5 * HOUR + 17 * MIN,
+    used: { messages: 820 },
+    active: 12 * MIN,
+  });
+  person({
+    name: 'Northwind',
+    email: 'hello@northwind.example',
+    plan: 'team',
+    trialEnds: 27 * HOUR,
+    active: 6 * DAY,
+  });
+  person({
+    name: 'Globex',
+    email: 'cto@globex.example',
+    trialEnds: -2 * DAY,
+    used: { messages: 1000 },
+    active: HOUR,
+    refused: HOUR,
+  });
+  person({
+    name: 'Initech',
+    email: 'peter@initech.example',
+    plan: 'team',
+    subscription: {},
+    mrr: [usd(29_900)],
+    used: { messages: 11_200, storage_bytes: 92 * GB },
+    refused: 20 * MIN,
+    active: 20 * MIN,
+  });
+  person({
+    name: 'Hooli',
+    email: 'gavin@hooli.example',
+    plan: 'team',
+    subscription: {},
+    mrr: [usd(29_900)],
+    facts: { comp: { plan: 'scale', since: now - 5 * DAY, until: now + 25 * DAY } },
+  });
+  person({
+    name: 'Umbrella',
+    email: 'alice@umbrella.example',
+    subscription: {},
+    mrr: [usd(9900)],
+    facts: {
+      suspension: {
+        since: now - 21 * DAY,
+        by: 'Tom',
+        reason: 'chargeback',
+        message: 'Please contact billing.',
+      },
+    },
+    refused: 2 * DAY,
+  });
+  person({
+    name: 'Stark Industries',
+    email: 'pepper@stark.example',
+    subscription: { status: 'past_due', overdue_since: now - 4 * DAY, grace_ends_at: now + 3 * DAY },
+    mrr: [usd(14_900)],
+    open: usd(14_900),
+  });
+  person({
+    name: 'Wayne Enterprises',
+    email: 'lucius@wayne.example',
+    subscription: { status: 'unpaid', overdue_since: now - 30 * DAY, ended_at: now - 9 * DAY },
+    mrr: [],
+    open: usd(14_900),
+    refused: 5 * HOUR,
+    active: 5 * HOUR,
+  });
+  person({
+    name: 'Initrode',
+    email: 'bill@initrode.example',
+    subscription: { status: 'canceled', ended_at: now - 12 * DAY },
+    active: 30 * DAY,
+  });
+  person({
+    name: '株式会社さくら情報システム',
+    email: 'tanaka@sakura.example',
+    subscription: {},
+    mrr: [{ amount: 12_000, currency: 'jpy' }],
+  });
+  person({
+    name: 'شركة النور للتقنية',
+    email: 'info@alnoor.example',
+    plan: 'team',
+    subscription: {},
+    mrr: [{ amount: 45_250, currency: 'kwd' }],
+  });
+  person({
+    name: 'חברת הדוגמה בע״מ',
+    email: 'dana@example-il.example',
+    trialEnds: 2 * DAY + HOUR,
+    active: 2 * HOUR,
+  });
+  person({
+    name: 'Gesellschaft für außerordentlich ausführliche Dokumentenverarbeitung und Wissensmanagement mbH & Co. KG',
+    email: 'die.verwaltung.der.gesellschaft@dokumentenverarbeitung-wissensmanagement.example',
+    trialEnds: 6 * DAY,
+  });
+  person({ name: '🦄 Rainbow & <b>Sons</b>', email: "o'brien+test@rainbow.example", trialEnds: 11 * DAY });
+  person({
+    name: 'Two Currencies SA',
+    email: 'ana@twocur.example',
+    subscription: {},
+    mrr: [usd(4900), { amount: 9900, currency: 'eur' }],
+  });
+  person({
+    name: 'Never Measured Ltd',
+    email: 'new@neverseen.example',
+    trialEnds: 13 * DAY,
+    unmeasured: true,
+    active: null,
+  });
+  person({
+    name: 'No Trial Ever BV',
+    email: 'x@notrial.example',
+    plan: 'free',
+    active: null,
+    customer: 'none',
+  });
+  person({
+    name: 'Zero Limit Oy',
+    email: 'a@zerolimit.example',
+    trialEnds: 4 * DAY,
+    facts: { overrides: { seats: { limit: 0, expires_at: null, reason: 'Abuse check' } } },
+    used: { seats: 1 },
+  });
+  person({
+    name: 'Full Disk SARL',
+    email: 'b@fulldisk.example',
+    plan: 'team',
+    subscription: {},
+    mrr: [usd(29_900)],
+    used: { storage_bytes: 100 * GB },
+    refused: 3 * HOUR,
+  });
+  person({
+    name: 'Suspended and Expired AB',
+    email: 'c@both.example',
+    trialEnds: -20 * DAY,
+    facts: { suspension: { since: now - 10 * DAY, by: 'Mia', reason: 'abuse', message: null } },
+    refused: 9 * DAY,
+  });
+  person({ name: 'Deleted Customer Inc', email: 'd@gone.example', trialEnds: -8 * DAY, customer: 'deleted' });
+  person({ name: 'Deleted Tenant Inc', email: 'e@deleted.example', trialEnds: -30 * DAY, deleted: true });
+  person({ name: 'Free For Ever e.V.', email: 'f@coupon.example', subscription: {}, mrr: [usd(0)] });
+
+  while (people.size < size) {
+    const pick = <T>(list: T[]): T => list[Math.floor(random() * list.length)] as T;
+    const name = `${pick(COMPANIES)} ${pick(TRADES)} ${pick(FORMS)}`;
+    const email = `owner${people.size}@${name.toLowerCase().split(' ').slice(0, 2).join('-')}.example`;
+    const lot = random();
+    if (lot < 0.86) {
+      const price = pick([4900, 9900, 14_900, 29_900]);
+      person({ name, email, plan: price > 10_000 ? 'team' : 'pro', subscription: {}, mrr: [usd(price)] });
+    } else if (lot < 0.9) person({ name, email, trialEnds: Math.floor(4 * DAY + random() * 10 * DAY) });
+    else if (lot < 0.985) person({ name, email, trialEnds: -Math.floor(15 * DAY + random() * 200 * DAY) });
+    else
+      person({
+        name,
+        email,
+        subscription: { status: 'canceled', ended_at: now - Math.floor(random() * 90) * DAY },
+      });
+  }
+  entries.sort((a, b) => b.at - a.at);
+  return { plans: PLANS, people, entries };
+}
