@@ -2,3 +2,4 @@
 #![allow(clippy::expect_used)]
 
 pub mod desktop;
+pub mod localstripe;

@@ -47,9 +47,9 @@ async fn what_changes_arrives_by_events_without_another_full_pass() {
     stripe.forget();
     stripe.with(|fake| {
         // All in one second, in no order that `created` could tell.
-        fake.touch("invoices", "in_00003", json!({"status": "void"}), "invoice.voided");
-        fake.touch("subscriptions", "sub_00001", json!({"status": "canceled"}), "customer.subscription.deleted");
-        fake.touch("customers", "cus_00002", json!({"deleted": true}), "customer.deleted");
+        fake.touch("invoices", "in_00003", &json!({"status": "void"}), "invoice.voided");
+        fake.touch("subscriptions", "sub_00001", &json!({"status": "canceled"}), "customer.subscription.deleted");
+        fake.touch("customers", "cus_00002", &json!({"deleted": true}), "customer.deleted");
         fake.lists.get_mut("products").unwrap().retain(|it| it["id"] != "prod_00007");
         fake.event("product.deleted", &json!({"id": "prod_00007", "object": "product"}));
         let new = json!({"id": "re_99999", "object": "refund", "charge": "ch_00004", "status": "succeeded",
@@ -70,7 +70,7 @@ async fn what_changes_arrives_by_events_without_another_full_pass() {
 
     // A later event of the very second that the copy already knows.
     stripe.forget();
-    stripe.with(|fake| fake.touch("invoices", "in_00009", json!({"status": "open"}), "invoice.finalized"));
+    stripe.with(|fake| fake.touch("invoices", "in_00009", &json!({"status": "open"}), "invoice.finalized"));
     pass(&engine, Source::Stripe).await;
     assert_eq!(copy.column("SELECT status FROM stripe_invoices WHERE id = 'in_00009'").await, ["open"]);
     assert_eq!(stripe.count("/v1/invoices/"), 1, "what was fetched for the first event is not fetched again");
@@ -89,7 +89,7 @@ async fn what_changes_while_the_lists_are_read_is_not_lost() {
     assert_eq!(copy.column("SELECT id FROM stripe_invoices").await.len(), 20, "the other lists go on");
 
     stripe.with(|fake| {
-        fake.touch("invoices", "in_00001", json!({"status": "void"}), "invoice.voided");
+        fake.touch("invoices", "in_00001", &json!({"status": "void"}), "invoice.voided");
         fake.spoilt.clear();
     });
     until(&engine, "the repaired list", |engine| source(engine, Source::Stripe).state == SourceState::Current).await;

@@ -15,10 +15,13 @@ use serde_json::{Value, json};
 
 type Script = Arc<Mutex<Scripted>>;
 
+/// Status, headers, body.
+type Answer = (u16, Vec<(&'static str, String)>, Value);
+
 #[derive(Default)]
 struct Scripted {
     /// Answers by path, in order; the last one stays.
-    answers: HashMap<String, Vec<(u16, Vec<(&'static str, String)>, Value)>>,
+    answers: HashMap<String, Vec<Answer>>,
     /// Paths with queries, in order, and what the headers said.
     asked: Vec<(String, HeaderMap, Instant)>,
 }
@@ -54,11 +57,11 @@ fn client(address: &str) -> Client {
     Client::with_retry(address, StripeKey::new("rk_test_key"), Limits::NONE, quick()).unwrap()
 }
 
-fn on(script: &Script, path: &str, answers: Vec<(u16, Vec<(&'static str, String)>, Value)>) {
+fn on(script: &Script, path: &str, answers: Vec<Answer>) {
     script.lock().unwrap().answers.insert(path.to_owned(), answers);
 }
 
-fn list(data: Vec<Value>, has_more: bool) -> Value {
+fn list(data: &[Value], has_more: bool) -> Value {
     json!({"object": "list", "data": data, "has_more": has_more})
 }
 
@@ -70,7 +73,7 @@ async fn one_object_that_cannot_be_read_never_costs_its_page() {
     let bad = json!({"id": "sub_2", "created": 4, "items": {"data": [{"id": "si_2", "price": {"id": "p", "unit_amount": "ten"}}]}});
     let nameless = json!({"created": 3});
     let undated = json!({"id": "sub_3"});
-    on(&script, "/v1/subscriptions", vec![(200, vec![], list(vec![good.clone(), bad, nameless, undated], false))]);
+    on(&script, "/v1/subscriptions", vec![(200, vec![], list(&[good.clone(), bad, nameless, undated], false))]);
 
     let page = client(&address).list(Stream::Subscriptions, &ListParams::default()).await.unwrap();
 
@@ -90,17 +93,17 @@ async fn embedded_lists_are_completed_even_when_the_cursor_is_deleted_meanwhile(
     let (script, address) = serve().await;
     let invoice = json!({"id": "in_1", "created": 1,
         "lines": {"data": [{"id": "il_1"}, {"id": "il_2"}], "has_more": true}});
-    on(&script, "/v1/invoices", vec![(200, vec![], list(vec![invoice], false))]);
+    on(&script, "/v1/invoices", vec![(200, vec![], list(&[invoice], false))]);
     let gone =
         json!({"error": {"type": "invalid_request_error", "param": "starting_after", "message": "No such line"}});
     on(
         &script,
         "/v1/invoices/in_1/lines",
         vec![
-            (200, vec![], list(vec![json!({"id": "il_1"}), json!({"id": "il_2"})], true)),
+            (200, vec![], list(&[json!({"id": "il_1"}), json!({"id": "il_2"})], true)),
             (400, vec![], gone),
-            (200, vec![], list(vec![json!({"id": "il_1"}), json!({"id": "il_3"})], true)),
-            (200, vec![], list(vec![json!({"id": "il_4"})], false)),
+            (200, vec![], list(&[json!({"id": "il_1"}), json!({"id": "il_3"})], true)),
+            (200, vec![], list(&[json!({"id": "il_4"})], false)),
         ],
     );
     let page = client(&address).list(Stream::Invoices, &ListParams::default()).await.unwrap();
@@ -147,7 +150,7 @@ async fn passing_faults_are_tried_again_and_stripes_own_word_counts_first() {
     on(
         &script,
         "/v1/customers",
-        vec![(500, vec![], error.clone()), (409, vec![], error.clone()), (200, vec![], list(vec![], false))],
+        vec![(500, vec![], error.clone()), (409, vec![], error.clone()), (200, vec![], list(&[], false))],
     );
     client(&address).list(Stream::Customers, &ListParams::default()).await.unwrap();
     assert_eq!(script.lock().unwrap().asked.len(), 3);
@@ -160,7 +163,7 @@ async fn passing_faults_are_tried_again_and_stripes_own_word_counts_first() {
     on(
         &script,
         "/v1/prices",
-        vec![(400, vec![("stripe-should-retry", "true".into())], error.clone()), (200, vec![], list(vec![], false))],
+        vec![(400, vec![("stripe-should-retry", "true".into())], error.clone()), (200, vec![], list(&[], false))],
     );
     client(&address).list(Stream::Prices, &ListParams::default()).await.unwrap();
 
@@ -173,8 +176,8 @@ async fn passing_faults_are_tried_again_and_stripes_own_word_counts_first() {
 async fn retry_after_holds_every_request_back() {
     let (script, address) = serve().await;
     let busy = (429, vec![("retry-after", "1".to_owned())], json!({"error": {"message": "slow down"}}));
-    on(&script, "/v1/customers", vec![busy, (200, vec![], list(vec![], false))]);
-    on(&script, "/v1/products", vec![(200, vec![], list(vec![], false))]);
+    on(&script, "/v1/customers", vec![busy, (200, vec![], list(&[], false))]);
+    on(&script, "/v1/products", vec![(200, vec![], list(&[], false))]);
     let client = client(&address);
     let other = {
         let client = client.clone();
@@ -194,7 +197,7 @@ async fn retry_after_holds_every_request_back() {
 async fn requests_are_paced_on_this_side() {
     let (script, address) = serve().await;
     for path in ["/v1/customers", "/v1/products"] {
-        on(&script, path, vec![(200, vec![], list(vec![], false))]);
+        on(&script, path, vec![(200, vec![], list(&[], false))]);
     }
     let limits = Limits { per_endpoint: NonZeroU32::new(20), overall: NonZeroU32::new(100) };
     let client = Client::with_retry(&address, StripeKey::new("rk_test_key"), limits, quick()).unwrap();

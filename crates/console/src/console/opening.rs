@@ -177,7 +177,7 @@ impl Console {
         match cache_key(&self.inner.vault, id).await {
             Ok((key, fresh)) => {
                 let path = home.cache_file(id);
-                let (cache, replaced) = aside(move || async move { Cache::open_or_replace(&path, &key).await }).await?;
+                let (cache, replaced) = Cache::open_or_replace(&path, &key).await?;
                 let replaced = replaced.map(|why| {
                     let detail = if fresh {
                         "its key is no longer in the keyring; the copy is fetched anew".to_owned()
@@ -194,7 +194,7 @@ impl Console {
                 let path = home.session_cache_file(id);
                 remove_session_copy(home, id);
                 let key = CacheKey::generate().map_err(|error| io_failure(&error, "the copy's key"))?;
-                let cache = aside(move || async move { Cache::open(&path, &key).await }).await?;
+                let cache = Cache::open(&path, &key).await?;
                 Ok((cache, true, None))
             }
             Err(error) => Err(error.into()),
@@ -249,7 +249,7 @@ impl Console {
             open.sync_now();
         } else if !doubts.is_empty() {
             let (key, _) = cache_key(&self.inner.vault, id).await?;
-            let cache = aside(move || async move { Cache::open(&path, &key).await }).await?;
+            let cache = Cache::open(&path, &key).await?;
             for change in &doubts {
                 cache.insert_unsettled(change).await?;
             }
@@ -273,7 +273,7 @@ impl Console {
         }
         let Ok(Some(text)) = self.inner.vault.get(id, SecretName::CacheKey).await else { return Vec::new() };
         let Ok(key) = CacheKey::from_hex(text.expose_secret()) else { return Vec::new() };
-        let opened = aside(move || async move { Cache::open(&path, &key).await }).await;
+        let opened = Cache::open(&path, &key).await;
         let Ok(cache) = opened else { return Vec::new() };
         let doubts = cache.unsettled_changes().await.unwrap_or_default();
         cache.close().await;
@@ -373,17 +373,6 @@ impl Console {
             Err(failure) => tracing::warn!(detail = failure.detail, "who the token is was not kept"),
         }
     }
-}
-
-/// Opens a copy on a thread that may block: reading a cold disk takes its time, and the future that brings
-/// a copy's layout up to date does not move between threads.
-async fn aside<T, F>(open: impl FnOnce() -> F + Send + 'static) -> Result<T, Failure>
-where
-    T: Send + 'static,
-    F: Future<Output = crate::cache::Result<T>>,
-{
-    let runtime = tokio::runtime::Handle::current();
-    blocking(move || Ok(runtime.block_on(open())?)).await
 }
 
 fn stripe_client(profile: &Profile, key: &SecretString) -> Result<paywall_stripe::Client, Failure> {

@@ -193,7 +193,7 @@ impl Fake {
     }
 
     /// Changes an object of a list, and says so by an event of this second.
-    pub fn touch(&mut self, list: &str, id: &str, change: Value, event: &str) {
+    pub fn touch(&mut self, list: &str, id: &str, change: &Value, event: &str) {
         let object = self.lists.get_mut(list).unwrap().iter_mut().find(|it| it["id"] == id).unwrap();
         for (name, value) in change.as_object().unwrap() {
             object[name] = value.clone();

@@ -108,7 +108,7 @@ impl Mirror {
             }
             match Place::of(&state) {
                 Place::Current { newest } => current.push((stream, newest)),
-                place => open.push((stream, place)),
+                place @ Place::Backfill { .. } => open.push((stream, place)),
             }
         }
         let was_open: Vec<Stream> = open.iter().map(|(stream, _)| *stream).collect();
@@ -176,16 +176,14 @@ impl Mirror {
         if let Some(failure) = failed {
             return Err(failure.into());
         }
-        match complete_as_of(&states) {
-            Some(as_of) => self.shared.status.complete(Source::Stripe, as_of),
-            None => {
-                // Not one list is given: that is no state of freshness but a wrong key or address.
-                let missing = states.into_iter().find_map(|(_, state)| state.missing);
-                return Err(missing
-                    .unwrap_or_else(|| Failure::of(FailureCode::StripeFault, "no list came to its end"))
-                    .into());
-            }
-        }
+        let Some(as_of) = complete_as_of(&states) else {
+            // Not one list is given: that is no state of freshness but a wrong key or address.
+            let missing = states.into_iter().find_map(|(_, state)| state.missing);
+            return Err(missing
+                .unwrap_or_else(|| Failure::of(FailureCode::StripeFault, "no list came to its end"))
+                .into());
+        };
+        self.shared.status.complete(Source::Stripe, as_of);
         Ok(())
     }
 
