@@ -186,7 +186,7 @@ impl Desktop {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .context("the window does not open")?;
-        Ok(Window { client: Some(client), driver: Some(driver), log })
+        Ok(Window { client: Some(client), driver: Some(driver), log, environment: self.environment.clone() })
     }
 }
 
@@ -195,6 +195,7 @@ pub struct Window {
     client: Option<Client>,
     driver: Option<Owned>,
     log: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 impl Window {
@@ -266,13 +267,14 @@ impl Window {
         Ok(())
     }
 
-    /// Waits until the text of `id` satisfies `holds`, and answers it.
+    /// Waits until the text of `id` satisfies `holds`, and answers it. The page's own word for its text:
+    /// the driver leaves out what an ellipsis could shorten.
     pub async fn text_of(&self, id: &str, holds: impl Fn(&str) -> bool) -> anyhow::Result<String> {
         let began = Instant::now();
         let mut last = String::new();
         loop {
             if let Ok(element) = self.find(id).await
-                && let Ok(text) = element.text().await
+                && let Ok(Some(text)) = element.prop("innerText").await
             {
                 if holds(&text) {
                     return Ok(text);
@@ -319,13 +321,16 @@ impl Window {
         Ok(self.client().title().await?)
     }
 
-    /// Saves a picture of the page under `PAYWALL_SCREENSHOTS`, where that names a folder.
+    /// Saves a picture of the screen under `PAYWALL_SCREENSHOTS`, where that names a folder. The driver's own
+    /// pictures wait for a frame that never comes on a display without a graphics card.
     pub async fn picture(&self, name: &str) -> anyhow::Result<()> {
         let Some(folder) = std::env::var_os("PAYWALL_SCREENSHOTS") else { return Ok(()) };
         // Lets what fades in arrive.
         tokio::time::sleep(Duration::from_millis(400)).await;
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(Path::new(&folder).join(format!("{name}.png")), self.client().screenshot().await?)?;
+        let file = Path::new(&folder).join(format!("{name}.png"));
+        let status = with(Command::new("import"), &self.environment).args(["-window", "root"]).arg(file).status()?;
+        ensure!(status.success(), "no picture of {name} is taken");
         Ok(())
     }
 

@@ -38,6 +38,7 @@ async fn find_tenant(window: &Window, email: &str) -> anyhow::Result<()> {
     window.keys(&format!("{CONTROL}k{RELEASE}")).await?;
     window.fill("search-input", email).await?;
     window.text_of("search-hit", |text| text.contains(email)).await?;
+    window.picture("palette").await?;
     window.keys(ENTER).await?;
     window.find("verdict").await?;
     Ok(())

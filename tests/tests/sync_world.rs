@@ -137,9 +137,12 @@ impl Sources {
     fn account(&self, kind: Kind) -> BTreeMap<String, Value> {
         let mut all = BTreeMap::new();
         let mut last: Option<String> = None;
+        // Without it the canceled ones are left out, as Stripe does.
+        let status = (kind == Kind::Subscription).then(|| "all".to_owned());
+        let filter = Filter { status, ..Filter::default() };
         loop {
             let cursor = last.as_deref().map_or(Cursor::Start, Cursor::After);
-            let (page, more) = self.history.list(kind, &Filter::default(), cursor, 100).unwrap();
+            let (page, more) = self.history.list(kind, &filter, cursor, 100).unwrap();
             last = page.last().map(|it| it["id"].as_str().unwrap().to_owned());
             all.extend(page.into_iter().map(|it| (it["id"].as_str().unwrap().to_owned(), it)));
             if !more {

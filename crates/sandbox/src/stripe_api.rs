@@ -275,8 +275,14 @@ impl Api {
         if object.get("deleted").is_some() || object.is_null() {
             return Ok(());
         }
+        if field == "tiers" && object["object"] == "price" {
+            // Only tiered prices have any, and the catalogue sells none; Stripe takes the path for every price.
+            return Ok(());
+        }
         if field == "discounts" {
             let kind = match object["object"].as_str() {
+                // Items are discounted through their subscription alone, so that there is nothing to put in place.
+                Some("subscription_item") => return Ok(()),
                 Some("subscription") => Kind::Subscription,
                 Some("invoice") => Kind::Invoice,
                 _ => return Err(unexpandable()),

@@ -88,6 +88,7 @@ async fn connect(window: &Window, server: &str, token: &str, stripe: &str, key: 
     window.click("profile-mode-test").await?;
     window.fill("server-url", server).await?;
     window.fill("server-token", token).await?;
+    window.run("document.querySelector('[data-testid=\"stripe-url\"]').closest('details').open = true").await?;
     window.fill("stripe-url", stripe).await?;
     window.fill("stripe-key", key).await?;
     window.click("test-connection").await?;

@@ -27,12 +27,15 @@ impl Mirror {
             return Ok(Events::NotGiven(failure));
         }
         if state.missing.is_some() {
-            // What happened while they could not be read is found by reading the lists again.
-            let found = self.first_events_place().await?;
-            if matches!(found, Events::Since(_)) {
-                self.read_again().await?;
-            }
-            return Ok(found);
+            // What happened while they could not be read is found by reading the lists again. The place is
+            // kept last: a pass that is killed in between begins with this again.
+            return match self.latest_event().await? {
+                Ok(newest) => {
+                    self.read_again().await?;
+                    self.keep_events_place(newest).await
+                }
+                Err(failure) => Ok(Events::NotGiven(failure)),
+            };
         }
         match Place::of(&state) {
             Place::Current { newest } if state.cursor.is_some() => {
@@ -48,18 +51,29 @@ impl Mirror {
 
     /// Asks for the latest event and keeps its place.
     pub(super) async fn first_events_place(&self) -> Result<Events, PassError> {
+        match self.latest_event().await? {
+            Ok(newest) => self.keep_events_place(newest).await,
+            Err(failure) => Ok(Events::NotGiven(failure)),
+        }
+    }
+
+    /// When the latest event was made, in Unix seconds, 0 where there is none; or why events are not given.
+    async fn latest_event(&self) -> Result<Result<i64, Failure>, PassError> {
         let params = ListParams { limit: Some(1), ..ListParams::default() };
         let page = match self.client.list(Stream::Events, &params).await {
             Ok(page) => page,
             Err(error) => {
                 return match apart(Stream::Events, &error)? {
-                    Outcome::Apart(failure) if not_given(&failure) => Ok(Events::NotGiven(failure)),
+                    Outcome::Apart(failure) if not_given(&failure) => Ok(Err(failure)),
                     _ => Err(failure(Stream::Events, &error).into()),
                 };
             }
         };
         self.shared.status.reached(Source::Stripe);
-        let newest = page.objects.first().map_or(0, |event| event.created);
+        Ok(Ok(page.objects.first().map_or(0, |event| event.created)))
+    }
+
+    async fn keep_events_place(&self, newest: i64) -> Result<Events, PassError> {
         let progress = StreamProgress {
             cursor: Some(Place::Current { newest }.to_value()),
             complete_at: None,
@@ -181,6 +195,9 @@ impl Mirror {
             };
             let page = match self.client.list(stream, &params).await {
                 Ok(page) => page,
+                // What answers there cannot narrow a list by time. Its events, or else reading it in full,
+                // bring what is new.
+                Err(error) if matches!(error.kind, ErrorKind::Refused { .. }) => return Ok(Outcome::Complete),
                 Err(error) => return apart(stream, &error),
             };
             self.shared.status.reached(Source::Stripe);

@@ -41,7 +41,7 @@ pub(super) fn complete_as_of(states: &[(String, StreamState)]) -> Option<Timesta
 /// Keeps Stripe's part current until the engine stops.
 pub(super) async fn run(shared: Arc<Shared>, client: Client) {
     let mut pace = Pace::new(Source::Stripe);
-    let mut mirror = Mirror { shared: shared.clone(), client, missing_tried: None, reread_at: None };
+    let mut mirror = Mirror { shared: shared.clone(), client, missing_tried: None };
     loop {
         let token = shared.stripe.begin_pass(&shared.stop);
         let result = cancellable(&token, mirror.pass()).await;
@@ -60,8 +60,6 @@ struct Mirror {
     client: Client,
     /// When lists that are not given were last asked for.
     missing_tried: Option<Instant>,
-    /// Without events: when the lists were last read in full.
-    reread_at: Option<Instant>,
 }
 
 /// What reading one list came to, where it did not fail as a whole.
@@ -89,13 +87,10 @@ impl Mirror {
             self.read_again().await?;
             events = self.first_events_place().await?;
         }
-        if let Events::NotGiven(_) = &events {
-            if self.reread_at.is_some() && (asked || due(self.reread_at)) {
-                self.read_again().await?;
-            }
-            if self.reread_at.is_none() || asked || due(self.reread_at) {
-                self.reread_at = Some(Instant::now());
-            }
+        let followed = !matches!(events, Events::NotGiven(_));
+        if !followed && (asked || self.last_read_in_full_lapsed().await?) {
+            // Nothing tells what changed, so only reading everything anew does.
+            self.read_again().await?;
         }
 
         // 1. What is not complete is read to its end, several lists side by side.
@@ -146,17 +141,26 @@ impl Mirror {
             let noted = self.note(stream, result).await?;
             failed = failed.or(noted);
         }
-        self.settle(started, failed, &was_open).await
+        self.settle(started, failed, &was_open, followed).await
     }
 
-    /// Marks what is complete as complete as of the pass's start, and reports the rest.
-    async fn settle(&self, started: Timestamp, failed: Option<Failure>, was_open: &[Stream]) -> Result<(), PassError> {
+    /// Marks what is complete as complete as of the pass's start, and reports the rest. Without events only a
+    /// list that this pass read to its end is complete: what changed in the others nobody said.
+    async fn settle(
+        &self,
+        started: Timestamp,
+        failed: Option<Failure>,
+        was_open: &[Stream],
+        followed: bool,
+    ) -> Result<(), PassError> {
         let cache = &self.shared.cache;
         let events_failed = cache.stream_state(Source::Stripe, Stream::Events.name()).await?.last_failure.is_some();
         if !events_failed {
             for stream in Stream::OBJECTS {
                 let state = cache.stream_state(Source::Stripe, stream.name()).await?;
-                let whole = state.missing.is_none() && state.last_failure.is_none();
+                let whole = state.missing.is_none()
+                    && state.last_failure.is_none()
+                    && (followed || was_open.contains(&stream));
                 if whole && matches!(Place::of(&state), Place::Current { .. }) {
                     let progress = StreamProgress {
                         cursor: state.cursor,
@@ -210,6 +214,13 @@ impl Mirror {
         let states = cache.stream_states(Source::Stripe).await?;
         self.shared.status.take_states(&states);
         Ok(broken)
+    }
+
+    /// Whether the list that was read in full longest ago is due again.
+    async fn last_read_in_full_lapsed(&self) -> Result<bool, PassError> {
+        let states = self.shared.cache.stream_states(Source::Stripe).await?;
+        let lapsed = |at: Timestamp| now().ms_since(at) >= self.shared.options.full_interval.as_millis() as i64;
+        Ok(complete_as_of(&states).is_some_and(lapsed))
     }
 
     /// Begins every list anew; what is there stays readable until it is replaced.
@@ -284,16 +295,14 @@ pub(crate) fn failure(stream: Stream, error: &Error) -> Failure {
         ErrorKind::PermissionMissing { permission, .. } => {
             FailureCode::StripePermission { permission: permission.clone(), stream: stream.name().to_owned() }
         }
-        ErrorKind::NotOffered { .. } => FailureCode::StripeMissing { stream: stream.name().to_owned() },
+        // A list that is refused however it is asked for is not offered in a way that we can read.
+        ErrorKind::NotOffered { .. } | ErrorKind::Refused { .. } => FailureCode::StripeMissing { stream: stream.name().to_owned() },
         ErrorKind::RateLimited => FailureCode::StripeRateLimited,
         ErrorKind::Transport(Fault::UnknownHost { host }) => FailureCode::AddressUnknown { host: host.clone() },
         ErrorKind::Transport(Fault::Unreachable(_)) => FailureCode::Unreachable { source },
         ErrorKind::Transport(Fault::TimedOut) => FailureCode::TimedOut { source },
         ErrorKind::Transport(Fault::Tls) => FailureCode::TlsFailed,
-        ErrorKind::NotFound { .. }
-        | ErrorKind::Refused { .. }
-        | ErrorKind::Server(_)
-        | ErrorKind::Unreadable { .. } => FailureCode::StripeFault,
+        ErrorKind::NotFound { .. } | ErrorKind::Server(_) | ErrorKind::Unreadable { .. } => FailureCode::StripeFault,
     };
     let mut failure = Failure::of(code, format!("{stream}: {error}"));
     failure.request_id.clone_from(&error.request_id);
