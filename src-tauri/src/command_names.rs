@@ -20,6 +20,7 @@ pub(crate) const COMMANDS: &[&str] = &[
     "overview",
     "tenants_page",
     "tenant_counts",
+    "plans",
     "tenant_detail",
     "timeline_page",
     "activity_page",

@@ -6,7 +6,7 @@ use paywall_console::ipc::{
     TenantDetail, TenantPage, TenantQuery, TestStep, UndoOrder, ViewCount,
 };
 use paywall_contract::AdjustmentOutcome;
-use paywall_domain::TenantId;
+use paywall_domain::{Plan, TenantId};
 use tauri::ipc::{Channel, Invoke};
 use tauri::{AppHandle, State, WebviewWindow, Wry};
 use tauri_plugin_clipboard_manager::ClipboardExt as _;
@@ -37,6 +37,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         overview,
         tenants_page,
         tenant_counts,
+        plans,
         tenant_detail,
         timeline_page,
         activity_page,
@@ -152,6 +153,11 @@ async fn tenants_page(shell: State<'_, Shell>, query: TenantQuery) -> Answer<Ten
 #[tauri::command]
 async fn tenant_counts(shell: State<'_, Shell>) -> Answer<Vec<ViewCount>> {
     shell.console()?.tenant_counts().await
+}
+
+#[tauri::command]
+async fn plans(shell: State<'_, Shell>) -> Answer<Vec<Plan>> {
+    shell.console()?.plans().await
 }
 
 #[tauri::command]

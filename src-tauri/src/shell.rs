@@ -1,6 +1,6 @@
 //! What lives as long as the window: the console, the sample servers, and the way back to the page.
 
-use paywall_console::ipc::{Failure, Freshness};
+use paywall_console::ipc::{Failure, Freshness, SettledChange};
 use paywall_console::{Console, Home, Observer};
 use tauri::{AppHandle, Emitter, Manager};
 
@@ -58,6 +58,10 @@ impl Observer for WindowObserver {
 
     fn data_changed(&self) {
         let _ = self.app.emit("data-changed", ());
+    }
+
+    fn settled(&self, settled: &SettledChange) {
+        let _ = self.app.emit("settled", settled);
     }
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::admin_client::AdminClient;
 use crate::ipc::{ConnectionReport, FailureCode, Source, StepName, StepState, TestStep};
-use crate::profile::normalised_url;
+use crate::profile::{normalised_url, readable_on_the_way};
 
 /// From where on a clock that is off is worth a word: signatures and "in 5 minutes" go wrong.
 const SKEW_MS: i64 = 60_000;
@@ -120,6 +120,10 @@ async fn server(walk: &mut Walk<'_>, subject: &Subject<'_>) {
         return walk.fail(StepName::Address, "", FailureCode::AddressInvalid, "the address cannot be read");
     };
     let host = url.host_str().unwrap_or_default().to_owned();
+    if readable_on_the_way(&address) {
+        let detail = "over plain http everybody on the way could read the token: give an https address";
+        return walk.fail(StepName::Address, &*host, FailureCode::AddressInsecure, detail);
+    }
     let port = url.port_or_known_default().unwrap_or(443);
     let lookup = tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host.trim_matches(['[', ']']), port))).await;
     match lookup.map(|answer| answer.map(|mut found| found.next().is_some())) {
@@ -213,6 +217,10 @@ async fn stripe(walk: &mut Walk<'_>, subject: &Subject<'_>, key: &SecretString) 
             walk.step(StepName::StripeMode, if live { "live" } else { "test" }, state, "");
         }
         None => walk.step(StepName::StripeMode, "", StepState::Warning, "its look does not tell"),
+    }
+    if readable_on_the_way(subject.stripe_url) {
+        let detail = "over plain http everybody on the way could read the key: give an https address";
+        return walk.fail(StepName::StripePermission, "", FailureCode::AddressInsecure, detail);
     }
     let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
     let client = match Client::with_retry(subject.stripe_url, key, Limits::STRIPE, retry) {

@@ -44,10 +44,11 @@ async fn feeding_a_page_again_changes_nothing() {
 async fn an_older_tenant_never_overwrites_a_newer_one() {
     let home = home();
     let mut newer = tenant(1, "New name", facts(None), None);
-    newer.version = 3;
+    newer.seq = 3;
     let cache = filled(&home, &[newer.clone()]).await;
     let mut older = tenant(1, "Old name", facts(None), None);
-    older.version = 2;
+    older.seq = 2;
+    // The feed's order decides: a clock may have been set back.
     older.as_of = Timestamp(NOW.0 + 1);
     assert!(!cache.apply_tenant(&older).await.unwrap());
     assert_eq!(cache.apply_feed_page(&feed_of(&[older]), NOW).await.unwrap().stale, 1);
@@ -100,7 +101,14 @@ async fn the_feed_is_complete_only_with_its_last_page() {
 }
 
 fn unsettled(key: &str, sent_at: Timestamp) -> UnsettledChange {
-    UnsettledChange { key: key.into(), tenant_id: id(1), tenant_name: "Acme".into(), change: extend(), sent_at }
+    UnsettledChange {
+        key: key.into(),
+        tenant_id: id(1),
+        tenant_name: "Acme".into(),
+        change: extend(),
+        sent_at,
+        instance: Some("one".into()),
+    }
 }
 
 #[tokio::test]
@@ -183,4 +191,62 @@ async fn a_deleted_customer_keeps_what_was_known_of_it() {
     cache.apply_stripe_rows(StripeStream::Customers, &[row(gone)], NOW).await.unwrap();
     assert!(cache.tenant_detail(&id(1)).await.unwrap().billing.unwrap().deleted);
     assert_eq!(cache.stripe_raw(StripeStream::Customers, &["cus_1".into()]).await.unwrap(), [raw]);
+}
+
+fn row(id: &str, raw: &Value) -> StripeRow {
+    let mut raw = raw.clone();
+    raw["id"] = json!(id);
+    StripeRow { id: id.into(), created: NOW.0 / 1000, raw }
+}
+
+async fn mrr(cache: &Cache) -> i64 {
+    cache.overview(None, NOW).await.unwrap().mrr.unwrap().now[0].amount
+}
+
+#[tokio::test]
+async fn a_discount_that_ends_counts_no_longer() {
+    let home = home();
+    let cache = Cache::open(&home.path, &key()).await.unwrap();
+    let subscription = json!({"object": "subscription", "customer": "cus_1", "status": "active", "currency": "usd",
+        "created": 1, "start_date": 1, "discounts": [], "items": {"has_more": false, "data": [{"id": "si_1", "quantity": 1,
+        "price": {"id": "price_1", "currency": "usd", "unit_amount": 1000, "billing_scheme": "per_unit",
+            "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"}}}]}});
+    let discount = json!({"object": "discount", "start": 1, "end": null, "source": {"coupon":
+        {"id": "half", "percent_off": 50, "duration": "forever"}}});
+    cache
+        .apply_stripe_rows(StripeStream::Customers, &[row("cus_1", &json!({"discount": discount}))], NOW)
+        .await
+        .unwrap();
+    let progress = StreamProgress { cursor: None, complete_at: Some(NOW), at: NOW, unreadable: Vec::new() };
+    cache.apply_stripe_page(StripeStream::Subscriptions, &[row("sub_1", &subscription)], &progress).await.unwrap();
+    assert_eq!(mrr(&cache).await, 500);
+    cache.apply_stripe_rows(StripeStream::Customers, &[row("cus_1", &json!({"discount": null}))], NOW).await.unwrap();
+    assert_eq!(mrr(&cache).await, 1000);
+}
+
+#[tokio::test]
+async fn two_stripe_accounts_do_not_mix() {
+    let home = home();
+    let cache = Cache::open(&home.path, &key()).await.unwrap();
+    let rows = [row("cus_1", &json!({"email": "a@a.example"}))];
+    let progress = StreamProgress { cursor: None, complete_at: Some(NOW), at: NOW, unreadable: Vec::new() };
+    cache.keep_stripe_of("one").await.unwrap();
+    cache.apply_stripe_page(StripeStream::Customers, &rows, &progress).await.unwrap();
+    cache.keep_stripe_of("one").await.unwrap();
+    let ids = ["cus_1".to_owned()];
+    assert_eq!(cache.stripe_raw(StripeStream::Customers, &ids).await.unwrap().len(), 1);
+    cache.keep_stripe_of("two").await.unwrap();
+    assert!(cache.stripe_raw(StripeStream::Customers, &ids).await.unwrap().is_empty());
+    assert_eq!(cache.stream_state(Source::Stripe, "customers").await.unwrap().complete_at, None);
+}
+
+#[tokio::test]
+async fn events_that_stripe_forgot_are_forgotten_here() {
+    let home = home();
+    let cache = Cache::open(&home.path, &key()).await.unwrap();
+    let old = StripeRow { created: ago(32).0 / 1000, ..row("evt_old", &json!({"type": "a"})) };
+    cache.apply_stripe_rows(StripeStream::Events, &[old, row("evt_new", &json!({"type": "b"}))], NOW).await.unwrap();
+    let ids = ["evt_old".to_owned(), "evt_new".to_owned()];
+    let kept = cache.stripe_raw(StripeStream::Events, &ids).await.unwrap();
+    assert_eq!(kept.iter().map(|it| it["id"].as_str().unwrap()).collect::<Vec<_>>(), ["evt_new"]);
 }

@@ -62,7 +62,7 @@ impl Server {
     fn outcome(&self, adjustment: Option<Adjustment>) -> AdjustmentOutcome {
         let made = adjustment.clone().unwrap_or_else(|| self.adjustment(extend()));
         let version = self.tenant.as_ref().unwrap().version;
-        AdjustmentOutcome { adjustment, before: made.before, after: made.after, version, now: NOW }
+        AdjustmentOutcome { adjustment, before: made.before, after: made.after, version, seq: version, now: NOW }
     }
 
     fn adjustment(&self, change: Change) -> Adjustment {
@@ -144,11 +144,14 @@ fn router(shared: Shared) -> axum::Router {
         )
         .route(
             "/admin/v1/keys/{key}/settle",
-            post(|State(it): State<Shared>, Path(key): Path<String>| async move {
+            post(|State(it): State<Shared>, Path(key): Path<String>, Query(query): Query<BTreeMap<String, String>>| async move {
                 let mut server = it.lock().unwrap();
                 server.asked.push(format!("settle {key}"));
                 if server.settling_breaks {
                     return broken();
+                }
+                if query.get("instance").is_some_and(|instance| instance != "one") {
+                    return problem(409, "other_instance");
                 }
                 let adjustment = server.made.get(&key).cloned();
                 if adjustment.is_none() {
@@ -197,7 +200,14 @@ fn order(key: &str) -> ChangeOrder {
 }
 
 fn unsettled(key: &str) -> UnsettledChange {
-    UnsettledChange { key: key.into(), tenant_id: id(1), tenant_name: "Acme".into(), change: extend(), sent_at: NOW }
+    UnsettledChange {
+        key: key.into(),
+        tenant_id: id(1),
+        tenant_name: "Acme".into(),
+        change: extend(),
+        sent_at: NOW,
+        instance: None,
+    }
 }
 
 #[tokio::test]
@@ -248,8 +258,7 @@ async fn a_line_that_stays_broken_is_settled_by_the_key() {
 
     stage.server.lock().unwrap().lines = vec![Line::BreaksBefore; 4].into();
     let refused = stage.desk.apply(&order("k2")).await.unwrap_err();
-    assert_eq!(refused.code, FailureCode::Unreachable { source: Source::Server });
-    assert!(refused.detail.starts_with("it was not made and will not be"), "{}", refused.detail);
+    assert_eq!(refused.code, FailureCode::NotMade);
     let server = stage.server.lock().unwrap();
     assert!(server.void.contains("k2"), "what is still on its way cannot make it later");
     assert_eq!(server.made.len(), 1);
@@ -263,11 +272,13 @@ async fn what_cannot_be_settled_stays_noted_and_is_settled_at_the_next_contact()
     let doubt = stage.desk.apply(&order("k1")).await.unwrap_err();
     assert_eq!(doubt.code, FailureCode::Unsettled { key: "k1".into() });
     assert_eq!(stage.cache.unsettled_changes().await.unwrap()[0].key, "k1");
-    assert!(stage.desk.settle_pending().await.is_err());
+    let (settled, failed) = stage.desk.settle_pending().await.unwrap();
+    assert!(settled.is_empty() && failed.is_some());
     assert_eq!(stage.cache.unsettled_changes().await.unwrap().len(), 1);
 
     stage.server.lock().unwrap().settling_breaks = false;
-    assert_eq!(stage.desk.settle_pending().await.unwrap(), 1);
+    let (settled, failed) = stage.desk.settle_pending().await.unwrap();
+    assert!(matches!(settled[0].settled, Settled::Made { .. }) && failed.is_none());
     assert!(stage.cache.unsettled_changes().await.unwrap().is_empty());
     assert_eq!(stage.server.lock().unwrap().made.len(), 1);
     let page = stage.cache.timeline_page(&id(1), None, None).await.unwrap();
@@ -280,7 +291,7 @@ async fn a_doubt_that_a_killed_process_left_is_settled_not_sent_again() {
     stage.server.lock().unwrap().make("reached", None);
     stage.cache.insert_unsettled(&unsettled("reached")).await.unwrap();
     stage.cache.insert_unsettled(&unsettled("never")).await.unwrap();
-    assert_eq!(stage.desk.settle_pending().await.unwrap(), 2);
+    assert_eq!(stage.desk.settle_pending().await.unwrap().0.len(), 2);
     {
         let server = stage.server.lock().unwrap();
         assert!(server.asked.iter().all(|it| it.starts_with("settle")), "{:?}", server.asked);
@@ -288,6 +299,17 @@ async fn a_doubt_that_a_killed_process_left_is_settled_not_sent_again() {
     }
     assert_eq!(stage.desk.settle("never").await.unwrap(), Settled::NotMade);
     assert!(matches!(stage.desk.settle("reached").await.unwrap(), Settled::Made { .. }));
+}
+
+#[tokio::test]
+async fn what_was_sent_to_another_database_is_not_called_unmade() {
+    let stage = stage(WriteMode::Review).await;
+    let elsewhere = UnsettledChange { instance: Some("another".into()), ..unsettled("k1") };
+    stage.cache.insert_unsettled(&elsewhere).await.unwrap();
+    let (settled, failed) = stage.desk.settle_pending().await.unwrap();
+    assert_eq!((settled[0].settled.clone(), failed), (Settled::OtherDatabase, None));
+    assert!(stage.server.lock().unwrap().void.is_empty(), "the key says nothing there");
+    assert!(stage.cache.unsettled_changes().await.unwrap().is_empty());
 }
 
 #[tokio::test]

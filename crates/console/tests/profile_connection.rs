@@ -127,6 +127,13 @@ async fn each_fault_fails_its_own_step() {
 }
 
 #[tokio::test]
+async fn nothing_is_sent_in_the_clear_to_another_machine() {
+    let report = try_server("http://192.0.2.1:9", Some("pwt_secret")).await;
+    assert_eq!(state(&report, StepName::Address), (StepState::Failed, Some(FailureCode::AddressInsecure)));
+    assert_eq!(state(&report, StepName::Connect).0, StepState::Skipped);
+}
+
+#[tokio::test]
 async fn stripe_is_tried_list_by_list_and_a_lacking_permission_is_named() {
     let (server, stripe) = (serve(paywall("1.0", "owner", 0)).await, serve(stripe()).await);
     let (token, key) = (secret("good"), secret("rk_live_51ZyXwVuTsRqPoNm"));

@@ -322,3 +322,72 @@ async fn what_answers_is_told_apart() {
         FailureCode::AddressInvalid
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_events_only_reading_everything_makes_the_copy_fresh() {
+    let stripe = Served::start().await;
+    stripe.with(|fake| {
+        fake.fill(30);
+        fake.lists.remove("events");
+    });
+    let copy = Copy::new().await;
+    let options = paywall_console::sync::SyncOptions { full_interval: Duration::from_mins(60), ..quick() };
+    let engine = copy.engine(None, Some(&stripe), options).await;
+    until(&engine, "the first reading", |engine| source(engine, Source::Stripe).as_of.is_some()).await;
+    let read_at = source(&engine, Source::Stripe).as_of;
+    stripe.with(|fake| {
+        let rows = fake.lists.get_mut("invoices").unwrap();
+        rows.iter_mut().find(|it| it["id"] == "in_00003").unwrap()["status"] = json!("void");
+    });
+    let later = engine.freshness().now;
+    until(&engine, "more passes", |engine| {
+        source(engine, Source::Stripe).next_try_at.is_some_and(|at| at.ms_since(later) > 500)
+    })
+    .await;
+    assert_eq!(source(&engine, Source::Stripe).as_of, read_at, "nobody said what changed since");
+    pass(&engine, Source::Stripe).await;
+    assert_eq!(copy.column("SELECT status FROM stripe_invoices WHERE id = 'in_00003'").await, ["void"]);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_off_makes_nothing_older_or_newer() {
+    let server = Served::start().await;
+    server.with(|fake| {
+        fake.fill(3);
+        fake.clock_off_ms = 86_400_000;
+    });
+    let copy = Copy::new().await;
+    let engine = copy.engine(Some(&server), None, by_hand()).await;
+    until(&engine, "the feed", |engine| engine.freshness().as_of.is_some()).await;
+    let seen = engine.freshness();
+    let local = paywall_domain::Timestamp(chrono::Utc::now().timestamp_millis());
+    let off = |at: paywall_domain::Timestamp| (at.ms_since(local) - 86_400_000).abs() < 60_000;
+    assert!(off(seen.now) && off(seen.as_of.unwrap()), "ages go by the server's clock: {seen:#?}");
+    engine.stop().await;
+
+    // Offline, the next start still knows.
+    let engine = copy.engine(None, None, by_hand()).await;
+    assert!(off(engine.now()));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_token_is_said_and_what_is_here_only_gets_older() {
+    let (server, stripe) = (Served::start().await, Served::start().await);
+    server.with(|fake| fake.fill(3));
+    stripe.with(|fake| fake.fill(3));
+    let copy = Copy::new().await;
+    let engine = copy.engine(Some(&server), Some(&stripe), by_hand()).await;
+    until(&engine, "both", |engine| engine.freshness().as_of.is_some()).await;
+    engine.stop().await;
+    let known = source(&engine, Source::Server).as_of.unwrap();
+
+    let engine = copy.engine(None, Some(&stripe), by_hand()).await;
+    engine.without_token();
+    pass(&engine, Source::Stripe).await;
+    let seen = engine.freshness();
+    assert_eq!(seen.as_of, Some(known), "the older source decides");
+    assert_eq!(seen.sources[0].failure.as_ref().unwrap().code, FailureCode::TokenMissing);
+    engine.stop().await;
+}

@@ -33,6 +33,7 @@ fn export(out: &Path) {
         ipc::UndoOrder,
         ipc::ChangeDone,
         ipc::Settled,
+        ipc::SettledChange,
     );
 }
 

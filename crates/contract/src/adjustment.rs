@@ -3,7 +3,7 @@
 use paywall_domain::{Access, Change, Reading, Role, Status, TenantFacts, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Asks for one change.
 ///
@@ -22,8 +22,9 @@ pub struct AdjustmentRequest {
     pub ticket: Option<String>,
 }
 
-/// Asks to undo an adjustment: `POST /admin/v1/adjustments/{id}/undo`, with `Idempotency-Key`.
-/// `?dry_run=true` shows what would be.
+/// Asks to undo an adjustment: `POST /admin/v1/adjustments/{id}/undo`, with `Idempotency-Key` and, where
+/// it was shown before, the `If-Match` of the tenant that it was shown on. `?dry_run=true` shows what
+/// would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[ts(export_to = "contract.ts")]
 pub struct UndoRequest {
@@ -90,14 +91,27 @@ pub struct AdjustmentOutcome {
     pub after: Snapshot,
     /// The tenant's version that `before` stands for.
     pub version: i64,
+    /// The tenant's position in the changes feed, as [`crate::Tenant::seq`]: after the change; for a dry
+    /// run, the present one.
+    pub seq: i64,
     /// The server's clock when it answered.
     pub now: Timestamp,
 }
 
+/// Where the change in doubt was sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SettleQuery {
+    /// The id of the database that the change was sent to, as the feed names it. Where this server's is
+    /// another, nothing is settled: it does not know what became of the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+}
+
 /// What became of a change whose answer was lost: `POST /admin/v1/keys/{key}/settle`.
 ///
-/// Asking settles it: where the change under that key has not been made, the key is void from then
-/// on, so that a request still on its way cannot make it later.
+/// Asking settles it, for everybody: where the change under that key has not been made, the key is void
+/// from then on, so that a request still on its way cannot make it later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[ts(export_to = "contract.ts")]
 pub struct Settlement {

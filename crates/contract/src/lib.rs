@@ -16,7 +16,9 @@ mod timeline;
 pub mod token;
 mod usage;
 
-pub use adjustment::{Adjustment, AdjustmentOutcome, AdjustmentRequest, Settlement, Snapshot, UndoRequest};
+pub use adjustment::{
+    Adjustment, AdjustmentOutcome, AdjustmentRequest, SettleQuery, Settlement, Snapshot, UndoRequest,
+};
 pub use caller::Caller;
 pub use changes::{ChangeRecord, ChangesPage, ChangesQuery};
 pub use intake::{DailyUsage, IntakeRecord, TenantIntake, TimelineIntake};

@@ -34,6 +34,8 @@ pub enum ProblemCode {
     IdempotencyKeyReused,
     /// 422: the key was settled as unused; make the change again under a new one.
     IdempotencyKeyVoid,
+    /// 409: the change in doubt was sent to another database; nothing was settled.
+    OtherInstance,
     /// 428: a change without `If-Match`.
     VersionRequired,
     /// 412: the tenant changed since; `version` is the present one.

@@ -63,7 +63,7 @@ pub enum Tag {
     Extended,
     /// An override is in force.
     Overridden,
-    /// Its Stripe customer, or its `RAGFlow` account, has been deleted.
+    /// It has been deleted in `RAGFlow`.
     Deleted,
 }
 
@@ -110,6 +110,11 @@ pub struct Tenant {
     pub last_refusal: Option<Refusal>,
     /// Grows with each change of `facts`; the number in the `ETag` that `If-Match` takes.
     pub version: i64,
+    /// The position of its newest change in the changes feed: of two copies, the one with the greater
+    /// number is the newer, whatever the clocks said. Copies of the same number differ at most in what
+    /// is derived, by `as_of`. A mirror that has to start over forgets its numbers: they are given out
+    /// again.
+    pub seq: i64,
     /// The instant for which `status`, `access` and `meters` were derived.
     pub as_of: Timestamp,
 }
@@ -165,7 +170,7 @@ pub struct TenantsQuery {
     /// `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// Rows per page, 1 to 500; 50 without it.
+    /// Rows per page at most, 1 to 500; 50 without it. A page may have fewer, and still a `next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }

@@ -345,10 +345,11 @@ pub enum UndoRefusal {
     /// It is itself an undo: make the change again instead.
     #[error("an undo cannot be undone; make the change again instead")]
     IsUndo,
-    /// Something changed the same part since; `by` and `at` name the adjustment where it is one.
+    /// Something changed the same part since; `by` and `at` name the adjustment where it is one. A later
+    /// adjustment that stands is in the way also where the facts came back to what they were.
     #[error("changed again since")]
     ChangedSince {
-        /// The later adjustment's id; `null` where billing or time made the change.
+        /// The latest one's id; `null` where billing or time made the change.
         adjustment: Option<String>,
         /// Who made it.
         by: Option<String>,
@@ -357,7 +358,9 @@ pub enum UndoRefusal {
     },
 }
 
-/// Whether the part of `current` that `aspect` names still stands as the adjustment left it.
+/// Whether the part of `current` that `aspect` names still stands as the adjustment left it: that neither
+/// billing nor time changed it. Facts cannot tell whether later adjustments led there and back; whoever
+/// keeps those has to look for one that stands.
 pub fn check_undo(aspect: Aspect, current: &TenantFacts, after: &TenantFacts) -> bool {
     match aspect {
         Aspect::Trial => current.trial == after.trial,

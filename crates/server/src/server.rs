@@ -1,22 +1,30 @@
 //! The server as a whole: opened, filled, served, stopped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use paywall_contract::IntakeRecord;
-use paywall_domain::{Role, Timestamp};
+use paywall_domain::{Role, TenantId, Timestamp};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::{Config, built_in_plans};
-use crate::store::{self, ImportSummary, Store, StoreError, TokenRow};
+use crate::store::{self, ImportSummary, Store, StoreError, TokenRow, with_patience};
 use crate::token;
 
 /// How often the server looks whether time alone changed something.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Tenants that the ticker brings up to date in one transaction.
+const TICK_MOST: usize = 500;
+
+/// Tenants that a read brings up to date before it answers. More than that is the ticker's: at a
+/// month's start everything is due at once.
+const READ_MOST: usize = 200;
 
 /// The server cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +52,42 @@ pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
+    /// Whether what is written beside a request fails, which is said once and not with each of them.
+    failing: AtomicBool,
 }
+
+impl State {
+    /// Brings what is due up to date before a read, as far as that can be done at once, and answers the
+    /// instant to read for. The read goes on without it: with a full disk, and while others write.
+    pub(crate) async fn catch_up(&self) -> Timestamp {
+        let done = with_patience(self.store.pass_time(&*self.clock, READ_MOST)).await;
+        self.noted(done.map(|count| count > 0), LATE);
+        self.clock.now()
+    }
+
+    /// Like [`State::catch_up`], for a read of one tenant.
+    pub(crate) async fn catch_up_with(&self, tenant: &TenantId) -> Timestamp {
+        let done = with_patience(self.store.pass_time_of(&*self.clock, tenant)).await;
+        self.noted(done, LATE);
+        self.clock.now()
+    }
+
+    /// Logs why something was not written, once per outage: until a write succeeds again.
+    pub(crate) fn noted(&self, written: Result<bool, StoreError>, failure: &str) {
+        match written {
+            Ok(true) => self.failing.store(false, Ordering::Relaxed),
+            Ok(false) => {}
+            Err(error) => {
+                if !self.failing.swap(true, Ordering::Relaxed) {
+                    tracing::error!(%error, "{failure}");
+                }
+            }
+        }
+    }
+}
+
+/// What is said where time passed and could not be written.
+const LATE: &str = "statuses could not be brought up to date";
 
 /// A paywall server over its database.
 #[derive(Clone)]
@@ -66,7 +109,7 @@ impl Server {
             store::plans::put(&mut write, plan, Some(position)).await?;
         }
         write.commit().await.map_err(StoreError::from)?;
-        Ok(Self { state: Arc::new(State { store, clock, config }) })
+        Ok(Self { state: Arc::new(State { store, clock, config, failing: AtomicBool::new(false) }) })
     }
 
     /// Makes an access token. It is answered here and never again: only a keyed hash is kept.
@@ -80,7 +123,7 @@ impl Server {
         if name.is_empty() || name.chars().count() > 200 {
             return Err(ServerErrorKind::TokenName.into());
         }
-        let State { store, clock, config } = &*self.state;
+        let State { store, clock, config, .. } = &*self.state;
         let now = clock.now();
         let secret = token::generate();
         let row = TokenRow {
@@ -110,16 +153,14 @@ impl Server {
     where
         I: Iterator<Item = (usize, IntakeRecord)> + Send,
     {
-        let now = self.state.clock.now();
         let mut summary = ImportSummary::default();
-        self.state.store.pass_time(now).await?;
         let mut records = records;
         loop {
             let batch: Vec<_> = records.by_ref().take(store::BATCH).collect();
             if batch.is_empty() {
                 return Ok(summary);
             }
-            self.state.store.import_batch(batch, now, &mut summary).await?;
+            self.state.store.import_batch(batch, &*self.state.clock, &mut summary).await?;
         }
     }
 
@@ -140,30 +181,27 @@ impl Server {
     }
 }
 
-/// Passes time even while nobody asks, so that a mirror hears of an ended trial by itself.
+/// Passes time even while nobody asks, so that a mirror hears of an ended trial by itself, and forgets
+/// what is too old to be asked for.
 async fn tick(state: Arc<State>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut failing = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        match state.store.pass_time(state.clock.now()).await {
-            Ok(changed) => {
-                if changed > 0 {
-                    tracing::debug!(changed, "time passed");
-                }
-                failing = false;
+        // A transaction at a time, so that requests get their turn in between.
+        while !stop.is_cancelled() {
+            let done = state.store.pass_time(&*state.clock, TICK_MOST).await;
+            let more = done.as_ref().is_ok_and(|changed| *changed == TICK_MOST);
+            state.noted(done.map(|changed| changed > 0), LATE);
+            if !more {
+                break;
             }
-            // Once per outage, not once per second.
-            Err(error) if !failing => {
-                tracing::error!(%error, "statuses could not be brought up to date");
-                failing = true;
-            }
-            Err(_) => {}
         }
+        let pruned = state.store.prune_keys(state.clock.now()).await;
+        state.noted(pruned.map(|count| count > 0), "old idempotency keys could not be removed");
     }
 }
 

@@ -150,9 +150,15 @@ impl AdminClient {
         self.outcome(request, undo).await
     }
 
-    /// What became of the change under `key`. From then on the key makes nothing.
-    pub async fn settle(&self, key: &str) -> Result<Settlement, AdminError> {
-        self.read(self.request(Method::POST, &["keys", key, "settle"])).await
+    /// What became of the change under `key`, that was sent to the database `instance` where that is known.
+    /// From then on the key makes nothing.
+    pub async fn settle(&self, key: &str, instance: Option<&str>) -> Result<Settlement, AdminError> {
+        let request = self.request(Method::POST, &["keys", key, "settle"]);
+        self.read(match instance {
+            Some(instance) => request.query(&[("instance", instance)]),
+            None => request,
+        })
+        .await
     }
 
     async fn outcome(&self, request: RequestBuilder, body: &impl Serialize) -> Result<AdjustmentOutcome, AdminError> {

@@ -125,10 +125,10 @@ async fn put_tenant(tx: &mut SqliteConnection, tenant: &Tenant) -> Result<bool> 
              id, name, name_key, email, email_key, domain, created_at, deleted_at, stripe_customer, plan,
              plan_in_force, status, shelf, level, tags, trial_started_at, trial_ends_at, runs_until, lapse_at,
              extensions, extended_ms, used_percent, used_meter, quota_meters, last_active_at, last_refused_at,
-             holds_until, overdue_since, version, as_of
+             holds_until, overdue_since, version, as_of, seq, lockout_at
          ) VALUES (
              ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-             ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30
+             ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32
          ) ON CONFLICT (id) DO UPDATE SET
              name = excluded.name, name_key = excluded.name_key, email = excluded.email,
              email_key = excluded.email_key, domain = excluded.domain, created_at = excluded.created_at,
@@ -140,8 +140,9 @@ async fn put_tenant(tx: &mut SqliteConnection, tenant: &Tenant) -> Result<bool> 
              used_percent = excluded.used_percent, used_meter = excluded.used_meter,
              quota_meters = excluded.quota_meters, last_active_at = excluded.last_active_at,
              last_refused_at = excluded.last_refused_at, holds_until = excluded.holds_until,
-             overdue_since = excluded.overdue_since, version = excluded.version, as_of = excluded.as_of
-         WHERE (excluded.version, excluded.as_of) >= (tenants.version, tenants.as_of)
+             overdue_since = excluded.overdue_since, version = excluded.version, as_of = excluded.as_of,
+             seq = excluded.seq, lockout_at = excluded.lockout_at
+         WHERE (excluded.seq, excluded.as_of) >= (tenants.seq, tenants.as_of)
          RETURNING num",
     )
     .bind(tenant.id.as_str())
@@ -156,7 +157,7 @@ async fn put_tenant(tx: &mut SqliteConnection, tenant: &Tenant) -> Result<bool> 
     .bind(tenant.facts.plan.as_str())
     .bind(tenant.plan_in_force.as_str())
     .bind(tenant.status.as_str())
-    .bind(if tenant.deleted_at.is_some() { "deleted" } else { tenant.status.as_str() })
+    .bind(shelf(tenant))
     .bind(tenant.access.level.as_str())
     .bind(serde_json::to_string(&tenant.tags)?)
     .bind(trial.map(|it| it.started_at.0))
@@ -174,6 +175,8 @@ async fn put_tenant(tx: &mut SqliteConnection, tenant: &Tenant) -> Result<bool> 
     .bind(tenant.facts.subscription.as_ref().and_then(|it| it.overdue_since).map(|it| it.0))
     .bind(tenant.version)
     .bind(tenant.as_of.0)
+    .bind(tenant.seq)
+    .bind(derived.lockout_at)
     .fetch_optional(&mut *tx)
     .await?;
     let Some((num,)) = written else { return Ok(false) };
@@ -195,16 +198,22 @@ async fn put_tenant(tx: &mut SqliteConnection, tenant: &Tenant) -> Result<bool> 
     Ok(true)
 }
 
+/// Under which status a tenant is listed: those that were deleted are apart.
+pub(super) fn shelf(tenant: &Tenant) -> &'static str {
+    if tenant.deleted_at.is_some() { "deleted" } else { tenant.status.as_str() }
+}
+
 /// What lists need of a tenant beside its own fields.
-struct Derived {
-    runs_until: Option<i64>,
-    lapse_at: Option<i64>,
-    used: Option<(i64, Meter)>,
-    quota_meters: Option<String>,
+pub(super) struct Derived {
+    pub(super) runs_until: Option<i64>,
+    pub(super) lapse_at: Option<i64>,
+    pub(super) lockout_at: Option<i64>,
+    pub(super) used: Option<(i64, Meter)>,
+    pub(super) quota_meters: Option<String>,
 }
 
 impl Derived {
-    fn of(tenant: &Tenant) -> Self {
+    pub(super) fn of(tenant: &Tenant) -> Self {
         let trial_end = tenant.facts.trial.as_ref().map(|it| it.ends_at.0);
         let stripe_runs_it =
             tenant.facts.subscription.as_ref().is_some_and(|it| it.status == SubscriptionStatus::Trialing);
@@ -222,11 +231,21 @@ impl Derived {
             }
             _ => None,
         };
+        // By suspension somebody locked it out on purpose: that needs nobody's attention.
+        let shut_out = tenant.access.level == AccessLevel::Locked
+            && tenant.status != Status::Suspended
+            && codes()
+                .any(|it| matches!(it, DenyCode::TrialEnded | DenyCode::SubscriptionEnded | DenyCode::PaymentOverdue));
+        let lockout_at = match tenant.status {
+            Status::Trial if !stripe_runs_it => trial_end,
+            _ if shut_out => Some(tenant.access.since.map_or(0, |it| it.0)),
+            _ => None,
+        };
         let quota_meters = only_quotas.then(|| {
             let meters = tenant.meters.iter().filter(|it| it.exhausted).map(|it| it.meter.as_str());
             meters.collect::<Vec<_>>().join(",")
         });
-        Self { runs_until, lapse_at, used: highest(&tenant.meters), quota_meters }
+        Self { runs_until, lapse_at, lockout_at, used: highest(&tenant.meters), quota_meters }
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod feed;
 mod fold;
 mod key;
+mod passing;
 mod revenue_facts;
 mod streams;
 mod stripe;

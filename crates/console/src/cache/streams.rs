@@ -175,9 +175,28 @@ impl Cache {
 
     /// The id of the server's database that the copy came from; `None` = nothing of it has arrived.
     pub async fn instance(&self) -> Result<Option<String>> {
+        self.fact("instance").await
+    }
+
+    /// A single fact by its name.
+    pub(crate) async fn fact(&self, name: &str) -> Result<Option<String>> {
         let found: Option<(String,)> =
-            sqlx::query_as("SELECT value FROM facts WHERE name = 'instance'").fetch_optional(self.readers()).await?;
+            sqlx::query_as("SELECT value FROM facts WHERE name = ?1").bind(name).fetch_optional(self.readers()).await?;
         Ok(found.map(|(value,)| value))
+    }
+
+    /// Keeps a single fact.
+    pub(crate) async fn set_fact(&self, name: &str, value: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(name)
+        .bind(value)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
     }
 }
 

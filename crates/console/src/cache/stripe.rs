@@ -78,6 +78,12 @@ pub struct StripeRow {
     pub raw: Value,
 }
 
+/// Stripe keeps an event for 30 days.
+const EVENTS_KEPT_S: i64 = 31 * 24 * 60 * 60;
+
+/// The fact that says through which address and key Stripe's part came.
+const STRIPE_SOURCE: &str = "stripe_source";
+
 impl Cache {
     /// Writes a page of a list together with how far the list is with it. An object that is there already
     /// is replaced; feeding a page twice changes nothing.
@@ -121,6 +127,17 @@ impl Cache {
         sqlx::query(statement).bind(id).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Makes sure that what is here came from the account behind `source`, a mark of Stripe's address and key.
+    /// What came by another one is forgotten: two accounts must not mix, and a key does not tell its account.
+    pub async fn keep_stripe_of(&self, source: &str) -> Result<()> {
+        match self.fact(STRIPE_SOURCE).await? {
+            Some(known) if known == source => return Ok(()),
+            Some(_) => self.reset_stripe_data().await?,
+            None => {}
+        }
+        self.set_fact(STRIPE_SOURCE, source).await
     }
 
     /// Forgets everything that came from Stripe, with its cursors: for another account's key.
@@ -184,6 +201,8 @@ impl Cache {
 async fn put_rows(tx: &mut SqliteConnection, stream: StripeStream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
     // Lists come newest first, and ids grow with time: in the order of the key a page fills neighbouring
     // leaves of the tree instead of scattered ones.
+    let was_discounted =
+        if stream == StripeStream::Customers { discounted_customers(tx, rows).await? } else { Vec::new() };
     let mut sorted: Vec<&StripeRow> = rows.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
     for row in sorted {
@@ -203,11 +222,32 @@ async fn put_rows(tx: &mut SqliteConnection, stream: StripeStream, rows: &[Strip
         StripeStream::Prices => recompute(tx, Dependents::Faulty, at).await,
         StripeStream::Customers => {
             let discounted = rows.iter().filter(|row| row.raw.get("discount").is_some_and(Value::is_object));
-            let ids: Vec<&str> = discounted.map(|row| row.id.as_str()).collect();
+            let ids: Vec<&str> =
+                discounted.map(|row| row.id.as_str()).chain(was_discounted.iter().map(String::as_str)).collect();
             if ids.is_empty() { Ok(()) } else { recompute(tx, Dependents::Customers(&ids), at).await }
         }
+        StripeStream::Events => prune_events(tx, at).await,
         _ => Ok(()),
     }
+}
+
+/// Which of these customers have a discount of their own in the copy, before the rows are written.
+async fn discounted_customers(tx: &mut SqliteConnection, rows: &[StripeRow]) -> Result<Vec<String>> {
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let found: Vec<(String,)> = sqlx::query_as(
+        "SELECT id FROM stripe_customers
+         WHERE id IN (SELECT value FROM json_each(?1)) AND json_extract(raw, '$.discount') IS NOT NULL",
+    )
+    .bind(serde_json::to_string(&ids)?)
+    .fetch_all(tx)
+    .await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// Forgets events that Stripe itself no longer has: they only tell which ones were acted on.
+async fn prune_events(tx: &mut SqliteConnection, at: Timestamp) -> Result<()> {
+    sqlx::query("DELETE FROM stripe_events WHERE created < ?1").bind(at.0 / 1000 - EVENTS_KEPT_S).execute(tx).await?;
+    Ok(())
 }
 
 /// Subscriptions whose revenue rests on objects that came after them: the lists are read side by side.

@@ -9,15 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use paywall_contract::{Adjustment, AdjustmentOutcome, AdjustmentRequest, ChangeRecord, ChangesQuery, TimelineBody};
-use paywall_contract::{TimelineEntry, UndoRequest};
-use paywall_domain::{Change, TenantId};
+use paywall_contract::{ProblemCode, Settlement, TimelineEntry, UndoRequest};
+use paywall_domain::{Change, TenantId, Timestamp};
 
 use crate::admin_client::{AdminClient, AdminError};
 use crate::cache::{Cache, FEED};
 use crate::console::now;
 use crate::ipc::{
-    ChangeDone, ChangeOrder, ChangePreview, Failure, FailureCode, PreviewRequest, Settled, Source, UndoOrder,
-    UnsettledChange, WriteMode,
+    ChangeDone, ChangeOrder, ChangePreview, Failure, FailureCode, PreviewRequest, Settled, SettledChange, Source,
+    UndoOrder, UnsettledChange, WriteMode,
 };
 
 /// How often a change whose answer was lost is sent again under the same key, and after what pauses.
@@ -82,7 +82,7 @@ impl Desk {
             copy.version != tenant.version || copy.facts != tenant.facts || copy.status != tenant.status
         });
         let changed_by = if changed_since_copy { self.latest_unknown(admin, &request.tenant_id).await } else { None };
-        Ok(ChangePreview { outcome, tenant, checked_at: now(), changed_since_copy, changed_by })
+        Ok(ChangePreview { outcome, tenant, checked_at: self.now(), changed_since_copy, changed_by })
     }
 
     /// The latest adjustment of the tenant that came after the copy's place in the feed. Nice to know,
@@ -152,7 +152,8 @@ impl Desk {
             tenant_id: tenant_id.clone(),
             tenant_name,
             change: change.clone(),
-            sent_at: now(),
+            sent_at: self.now(),
+            instance: self.cache.instance().await?,
         };
         // A change under this key may be in doubt from before: then the first answer is not the whole truth.
         let doubted = self.cache.unsettled_changes().await?.iter().any(|it| it.key == key);
@@ -161,14 +162,14 @@ impl Desk {
         let mut lost = doubted;
         let mut last = match self.send(admin, order).await {
             Ok(adjustment) => {
-                self.cache.remove_unsettled(key).await?;
-                return self.made(adjustment, doubted).await;
+                self.forget(key).await;
+                return Ok(self.made(adjustment, doubted).await);
             }
             Err(error) => error,
         };
         lost |= last.may_have_been_made;
         if !lost {
-            self.cache.remove_unsettled(key).await?;
+            self.forget(key).await;
             return Err(last.into());
         }
         for pause in RESENDS {
@@ -181,19 +182,16 @@ impl Desk {
             tokio::time::sleep(pause).await;
             match self.send(admin, order).await {
                 Ok(adjustment) => {
-                    self.cache.remove_unsettled(key).await?;
-                    return self.made(adjustment, true).await;
+                    self.forget(key).await;
+                    return Ok(self.made(adjustment, true).await);
                 }
                 Err(error) => last = error,
             }
         }
-        match self.ask_what_became(admin, key).await {
+        match self.ask_what_became(admin, key, note.instance.as_deref()).await {
             Ok(Settled::Made { adjustment }) => Ok(ChangeDone { adjustment: *adjustment, settled: true }),
-            Ok(Settled::NotMade) => {
-                let mut failure: Failure = last.into();
-                failure.detail = format!("it was not made and will not be: {}", failure.detail);
-                Err(failure)
-            }
+            Ok(Settled::NotMade) => Err(Failure { code: FailureCode::NotMade, ..last.into() }),
+            Ok(Settled::OtherDatabase) => Err(Failure { code: FailureCode::ServerChanged, ..last.into() }),
             Err(failure) => {
                 let code = FailureCode::Unsettled { key: key.to_owned() };
                 Err(Failure { code, ..failure })
@@ -223,12 +221,26 @@ impl Desk {
         })
     }
 
-    async fn made(&self, adjustment: Adjustment, settled: bool) -> Result<ChangeDone, Failure> {
+    /// Forgets a change whose outcome is known. Where the copy cannot take that, the change is only settled
+    /// once more later: its outcome stays what it is.
+    async fn forget(&self, key: &str) {
+        if let Err(error) = self.cache.remove_unsettled(key).await {
+            tracing::warn!(%error, "a settled change was not taken off the list of those in doubt");
+        }
+    }
+
+    /// The server's clock as far as it is known; else this machine's.
+    fn now(&self) -> Timestamp {
+        let skew = self.admin.as_ref().and_then(AdminClient::clock_skew_ms).unwrap_or(0);
+        now().plus_ms(-skew)
+    }
+
+    async fn made(&self, adjustment: Adjustment, settled: bool) -> ChangeDone {
         // The outcome is known whether or not the copy can take it: the copy catches up by itself.
         if let Err(error) = self.note_made(&adjustment).await {
             tracing::warn!(code = ?error.code, detail = error.detail, "the copy did not take a change at once");
         }
-        Ok(ChangeDone { adjustment, settled })
+        ChangeDone { adjustment, settled }
     }
 
     /// Brings a change that was made into the copy, so that screens show it before the next pass.
@@ -258,33 +270,45 @@ impl Desk {
             let code = FailureCode::Unsettled { key: key.to_owned() };
             return Err(Failure::of(code, "the change is still being sent"));
         }
-        self.ask_what_became(admin, key).await
+        // One that has been settled meanwhile is no longer noted; asking again answers the same.
+        let noted = self.cache.unsettled_changes().await?.into_iter().find(|it| it.key == key);
+        self.ask_what_became(admin, key, noted.and_then(|it| it.instance).as_deref()).await
     }
 
-    async fn ask_what_became(&self, admin: &AdminClient, key: &str) -> Result<Settled, Failure> {
-        let settlement = admin.settle(key).await?;
-        let settled = match settlement.adjustment {
-            Some(adjustment) => {
-                let done = self.made(adjustment, true).await?;
-                Settled::Made { adjustment: Box::new(done.adjustment) }
+    async fn ask_what_became(
+        &self,
+        admin: &AdminClient,
+        key: &str,
+        instance: Option<&str>,
+    ) -> Result<Settled, Failure> {
+        let settled = match admin.settle(key, instance).await {
+            Ok(Settlement { adjustment: Some(adjustment), .. }) => {
+                Settled::Made { adjustment: Box::new(self.made(adjustment, true).await.adjustment) }
             }
-            None => Settled::NotMade,
+            Ok(Settlement { adjustment: None, .. }) => Settled::NotMade,
+            Err(error) if error.problem().is_some_and(|it| it.code == ProblemCode::OtherInstance) => {
+                Settled::OtherDatabase
+            }
+            Err(error) => return Err(error.into()),
         };
-        self.cache.remove_unsettled(key).await?;
+        self.forget(key).await;
         Ok(settled)
     }
 
-    /// Settles every change in doubt that is not under way. How many are settled now.
-    pub async fn settle_pending(&self) -> Result<usize, Failure> {
-        let mut settled = 0;
+    /// Settles every change in doubt that is not under way, and answers what became of each. One that cannot be
+    /// settled now stays; the failure of the first such comes beside.
+    pub async fn settle_pending(&self) -> Result<(Vec<SettledChange>, Option<Failure>), Failure> {
+        let (mut all, mut failed) = (Vec::new(), None);
         for change in self.cache.unsettled_changes().await? {
             if self.is_under_way(&change.key) {
                 continue;
             }
-            self.ask_what_became(self.admin()?, &change.key).await?;
-            settled += 1;
+            match self.ask_what_became(self.admin()?, &change.key, change.instance.as_deref()).await {
+                Ok(settled) => all.push(SettledChange { change, settled }),
+                Err(failure) => failed = failed.or(Some(failure)),
+            }
         }
-        Ok(settled)
+        Ok((all, failed))
     }
 
     fn mark(&self, key: &str) -> UnderWay {

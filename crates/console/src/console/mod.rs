@@ -18,7 +18,7 @@ pub use profiles::SampleAddresses;
 
 use crate::cache::{Cache, CacheError};
 use crate::home::{Home, make_folder};
-use crate::ipc::{AppState, Failure, FailureCode, SecretView, Settings};
+use crate::ipc::{AppState, Failure, FailureCode, SecretView, Settings, UnsettledChange};
 use crate::observer::Observer;
 use crate::profile::Profiles;
 use crate::vault::{SecretName, Vault};
@@ -49,6 +49,8 @@ struct Inner {
     observer: Arc<dyn Observer>,
     vault: Vault,
     kept: Mutex<Profiles>,
+    /// Changes in doubt of profiles whose copy was for the session only and is closed, by profile.
+    carried: Mutex<HashMap<String, Vec<UnsettledChange>>>,
     /// What may be shown of secrets that are kept for this session only.
     session_views: Mutex<HashMap<(String, SecretName), SecretView>>,
     /// One at a time opens, closes, saves or removes profiles.
@@ -100,6 +102,7 @@ impl Console {
             observer: options.observer,
             vault,
             kept: Mutex::new(loaded.profiles),
+            carried: Mutex::default(),
             session_views: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             open: Mutex::default(),
@@ -162,10 +165,6 @@ impl Console {
 
     fn require_open(&self) -> Result<Arc<Open>, Failure> {
         self.opened().ok_or_else(|| Failure::of(FailureCode::NoProfile, "no profile is open"))
-    }
-
-    fn cache(&self) -> Result<Cache, Failure> {
-        Ok(self.require_open()?.cache.clone())
     }
 
     /// Changes what is kept, on disk first: what could not be written did not happen.

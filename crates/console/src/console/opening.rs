@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
-use paywall_domain::TenantId;
+use futures::future::BoxFuture;
+use paywall_domain::{TenantId, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -11,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::profiles::unknown;
 use super::{Console, Inner, blocking, guard, io_failure, remove_session_copy};
 use crate::admin_client::AdminClient;
-use crate::cache::{Cache, CacheKey};
+use crate::cache::{Cache, CacheError, CacheKey};
 use crate::change::Desk;
 use crate::ipc::{
-    CallerView, Failure, FailureCode, Freshness, KeyringState, ProfileView, SearchHit, SearchResult, Source,
-    SourceState,
+    CallerView, Failure, FailureCode, Freshness, KeyringState, ProfileView, SearchHit, SearchResult, SettledChange,
+    Source, SourceState,
 };
 use crate::observer::Observer;
 use crate::profile::Profile;
@@ -35,6 +37,8 @@ pub(super) struct Open {
     pub(super) desk: Desk,
     admin: Option<AdminClient>,
     engine: SyncEngine,
+    /// Told that the copy turned out to be damaged.
+    broken: Arc<Notify>,
     /// Ends the task that acts on contact with the server.
     stop: CancellationToken,
     on_contact: tokio::sync::Mutex<Option<JoinHandle<()>>>,
@@ -46,12 +50,27 @@ impl Open {
     pub(super) fn sync_now(&self) {
         self.engine.sync_now();
     }
+
+    /// The server's clock as far as it is known; else this machine's.
+    pub(super) fn now(&self) -> Timestamp {
+        self.engine.now()
+    }
+
+    /// Passes on what a query answered; a copy that turns out to be damaged is begun anew.
+    pub(super) fn read<T>(&self, answer: crate::cache::Result<T>) -> Result<T, Failure> {
+        if let Err(CacheError::Broken(_)) = &answer {
+            self.broken.notify_one();
+        }
+        Ok(answer?)
+    }
 }
 
 /// Passes on what the engine says, and notices contact with the server.
 struct Relay {
     observer: Arc<dyn Observer>,
     contact: Arc<Notify>,
+    /// The copy turned out to be damaged.
+    broken: Arc<Notify>,
 }
 
 impl Observer for Relay {
@@ -63,12 +82,20 @@ impl Observer for Relay {
         if reached {
             self.contact.notify_one();
         }
+        let broken = |it: &Failure| it.code == FailureCode::CacheBroken;
+        if freshness.sources.iter().any(|it| it.failure.as_ref().is_some_and(broken)) {
+            self.broken.notify_one();
+        }
         self.observer.freshness(freshness);
     }
 
     fn data_changed(&self) {
         self.contact.notify_one();
         self.observer.data_changed();
+    }
+
+    fn settled(&self, settled: &SettledChange) {
+        self.observer.settled(settled);
     }
 }
 
@@ -132,13 +159,32 @@ impl Console {
                 Some(token) => Some(AdminClient::new(&profile.server_url, token)?),
                 None => None,
             };
+            if let Some(key) = &stripe_key {
+                cache.keep_stripe_of(&stripe_source(profile.stripe_url(), key)).await?;
+            }
             let stripe = stripe_key.map(|key| stripe_client(&profile, &key)).transpose()?;
-            let contact = Arc::new(Notify::new());
-            let relay = Relay { observer: Arc::clone(&self.inner.observer), contact: Arc::clone(&contact) };
+            let (contact, broken) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let relay = Relay {
+                observer: Arc::clone(&self.inner.observer),
+                contact: Arc::clone(&contact),
+                broken: Arc::clone(&broken),
+            };
             let engine =
                 SyncEngine::start(cache.clone(), admin.clone(), stripe, Arc::new(relay), SyncOptions::default())
                     .await?;
+            if admin.is_none() {
+                engine.without_token();
+            }
+            let carried = guard(&self.inner.carried).remove(id).unwrap_or_default();
+            for change in &carried {
+                cache.insert_unsettled(change).await?;
+            }
             let stop = CancellationToken::new();
+            tokio::spawn(stop.clone().run_until_cancelled_owned(on_broken(
+                Arc::downgrade(&self.inner),
+                id.to_owned(),
+                Arc::clone(&broken),
+            )));
             let desk = Desk::new(cache.clone(), admin.clone(), profile.write_mode);
             let acting = Box::pin(on_contact(Arc::downgrade(&self.inner), id.to_owned(), desk.clone(), contact));
             let acting = stop.clone().run_until_cancelled_owned(acting);
@@ -151,6 +197,7 @@ impl Console {
                 desk,
                 admin,
                 engine,
+                broken,
                 stop,
                 on_contact,
                 for_session,
@@ -215,8 +262,13 @@ impl Console {
         while Arc::strong_count(&open) > 1 && tokio::time::Instant::now() < given_up {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        open.cache.close().await;
         let (for_session, profile) = (open.for_session, open.profile.clone());
+        if for_session {
+            // The copy goes, but not what is still in doubt, as long as this app runs.
+            let doubts = open.cache.unsettled_changes().await.unwrap_or_default();
+            guard(&self.inner.carried).insert(profile.clone(), doubts);
+        }
+        open.cache.close().await;
         drop(open);
         if for_session {
             remove_session_copy(&self.inner.home, &profile);
@@ -318,12 +370,12 @@ impl Console {
             open.cache.apply_tenant(tenant).await?;
         }
         let ids: Vec<TenantId> = found.into_iter().map(|tenant| tenant.id).collect();
-        let local = open.cache.search(&normalised, super::now()).await?.hits;
+        let local = open.cache.search(&normalised, open.now()).await?.hits;
         let (mut hits, _): (Vec<SearchHit>, Vec<SearchHit>) =
             local.into_iter().partition(|it| ids.contains(&it.row.id));
         for id in ids {
             if hits.iter().all(|hit| hit.row.id != id) {
-                let one = open.cache.search(id.as_str(), super::now()).await?.hits;
+                let one = open.cache.search(id.as_str(), open.now()).await?.hits;
                 hits.extend(one.into_iter().filter(|hit| hit.row.id == id));
             }
         }
@@ -338,12 +390,57 @@ async fn on_contact(inner: Weak<Inner>, profile: String, desk: Desk, contact: Ar
         let Some(inner) = inner.upgrade() else { return };
         let console = Console { inner };
         match desk.settle_pending().await {
-            Ok(0) => {}
-            Ok(_) => console.inner.observer.data_changed(),
-            Err(failure) => tracing::warn!(code = ?failure.code, detail = failure.detail, "a change stays unsettled"),
+            Ok((settled, failed)) => {
+                for each in &settled {
+                    console.inner.observer.settled(each);
+                }
+                if !settled.is_empty() {
+                    console.inner.observer.data_changed();
+                }
+                if let Some(failure) = failed {
+                    tracing::warn!(code = ?failure.code, detail = failure.detail, "a change stays unsettled");
+                }
+            }
+            Err(failure) => tracing::warn!(code = ?failure.code, detail = failure.detail, "changes stay unsettled"),
         }
         console.keep_caller(&profile).await;
     }
+}
+
+/// Begins a copy anew that turned out to be damaged. Opening it again leads here, so the type of this work
+/// has to end somewhere: in a box.
+fn on_broken(inner: Weak<Inner>, profile: String, broken: Arc<Notify>) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        broken.notified().await;
+        let Some(inner) = inner.upgrade() else { return };
+        // On its own: it closes the profile, which ends the task that this is.
+        tokio::spawn(begin_anew(Console { inner }, profile));
+    })
+}
+
+fn begin_anew(console: Console, profile: String) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let failure = Failure::of(FailureCode::CacheBroken, "the copy was damaged; it is fetched anew");
+        tracing::warn!(profile, "the copy is damaged and begun anew");
+        let told = match console.cache_clear(&profile).await {
+            Ok(()) => failure,
+            Err(failure) => {
+                tracing::error!(code = ?failure.code, detail = failure.detail, "the copy was not begun anew");
+                failure
+            }
+        };
+        *guard(&console.inner.open_failure) = Some(told);
+        console.inner.observer.data_changed();
+    })
+}
+
+/// Stripe's address and key as a mark that does not tell the key.
+fn stripe_source(address: &str, key: &SecretString) -> String {
+    let mut hash = Sha256::new();
+    hash.update(address);
+    hash.update([0]);
+    hash.update(key.expose_secret());
+    hex::encode(hash.finalize())
 }
 
 impl Console {

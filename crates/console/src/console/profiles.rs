@@ -210,9 +210,15 @@ impl Console {
         draft: &ProfileDraft,
         on_step: &(dyn Fn(TestStep) + Send + Sync),
     ) -> Result<ConnectionReport, Failure> {
-        let token = self.secret_to_try(draft, SecretName::ServerToken, draft.server_token.as_ref()).await?;
-        let stripe_key = self.secret_to_try(draft, SecretName::StripeKey, draft.stripe_key.as_ref()).await?;
         let stripe_url = profile::typed(draft.stripe_url.as_ref()).unwrap_or(profile::STRIPE_URL);
+        let saved = draft.id.as_deref().and_then(|id| self.kept().get(id).cloned());
+        // What is stored goes to the address that it was stored for, and nowhere else.
+        let same =
+            |known: Option<&str>, typed: &str| known.is_some_and(|it| normalised_url(typed).as_deref() == Some(it));
+        let to_server = same(saved.as_ref().map(|it| it.server_url.as_str()), &draft.server_url);
+        let to_stripe = same(saved.as_ref().map(Profile::stripe_url), stripe_url);
+        let token = self.secret_to_try(draft, SecretName::ServerToken, draft.server_token.as_ref(), to_server).await?;
+        let stripe_key = self.secret_to_try(draft, SecretName::StripeKey, draft.stripe_key.as_ref(), to_stripe).await?;
         let subject = connection::Subject {
             server_url: &draft.server_url,
             token: token.as_ref(),
@@ -224,20 +230,21 @@ impl Console {
         Ok(connection::test(&subject, on_step).await)
     }
 
-    /// What is typed, else what is stored.
+    /// What is typed, else what is stored, where that is `allowed`.
     async fn secret_to_try(
         &self,
         draft: &ProfileDraft,
         name: SecretName,
         text: Option<&String>,
+        allowed: bool,
     ) -> Result<Option<SecretString>, Failure> {
         match (profile::typed(text), draft.id.as_deref()) {
             (Some(text), _) if profile::is_mask(text) => {
                 Err(Failure::of(FailureCode::ProfileRejected, "a mask stands for a stored secret and is none"))
             }
             (Some(text), _) => Ok(Some(SecretString::from(text.to_owned()))),
-            (None, Some(id)) => Ok(self.inner.vault.get(id, name).await?),
-            (None, None) => Ok(None),
+            (None, Some(id)) if allowed => Ok(self.inner.vault.get(id, name).await?),
+            (None, _) => Ok(None),
         }
     }
 

@@ -85,6 +85,18 @@ pub struct UnsettledChange {
     pub change: Change,
     /// When it was sent.
     pub sent_at: Timestamp,
+    /// The server's database that it was sent to; `null` = not known then.
+    pub instance: Option<String>,
+}
+
+/// A change that was in doubt and has been settled without anybody asking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct SettledChange {
+    /// The change.
+    pub change: UnsettledChange,
+    /// What became of it.
+    pub settled: Settled,
 }
 
 /// What became of a change whose answer was lost.
@@ -99,4 +111,6 @@ pub enum Settled {
     },
     /// It was not made and will not be.
     NotMade,
+    /// It was sent to a database that no longer answers at that address, which alone could have told.
+    OtherDatabase,
 }

@@ -41,10 +41,14 @@ pub enum TenantView {
     TrialLapsed,
     /// Trials, running or lapsed within 14 days, that were extended.
     TrialExtended,
-    /// Locked out by an ended trial, and active in the last 7 days.
+    /// Locked out by an ended trial or subscription or an overdue payment, and active in the last 7 days.
     LockedOutActive,
     /// Some operations denied by a quota.
     QuotaBlocked,
+    /// Has a subscription that counts towards recurring revenue: the rows behind that figure.
+    Paying,
+    /// Its trial began in the 90 days up to 30 days ago, deleted or not: the rows behind the conversion.
+    TrialCohort,
     /// Deleted tenants.
     Deleted,
 }
@@ -196,10 +200,10 @@ pub struct Billing {
     pub payment_method: Option<bool>,
     /// Where Stripe shows it to a person.
     pub dashboard_url: String,
-    /// Latest first.
-    pub subscriptions: Vec<SubscriptionRow>,
-    /// Latest first, at most 12.
-    pub invoices: Vec<InvoiceRow>,
+    /// Latest first; `null` = Stripe's list of them is not here.
+    pub subscriptions: Option<Vec<SubscriptionRow>>,
+    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    pub invoices: Option<Vec<InvoiceRow>>,
 }
 
 /// A tenant in full.
@@ -212,7 +216,7 @@ pub struct TenantDetail {
     pub plan: Option<Plan>,
     /// The plan in force.
     pub plan_in_force: Option<Plan>,
-    /// What Stripe says; `null` = it has no customer, or Stripe's data is not here.
+    /// What Stripe says; `null` = it has no customer, Stripe's data is not here, or its customer is not in it.
     pub billing: Option<Billing>,
     /// Whether Stripe's data is here at all.
     pub stripe_known: bool,
@@ -313,6 +317,10 @@ pub struct MrrTile {
     pub subscriptions: i64,
     /// Of these, how many Stripe bills with tax inside the price, so that the figure includes it.
     pub including_tax: i64,
+    /// Subscriptions that are paid for and whose revenue cannot be told; they are left out of every sum.
+    pub untold: i64,
+    /// Of those that count, how many belong to no tenant that is listed here.
+    pub elsewhere: i64,
 }
 
 /// Trials on the Overview.
@@ -358,7 +366,7 @@ pub struct PastDueTile {
 #[serde(rename_all = "snake_case")]
 #[ts(export_to = "ipc.ts")]
 pub enum AttentionKind {
-    /// Locked out by an ended trial, and active in the last 7 days.
+    /// Locked out by an ended trial or subscription or an overdue payment, and active in the last 7 days.
     LockedOutActive,
     /// Blocked by quota.
     QuotaBlocked,

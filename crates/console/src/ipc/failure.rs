@@ -18,6 +18,8 @@ pub enum FailureCode {
     UnknownProfile,
     /// The text is no address, or its scheme is not http or https.
     AddressInvalid,
+    /// Plain http to another machine: a secret sent there could be read on the way.
+    AddressInsecure,
     /// The host name cannot be resolved.
     AddressUnknown {
         /// Which host.
@@ -71,6 +73,9 @@ pub enum FailureCode {
         /// The change's idempotency key.
         key: String,
     },
+    /// The change was not made and will not be: its answer was lost, and its key is void since. A new attempt
+    /// needs a new key.
+    NotMade,
     /// Stripe does not know the key.
     StripeKeyRefused,
     /// The Stripe key lacks a permission.
@@ -96,7 +101,7 @@ pub enum FailureCode {
     },
     /// The local copy was written by a newer version of this app.
     CacheNewer,
-    /// The local copy was broken, has been put aside and is being fetched again.
+    /// The local copy was broken, or its key gone. It was removed and is being fetched again.
     CacheBroken,
     /// Another process has the local copy open.
     CacheInUse,

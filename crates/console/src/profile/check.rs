@@ -33,7 +33,7 @@ pub fn normalised_url(text: &str) -> Option<String> {
 }
 
 /// Whether what is sent there can be read on the way: plain http to another machine.
-fn readable_on_the_way(address: &str) -> bool {
+pub(crate) fn readable_on_the_way(address: &str) -> bool {
     let Ok(url) = Url::parse(address) else { return true };
     let this_machine = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

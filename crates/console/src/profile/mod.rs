@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{Known, STRIPE_URL, check, normalised_url, stripe_key_kind, stripe_key_live};
 pub use hint::{hint, is_mask};
 
-pub(crate) use check::typed;
+pub(crate) use check::{readable_on_the_way, typed};
 
 use crate::home::{Home, replace_file};
 use crate::ipc::{CallerView, Failure, FailureCode, Mode, SecretView, Settings, WriteMode};

@@ -76,8 +76,12 @@ impl Cache {
                 "https://dashboard.stripe.com/{}customers/{customer}",
                 if livemode { "" } else { "test/" }
             ),
-            subscriptions,
-            invoices: self.invoices(customer).await?,
+            subscriptions: all_known.then_some(subscriptions),
+            invoices: if self.stripe_complete(StripeStream::Invoices).await? {
+                Some(self.invoices(customer).await?)
+            } else {
+                None
+            },
         }))
     }
 

@@ -65,6 +65,21 @@ impl Cache {
         .bind(now.0)
         .fetch_all(self.readers())
         .await?;
+        let (untold,): (i64,) = sqlx::query_as(
+            "SELECT count(*) FROM stripe_subscriptions INDEXED BY stripe_subscriptions_faulty
+             WHERE mrr_fault IS NOT NULL AND status IN ('active', 'past_due')",
+        )
+        .fetch_one(self.readers())
+        .await?;
+        let (elsewhere,): (i64,) = sqlx::query_as(
+            "SELECT count(*) FROM stripe_subscriptions AS s INDEXED BY stripe_subscriptions_counted
+             WHERE s.counted = 1 AND NOT EXISTS (
+                 SELECT 1 FROM tenants AS t INDEXED BY tenants_by_customer
+                 WHERE t.stripe_customer = s.customer AND t.deleted_at IS NULL
+             )",
+        )
+        .fetch_one(self.readers())
+        .await?;
         let moneys = |rows: Vec<(String, i64)>| rows.into_iter().map(|(currency, sum)| money(sum, currency)).collect();
         Ok(MrrTile {
             subscriptions: sums.iter().map(|it| it.2).sum(),
@@ -72,6 +87,8 @@ impl Cache {
             now: sums.into_iter().map(|(currency, sum, _, _)| money(sum, currency)).collect(),
             new_30d: moneys(began),
             churned_30d: moneys(ended),
+            untold,
+            elsewhere,
         })
     }
 

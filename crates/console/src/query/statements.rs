@@ -24,7 +24,8 @@ pub(super) enum Part {
     Unknown,
 }
 
-// Which rows a view has. Trials whose end has passed by the clock do not run, whatever the copy says.
+// Which rows a view has. What time alone changed is derived anew every few seconds; until then a trial whose
+// end has passed by the clock does not run, whatever the copy says.
 macro_rules! rows_of {
     (all) => {
         "t.deleted_at IS NULL"
@@ -57,10 +58,18 @@ macro_rules! rows_of {
         "t.deleted_at IS NULL AND t.extensions > 0 AND t.lapse_at > ?1 - 1209600000"
     };
     (locked) => {
-        "t.deleted_at IS NULL AND t.lapse_at <= ?1 AND t.last_active_at >= ?1 - 604800000"
+        "t.deleted_at IS NULL AND t.lockout_at <= ?1 AND t.last_active_at >= ?1 - 604800000"
     };
     (quota) => {
         "t.deleted_at IS NULL AND t.quota_meters IS NOT NULL"
+    };
+    (paying) => {
+        "t.deleted_at IS NULL AND t.stripe_customer IS NOT NULL AND EXISTS (
+             SELECT 1 FROM stripe_subscriptions AS s WHERE s.customer = t.stripe_customer AND s.counted = 1
+         )"
+    };
+    (cohort) => {
+        "t.trial_started_at >= ?1 - 10368000000 AND t.trial_started_at < ?1 - 2592000000"
     };
     (deleted) => {
         "t.shelf = 'deleted'"
@@ -76,6 +85,8 @@ macro_rules! walk {
     (extended, $column:ident) => { "tenants AS t INDEXED BY tenants_extended" };
     (locked, $column:ident) => { "tenants AS t INDEXED BY tenants_lockable" };
     (quota, $column:ident) => { "tenants AS t INDEXED BY tenants_quota" };
+    (paying, $column:ident) => { walk!(@alive $column) };
+    (cohort, $column:ident) => { "tenants AS t INDEXED BY tenants_by_trial_start" };
     ($shelf:ident, $column:ident) => { walk!(@shelf $column) };
     (@alive name_key) => { "tenants AS t INDEXED BY tenants_alive_name" };
     (@alive trial_ends_at) => { "tenants AS t INDEXED BY tenants_alive_trial_end" };
@@ -212,6 +223,8 @@ macro_rules! by_view {
             TenantView::TrialExtended => $with!(extended $(, $argument)*),
             TenantView::LockedOutActive => $with!(locked $(, $argument)*),
             TenantView::QuotaBlocked => $with!(quota $(, $argument)*),
+            TenantView::Paying => $with!(paying $(, $argument)*),
+            TenantView::TrialCohort => $with!(cohort $(, $argument)*),
             TenantView::Deleted => $with!(deleted $(, $argument)*),
         }
     };

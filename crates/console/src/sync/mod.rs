@@ -58,6 +58,9 @@ impl Default for SyncOptions {
     }
 }
 
+/// How often it is looked whether time alone changed something.
+const TIME_PASSES: Duration = Duration::from_secs(5);
+
 /// Keeps a local copy current until it is stopped or dropped.
 pub struct SyncEngine {
     shared: Arc<Shared>,
@@ -126,7 +129,8 @@ impl SyncEngine {
             server: Control::default(),
             stripe: Control::default(),
         });
-        let mut tasks = vec![tokio::spawn(status::announce(shared.clone(), observer))];
+        let mut tasks =
+            vec![tokio::spawn(status::announce(shared.clone(), observer)), tokio::spawn(pass_time(shared.clone()))];
         if let Some(client) = server {
             tasks.push(tokio::spawn(server::run(shared.clone(), client)));
         }
@@ -134,6 +138,16 @@ impl SyncEngine {
             tasks.push(tokio::spawn(stripe::run(shared.clone(), client)));
         }
         Ok(Self { shared, tasks: Mutex::new(tasks) })
+    }
+
+    /// The server's clock as far as it is known; else this machine's.
+    pub fn now(&self) -> Timestamp {
+        self.shared.status.now()
+    }
+
+    /// Says that the server cannot be asked for want of a token: what the copy has of it only gets older.
+    pub fn without_token(&self) {
+        self.shared.status.without_token();
     }
 
     /// How old the copy is, by source.
@@ -236,6 +250,22 @@ impl Pace {
     }
 }
 
+/// Derives anew what time alone changed in the copy, with or without a connection.
+async fn pass_time(shared: Arc<Shared>) {
+    loop {
+        match shared.cache.pass_time(shared.status.now()).await {
+            Ok(0) => {}
+            Ok(_) => shared.status.data_changed(),
+            Err(error) => tracing::warn!(%error, "what time changed was not derived"),
+        }
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(TIME_PASSES) => {}
+        }
+    }
+}
+
 /// Runs a pass until it ends, is cancelled, or the engine stops.
 async fn cancellable<T>(
     token: &CancellationToken,
@@ -247,7 +277,7 @@ async fn cancellable<T>(
     }
 }
 
-/// This machine's clock.
+/// This machine's clock, for spans; what is dated goes by [`status::Status::now`].
 fn now() -> Timestamp {
     Timestamp(chrono::Utc::now().timestamp_millis())
 }

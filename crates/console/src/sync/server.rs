@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paywall_contract::{ChangesPage, ChangesQuery, ProblemCode};
 use serde_json::Value;
 
-use super::status::FEED;
+use super::status::{FEED, SKEW};
 use super::{Pace, PassError, Shared, cancellable, now};
 use crate::admin_client::{AdminClient, AdminError};
 use crate::cache::CacheError;
@@ -46,27 +46,33 @@ async fn pass(shared: &Shared, client: &AdminClient, introduced: &mut bool) -> R
     let mut after = state.cursor.as_ref().and_then(Value::as_str).map(str::to_owned);
     let mut done = 0;
     loop {
-        let asked_at = now();
+        let asked = now();
         let query = ChangesQuery { after: after.clone(), limit: Some(shared.options.feed_page) };
         let page = match client.changes(&query).await {
             Err(error) if after.is_some() && cursor_refused(&error) => {
-                // The copy stays readable; everything is delivered again on top of it.
+                // The server's history is not the one that the copy was read from: it may have been put back
+                // to an earlier day, and what never happened there must not stay here.
+                tracing::warn!("the server does not know the copy's place: its part of the copy starts over");
+                start_over(shared).await?;
                 after = None;
                 continue;
             }
             other => other?,
         };
         shared.status.reached(Source::Server);
-        shared.status.clock(client.clock_skew_ms());
+        if shared.status.clock(client.clock_skew_ms())
+            && let Some(skew) = client.clock_skew_ms()
+        {
+            shared.cache.set_fact(SKEW, &skew.to_string()).await?;
+        }
+        let asked_at = asked.plus_ms(-client.clock_skew_ms().unwrap_or(0));
         if page.has_more && (page.changes.is_empty() || after.as_ref() == Some(&page.cursor)) {
             return Err(Failure::of(FailureCode::ServerFault, "the feed does not move on").into());
         }
         match shared.cache.apply_feed_page(&page, asked_at).await {
             Err(CacheError::OtherInstance { known, found }) => {
                 tracing::warn!(known, found, "the server's database is another one: its part of the copy starts over");
-                shared.cache.reset_server_data().await?;
-                shared.status.forget(Source::Server);
-                shared.status.data_changed();
+                start_over(shared).await?;
                 after = None;
                 continue;
             }
@@ -82,6 +88,13 @@ async fn pass(shared: &Shared, client: &AdminClient, introduced: &mut bool) -> R
         }
         after = Some(page.cursor);
     }
+}
+
+async fn start_over(shared: &Shared) -> Result<(), PassError> {
+    shared.cache.reset_server_data().await?;
+    shared.status.forget(Source::Server);
+    shared.status.data_changed();
+    Ok(())
 }
 
 fn tell(shared: &Shared, page: &ChangesPage, done: i64) {

@@ -20,6 +20,11 @@ const TELL_EVERY: Duration = Duration::from_millis(250);
 /// How many unreadable objects are named.
 const UNREADABLE_SHOWN: usize = 20;
 
+/// The fact that remembers how much this machine's clock was ahead of the server's, in milliseconds.
+pub(super) const SKEW: &str = "clock_skew_ms";
+/// From which change on it is written down anew.
+const SKEW_WORTH_MS: i64 = 2_000;
+
 /// The list of the server's feed.
 pub(super) const FEED: &str = "changes";
 
@@ -65,8 +70,30 @@ impl Status {
         let states = cache.stream_states(Source::Stripe).await?;
         stripe.take_states(&states);
         stripe.as_of = super::stripe::complete_as_of(&states);
-        let inner = Inner { server, stripe, caller: None, clock_skew_ms: None, data_changed: false };
+        let remembered = cache.fact(SKEW).await?.and_then(|text| text.parse::<i64>().ok());
+        // Where the copy would then come from the future, the clock has been set right since.
+        let plausible = |skew: &i64| {
+            let corrected = now().plus_ms(-skew);
+            server.as_of.is_none_or(|at| corrected.ms_since(at) >= 0)
+        };
+        let clock_skew_ms = remembered.filter(plausible);
+        let inner = Inner { server, stripe, caller: None, clock_skew_ms, data_changed: false };
         Ok(Self { inner: Mutex::new(inner), changed: Notify::new(), interval })
+    }
+
+    /// The server's clock, as far as it is known; else this machine's. Everything that is dated or compared
+    /// goes by it, so that a laptop whose clock is off shows neither a wrong age nor a trial that ended already.
+    pub(super) fn now(&self) -> Timestamp {
+        self.lock().now()
+    }
+
+    /// There is no token, so that the server cannot be asked: what is here of it only gets older.
+    pub(super) fn without_token(&self) {
+        self.change(|inner| {
+            inner.server.configured = true;
+            inner.server.failure = Some(Failure::of(FailureCode::TokenMissing, "no token is stored for this profile"));
+            inner.server.failing_since = Some(now());
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -106,8 +133,8 @@ impl Status {
     /// A pass ended; the next one comes after `pause`.
     pub(super) fn ended(&self, source: Source, failure: Option<Failure>, pause: Duration) {
         self.change(|inner| {
+            let at = inner.now();
             let one = inner.of(source);
-            let at = now();
             one.progress = None;
             one.next_try_at = Some(at.plus_ms(pause.as_millis() as i64));
             match failure {
@@ -137,11 +164,14 @@ impl Status {
     }
 
     pub(super) fn took_caller(&self, caller: Caller) {
-        self.change(|inner| inner.caller = Some((caller, now())));
+        self.change(|inner| inner.caller = Some((caller, inner.now())));
     }
 
-    pub(super) fn clock(&self, skew_ms: Option<i64>) {
+    /// This machine's clock minus the server's, as just measured. Whether it is worth remembering.
+    pub(super) fn clock(&self, skew_ms: Option<i64>) -> bool {
+        let known = self.lock().clock_skew_ms;
         self.change(|inner| inner.clock_skew_ms = skew_ms.or(inner.clock_skew_ms));
+        skew_ms.is_some_and(|skew| known.is_none_or(|known| (known - skew).abs() > SKEW_WORTH_MS))
     }
 
     pub(super) fn caller(&self) -> Option<(Caller, Timestamp)> {
@@ -150,7 +180,7 @@ impl Status {
 
     pub(super) fn freshness(&self) -> Freshness {
         let inner = self.lock();
-        let now = now();
+        let now = inner.now();
         let ages: Vec<Option<Timestamp>> =
             [&inner.server, &inner.stripe].into_iter().filter(|one| one.configured).map(|one| one.as_of).collect();
         Freshness {
@@ -165,6 +195,10 @@ impl Status {
 }
 
 impl Inner {
+    fn now(&self) -> Timestamp {
+        now().plus_ms(-self.clock_skew_ms.unwrap_or(0))
+    }
+
     fn of(&mut self, source: Source) -> &mut One {
         match source {
             Source::Server => &mut self.server,

@@ -82,6 +82,7 @@ pub fn tenant_at(n: u32, name: &str, facts: TenantFacts, used: Option<i64>, at: 
         last_active_at: None,
         last_refusal: None,
         version: 1,
+        seq: 1,
         as_of: at,
     }
 }

@@ -12,7 +12,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::{Cache, CacheKey};
-use paywall_console::ipc::{Freshness, Source, SourceFreshness};
+use paywall_console::ipc::{Freshness, SettledChange, Source, SourceFreshness};
 use paywall_console::observer::Observer;
 use paywall_console::sync::{SyncEngine, SyncOptions};
 use paywall_stripe::{Client, Limits, RetryPolicy, StripeKey};
@@ -30,6 +30,8 @@ pub struct Fake {
     pub instance: String,
     /// Answers that replace the real one, by path.
     pub spoilt: HashMap<String, (u16, Value)>,
+    /// How far its clock is from the usual 7 s behind this machine's.
+    pub clock_off_ms: i64,
     /// A list that starts from its top whatever the cursor.
     pub ignores_cursor: bool,
     /// Paths with queries, in order.
@@ -115,7 +117,7 @@ async fn answer(
     let body = match parts.as_slice() {
         ["admin", "v1", "me"] => json!({
             "product": "paywall-server", "version": "1", "api_version": "1.0", "instance": fake.instance,
-            "now": now - 7_000, "token_id": "t", "name": "Mia", "role": "support", "expires_at": null,
+            "now": now - 7_000 + fake.clock_off_ms, "token_id": "t", "name": "Mia", "role": "support", "expires_at": null,
         }),
         ["admin", "v1", "changes"] => {
             let from: usize = get("after").map_or(0, |after| after.parse().unwrap());
@@ -123,7 +125,7 @@ async fn answer(
             let to = (from + limit).min(fake.changes.len());
             json!({
                 "changes": fake.changes[from..to], "cursor": to.to_string(), "has_more": to < fake.changes.len(),
-                "remaining": fake.changes.len() - to, "now": now - 7_000, "instance": fake.instance,
+                "remaining": fake.changes.len() - to, "now": now - 7_000 + fake.clock_off_ms, "instance": fake.instance,
             })
         }
         ["v1", list] => {
@@ -231,6 +233,8 @@ impl Observer for Counter {
     fn data_changed(&self) {
         self.data.fetch_add(1, Ordering::SeqCst);
     }
+
+    fn settled(&self, _settled: &SettledChange) {}
 }
 
 /// A copy in a folder of its own, and what it is synced from.

@@ -13,7 +13,9 @@ use paywall_contract::{
     Adjustment, AdjustmentOutcome, AdjustmentRequest, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, Page, ProblemCode,
     TimelineBody, TimelineQuery, UndoRequest,
 };
-use paywall_domain::{Change, Role, TenantFacts, Timestamp, UndoRefusal, apply, check_undo, undo as undo_facts};
+use paywall_domain::{
+    Change, Role, TenantFacts, TenantId, Timestamp, UndoRefusal, apply, check_undo, undo as undo_facts,
+};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
@@ -25,7 +27,7 @@ use super::document::{ChangeProblems, ReadProblems};
 use super::problem::Fault;
 use super::read::{Body, Params, cursor, page_size, place, tenant_id};
 use crate::server::State;
-use crate::store::{EntryKey, KeyRecord, NewEntry, Plans, TenantRow, entries, keys, plans, tenants};
+use crate::store::{EntryKey, KeyRecord, NewEntry, Plans, TenantRow, entries, keys, plans, tenants, time};
 
 /// The longest reason, in characters.
 const REASON_MAX: usize = 2_000;
@@ -65,12 +67,12 @@ pub(crate) async fn create(
     caller.needs(request.change.kind().role())?;
     let reason = checked_reason(&request.reason, !mode.dry_run)?;
     let ticket = request.ticket.as_deref().map(checked_ticket).transpose()?;
-    state.store.pass_time(state.clock.now()).await?;
     if mode.dry_run {
+        let now = state.clock.now();
         let mut read = state.store.read().await?;
         let plans = plans::all(&mut read).await?;
-        let row = tenants::get(&mut read, &id).await?.ok_or_else(|| Fault::not_found("tenant"))?;
-        let now = state.clock.now();
+        let row = tenant(&mut read, &id).await?;
+        let row = time::rolled(&mut read, row, now).await?;
         let after = applied(&row, &request.change, &caller, reason, now, &plans)?;
         return Ok(answer(&preview(&row, &after, &plans, now), row.version).into_response());
     }
@@ -78,20 +80,21 @@ pub(crate) async fn create(
     let key = required_key(&headers)?;
     let request_hash = hashed(&["adjust", id.as_str(), &serde_json::to_string(&request)?]);
     let mut write = state.store.write().await?;
-    if let Some(response) = replayed(&mut write, &caller, &key, &request_hash).await? {
+    let now = state.clock.now();
+    if let Some(response) = replayed(&mut write, &key, &request_hash).await? {
         return Ok(response);
     }
     let expected = required_version(&headers)?;
     let plans = plans::all(&mut write).await?;
-    let row = tenants::get(&mut write, &id).await?.ok_or_else(|| Fault::not_found("tenant"))?;
+    let row = tenant(&mut write, &id).await?;
     if expected != row.version {
         return Err(Fault::version_mismatch(row.version));
     }
-    let now = state.clock.now();
+    let row = time::up_to(&mut write, row, now).await?;
     let after = applied(&row, &request.change, &caller, reason, now, &plans)?;
     let draft = Draft { change: request.change, reason, ticket, undoes: None, request_id: &request_id.0 };
     let made = record(&state, &mut write, &caller, &row, after, draft, &plans, now).await?;
-    remember(&mut write, &caller, &key, request_hash, &made, now).await?;
+    remember(&mut write, &key, request_hash, &made, now).await?;
     write.commit().await?;
     Ok(answer(&made.outcome, made.version).into_response())
 }
@@ -101,6 +104,8 @@ pub(crate) async fn create(
     params(
         ("id" = String, Path, description = "The adjustment's id"), DryRun,
         ("Idempotency-Key" = Option<String>, Header, description = "Required unless it is a dry run"),
+        ("If-Match" = Option<String>, Header,
+            description = "The tenant's ETag, to undo only on the tenant as it was read; optional"),
     ),
     request_body = UndoRequest,
     responses((status = 200, body = AdjustmentOutcome, headers(("ETag" = String, description = "The tenant's"))),
@@ -116,24 +121,33 @@ pub(crate) async fn undo(
 ) -> Result<Response, Fault> {
     caller.needs(Role::Support)?;
     let reason = checked_reason(&request.reason, false)?;
-    state.store.pass_time(state.clock.now()).await?;
     if mode.dry_run {
+        let now = state.clock.now();
         let mut read = state.store.read().await?;
         let plans = plans::all(&mut read).await?;
-        let (row, _, after) = undone(&mut read, &caller, &id).await?;
-        let now = state.clock.now();
+        let target = undoable(&mut read, &caller, &id).await?;
+        let row = tenant(&mut read, &target.tenant_id).await?;
+        let row = time::rolled(&mut read, row, now).await?;
+        let after = without(&mut read, &target, &row).await?;
         return Ok(answer(&preview(&row, &after, &plans, now), row.version).into_response());
     }
 
     let key = required_key(&headers)?;
     let request_hash = hashed(&["undo", &id, &serde_json::to_string(&request)?]);
     let mut write = state.store.write().await?;
-    if let Some(response) = replayed(&mut write, &caller, &key, &request_hash).await? {
+    let now = state.clock.now();
+    let mut target = undoable(&mut write, &caller, &id).await?;
+    if let Some(response) = replayed(&mut write, &key, &request_hash).await? {
         return Ok(response);
     }
+    let expected = sent_version(&headers)?;
     let plans = plans::all(&mut write).await?;
-    let (row, mut target, after) = undone(&mut write, &caller, &id).await?;
-    let now = state.clock.now();
+    let row = tenant(&mut write, &target.tenant_id).await?;
+    if expected.is_some_and(|expected| expected != row.version) {
+        return Err(Fault::version_mismatch(row.version));
+    }
+    let row = time::up_to(&mut write, row, now).await?;
+    let after = without(&mut write, &target, &row).await?;
     let draft = Draft {
         change: target.change.clone(),
         reason,
@@ -144,7 +158,7 @@ pub(crate) async fn undo(
     let made = record(&state, &mut write, &caller, &row, after, draft, &plans, now).await?;
     target.undone_by = Some(made.adjustment.id.clone());
     entries::rewrite(&mut write, &target).await?;
-    remember(&mut write, &caller, &key, request_hash, &made, now).await?;
+    remember(&mut write, &key, request_hash, &made, now).await?;
     write.commit().await?;
     Ok(answer(&made.outcome, made.version).into_response())
 }
@@ -201,36 +215,47 @@ fn preview(row: &TenantRow, after: &TenantFacts, plans: &Plans, now: Timestamp) 
         before: row.snapshot(&row.facts, plans, now),
         after: row.snapshot(after, plans, now),
         version: row.version,
+        seq: row.seq,
         now,
     }
 }
 
-/// The tenant, the adjustment, and the tenant's facts without it; or why it has to stay.
-async fn undone(
-    connection: &mut SqliteConnection,
-    caller: &Caller,
-    id: &str,
-) -> Result<(TenantRow, Adjustment, TenantFacts), Fault> {
+async fn tenant(connection: &mut SqliteConnection, id: &TenantId) -> Result<TenantRow, Fault> {
+    tenants::get(connection, id).await?.ok_or_else(|| Fault::not_found("tenant"))
+}
+
+/// An adjustment that the caller may undo.
+async fn undoable(connection: &mut SqliteConnection, caller: &Caller, id: &str) -> Result<Adjustment, Fault> {
     let target = entries::adjustment(connection, id).await?.ok_or_else(|| Fault::not_found("adjustment"))?;
     caller.needs(target.change.kind().role())?;
+    Ok(target)
+}
+
+/// The tenant's facts without an adjustment; or why it has to stay.
+async fn without(
+    connection: &mut SqliteConnection,
+    target: &Adjustment,
+    row: &TenantRow,
+) -> Result<TenantFacts, Fault> {
     if target.undone_by.is_some() {
         return Err(Fault::undo_refused(UndoRefusal::AlreadyUndone));
     }
     if target.undoes.is_some() {
         return Err(Fault::undo_refused(UndoRefusal::IsUndo));
     }
-    let row = tenants::get(connection, &target.tenant_id).await?.ok_or_else(|| Fault::not_found("tenant"))?;
-    let aspect = target.change.aspect();
-    if !check_undo(aspect, &row.facts, &target.after.facts) {
-        let later = entries::latest_after(connection, &target).await?;
+    // Later changes may have led back to the same facts; they were still made on top of this one.
+    if let Some(later) = entries::standing_on(connection, target).await? {
         return Err(Fault::undo_refused(UndoRefusal::ChangedSince {
-            at: later.as_ref().map(|it| it.at),
-            by: later.as_ref().map(|it| it.actor.clone()),
-            adjustment: later.map(|it| it.id),
+            adjustment: Some(later.id),
+            by: Some(later.actor),
+            at: Some(later.at),
         }));
     }
-    let after = undo_facts(aspect, &row.facts, &target.before.facts);
-    Ok((row, target, after))
+    let aspect = target.change.aspect();
+    if !check_undo(aspect, &row.facts, &target.after.facts) {
+        return Err(Fault::undo_refused(UndoRefusal::ChangedSince { adjustment: None, by: None, at: None }));
+    }
+    Ok(undo_facts(aspect, &row.facts, &target.before.facts))
 }
 
 /// Writes an adjustment, and the tenant as it leaves it.
@@ -250,7 +275,7 @@ async fn record(
     if after != row.facts {
         changed.version += 1;
         changed.facts = after;
-        tenants::put(write, &changed, now).await?;
+        outcome.seq = tenants::put(write, &changed, now).await?;
     }
     let adjustment = Adjustment {
         id: format!("adj_{}", state.store.next_id(now)),
@@ -276,13 +301,8 @@ async fn record(
 }
 
 /// The answer given before under this key, if one was.
-async fn replayed(
-    write: &mut SqliteConnection,
-    caller: &Caller,
-    key: &str,
-    request_hash: &[u8],
-) -> Result<Option<Response>, Fault> {
-    match keys::get(write, &caller.0.id, key).await? {
+async fn replayed(write: &mut SqliteConnection, key: &str, request_hash: &[u8]) -> Result<Option<Response>, Fault> {
+    match keys::get(write, key).await? {
         None => Ok(None),
         Some(KeyRecord::Void) => Err(Fault::new(
             ProblemCode::IdempotencyKeyVoid,
@@ -305,7 +325,6 @@ async fn replayed(
 
 async fn remember(
     write: &mut SqliteConnection,
-    caller: &Caller,
     key: &str,
     request_hash: Vec<u8>,
     made: &Made,
@@ -317,7 +336,7 @@ async fn remember(
         answer: serde_json::to_string(&made.outcome)?,
         version: made.version,
     };
-    Ok(keys::put(write, &caller.0.id, key, &record, now).await?)
+    Ok(keys::put(write, key, &record, now).await?)
 }
 
 fn answer(outcome: &AdjustmentOutcome, version: i64) -> impl IntoResponse + use<> {
@@ -355,14 +374,16 @@ fn required_key(headers: &HeaderMap) -> Result<String, Fault> {
 }
 
 fn required_version(headers: &HeaderMap) -> Result<i64, Fault> {
-    let header = headers.get(header::IF_MATCH).ok_or_else(|| {
+    sent_version(headers)?.ok_or_else(|| {
         Fault::new(ProblemCode::VersionRequired, "send If-Match with the ETag of the tenant as it was read")
-    })?;
-    header
-        .to_str()
-        .ok()
-        .and_then(|value| value.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok())
-        .ok_or_else(|| Fault::field("If-Match", "the ETag of the tenant, such as \"7\""))
+    })
+}
+
+fn sent_version(headers: &HeaderMap) -> Result<Option<i64>, Fault> {
+    let Some(header) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let version =
+        header.to_str().ok().and_then(|value| value.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    version.map(Some).ok_or_else(|| Fault::field("If-Match", "the ETag of the tenant, such as \"7\""))
 }
 
 fn checked_reason(reason: &str, required: bool) -> Result<&str, Fault> {

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::problem::Fault;
 use crate::server::State;
-use crate::store::TokenRow;
+use crate::store::{TokenRow, with_patience};
 use crate::token;
 
 /// How old the note of a token's last use may become, in milliseconds.
@@ -53,11 +53,10 @@ impl FromRequestParts<Arc<State>> for Caller {
         if row.expires_at.is_some_and(|end| end <= now) {
             return Err(Fault::new(ProblemCode::TokenExpired, "the token's time is over; make a new one"));
         }
-        if row.last_used_at.is_none_or(|last| now.ms_since(last) >= LAST_USED_PRECISION_MS)
-            && let Err(error) = state.store.token_used(&row.id, now).await
-        {
-            // Reading goes on when the database cannot be written to.
-            tracing::warn!(token = row.id, %error, "the token's last use was not noted");
+        if row.last_used_at.is_none_or(|last| now.ms_since(last) >= LAST_USED_PRECISION_MS) {
+            // Reading goes on when the database cannot be written to, or not soon.
+            let noted = with_patience(state.store.token_used(&row.id, now)).await;
+            state.noted(noted.map(|()| true), "the token's last use was not noted");
         }
         Ok(Self(row))
     }

@@ -12,12 +12,14 @@ use super::document::ReadProblems;
 use super::problem::Fault;
 use super::read::{Params, bad_cursor, cursor, page_size, place};
 use crate::server::State;
-use crate::store::{Place, changes};
+use crate::store::{Place, changes, runs};
 
-/// A cursor also says of which database it is: another one has other numbers.
+/// A cursor also says of which database it is, and of which run: another database has other numbers, and
+/// one that was put back from a backup gives them out again.
 #[derive(Serialize, Deserialize)]
 struct Cursor {
     instance: String,
+    run: String,
     place: Place,
 }
 
@@ -31,18 +33,23 @@ pub(crate) async fn list(
 ) -> Result<Json<ChangesPage>, Fault> {
     let limit = page_size(query.limit, 500, 1_000)?;
     let instance = state.store.instance();
-    let from = match query.after.as_deref().map(place::<Cursor>).transpose()? {
+    let after = query.after.as_deref().map(place::<Cursor>).transpose()?;
+    let now = state.catch_up().await;
+    let mut read = state.store.read().await?;
+    let from = match after {
         None => Place::default(),
-        Some(cursor) if cursor.instance == instance => cursor.place,
+        Some(Cursor { instance: of, run, place })
+            if of == instance && runs::passed_through(&mut read, &run, place.seq()).await? =>
+        {
+            place
+        }
         Some(_) => return Err(bad_cursor()),
     };
-    let now = state.clock.now();
-    state.store.pass_time(now).await?;
-    let mut read = state.store.read().await?;
     let stretch = changes::after(&mut read, from, limit, now).await?;
+    let run = runs::of(&mut read, stretch.end.seq()).await?;
     Ok(Json(ChangesPage {
         changes: stretch.changes,
-        cursor: cursor(&Cursor { instance: instance.to_owned(), place: stretch.end })?,
+        cursor: cursor(&Cursor { instance: instance.to_owned(), run, place: stretch.end })?,
         has_more: stretch.remaining > 0,
         remaining: stretch.remaining,
         now,

@@ -38,7 +38,7 @@ impl IntoResponses for ChangeProblems {
         let mut all = ReadProblems::responses();
         all.extend(problems(&[
             ("403", "The token's role is too low"),
-            ("409", "The adjustment cannot be undone"),
+            ("409", "The adjustment cannot be undone, or the change in doubt was sent to another database"),
             ("412", "The tenant changed since"),
             ("413", "The body is too large"),
             ("422", "The change cannot be made, or its key was used or is void"),

@@ -178,6 +178,7 @@ fn meaning(code: ProblemCode) -> (StatusCode, &'static str) {
             (StatusCode::UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request")
         }
         ProblemCode::IdempotencyKeyVoid => (StatusCode::UNPROCESSABLE_ENTITY, "The Idempotency-Key is void"),
+        ProblemCode::OtherInstance => (StatusCode::CONFLICT, "Another database was meant"),
         ProblemCode::VersionRequired => (StatusCode::PRECONDITION_REQUIRED, "A change needs If-Match"),
         ProblemCode::VersionMismatch => (StatusCode::PRECONDITION_FAILED, "The tenant changed since"),
         ProblemCode::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),

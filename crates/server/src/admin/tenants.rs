@@ -15,6 +15,7 @@ use super::document::ReadProblems;
 use super::problem::Fault;
 use super::read::{Params, bad_cursor, cursor, page_size, place, tenant_id};
 use crate::server::State;
+use crate::store::time::rolled;
 use crate::store::{EntryKey, Filter, TenantKey, entries, list as lists, plans, tenants};
 
 /// The most days in one answer.
@@ -35,14 +36,11 @@ pub(crate) async fn list(
     }
     let text = query.text.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
     let filter = Filter { status: query.status, plan: query.plan, text };
-    let now = state.clock.now();
-    state.store.pass_time(now).await?;
+    let now = state.catch_up().await;
     let mut read = state.store.read().await?;
     let plans = plans::all(&mut read).await?;
-    let mut rows = lists::page(&mut read, &filter, query.sort, after.as_ref(), limit + 1).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| cursor(&lists::key_of(row, query.sort))).transpose()?;
+    let (rows, next) = lists::page(&mut read, &filter, query.sort, after.as_ref(), limit, now).await?;
+    let next = next.map(|key| cursor(&key)).transpose()?;
     Ok(Json(Page { items: rows.into_iter().map(|row| row.into_tenant(&plans, now)).collect(), next }))
 }
 
@@ -56,12 +54,11 @@ pub(crate) async fn get(
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Fault> {
     let id = tenant_id(&id)?;
-    let now = state.clock.now();
-    state.store.pass_time(now).await?;
+    let now = state.catch_up_with(&id).await;
     let mut read = state.store.read().await?;
     let plans = plans::all(&mut read).await?;
     let row = tenants::get(&mut read, &id).await?.ok_or_else(|| Fault::not_found("tenant"))?;
-    let tenant = row.into_tenant(&plans, now);
+    let tenant = rolled(&mut read, row, now).await?.into_tenant(&plans, now);
     Ok(([(header::ETAG, tenant.etag())], Json(tenant)))
 }
 
@@ -78,7 +75,7 @@ pub(crate) async fn timeline(
     let id = tenant_id(&id)?;
     let limit = page_size(query.limit, 50, 500)?;
     let after = query.cursor.as_deref().map(place::<EntryKey>).transpose()?;
-    state.store.pass_time(state.clock.now()).await?;
+    state.catch_up_with(&id).await;
     let mut read = state.store.read().await?;
     tenants::get(&mut read, &id).await?.ok_or_else(|| Fault::not_found("tenant"))?;
     let mut items = entries::timeline(&mut read, &id, after.as_ref(), limit + 1).await?;

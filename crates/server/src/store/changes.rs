@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection};
 
 use super::tenants::{TenantRow, columns};
+use super::time::rolled;
 use super::{Read, StoreError, entries, plans};
 
 /// How far a mirror has read. Plans have a place of their own: they come before every tenant, also
@@ -14,6 +15,13 @@ use super::{Read, StoreError, entries, plans};
 pub(crate) struct Place {
     pub(crate) plans: i64,
     pub(crate) rest: i64,
+}
+
+impl Place {
+    /// The number up to which a mirror at this place knows this database's history.
+    pub(crate) fn seq(self) -> i64 {
+        self.plans.max(self.rest)
+    }
 }
 
 /// What lies after a place.
@@ -60,7 +68,7 @@ pub(crate) async fn after(read: &mut Read, place: Place, limit: usize, now: Time
                 .fetch_all(&mut *connection)
                 .await?;
             for row in &rows {
-                let row = TenantRow::read(row)?;
+                let row = rolled(&mut *connection, TenantRow::read(row)?, now).await?;
                 rest.push((row.seq, ChangeRecord::Tenant(Box::new(row.into_tenant(&all_plans, now)))));
             }
             let rows = sqlx::query(

@@ -62,7 +62,7 @@ pub(crate) fn kind_word(body: &TimelineBody) -> &'static str {
 pub(crate) async fn put(connection: &mut SqliteConnection, entry: &NewEntry<'_>) -> Result<(), StoreError> {
     let seq = take_seq(connection, 1).await? + 1;
     sqlx::query(
-        "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&entry.id)
@@ -99,18 +99,25 @@ pub(crate) async fn adjustment(connection: &mut SqliteConnection, id: &str) -> R
     row.map_or(Ok(None), |(body,)| as_adjustment(&body))
 }
 
-/// The latest adjustment of the same aspect made after this one.
-pub(crate) async fn latest_after(
+/// The latest adjustment that stands on this one: of the same part, made after it, and neither undone
+/// nor itself an undo.
+pub(crate) async fn standing_on(
     connection: &mut SqliteConnection,
     adjustment: &Adjustment,
 ) -> Result<Option<Adjustment>, StoreError> {
+    let aspect = adjustment.change.aspect();
+    if aspect == Aspect::Nothing {
+        return Ok(None);
+    }
     let row: Option<(String,)> = sqlx::query_as(
-        "SELECT body FROM entries WHERE tenant_id = ?1 AND kind = 'adjustment' AND aspect = ?2 AND (at, id) > (?3, ?4)
-         ORDER BY at DESC, id DESC LIMIT 1",
+        "SELECT body FROM entries
+         WHERE tenant_id = ?1 AND kind = 'adjustment' AND aspect = ?2
+               AND place > (SELECT place FROM entries WHERE id = ?3)
+               AND body ->> '$.adjustment.undoes' IS NULL AND body ->> '$.adjustment.undone_by' IS NULL
+         ORDER BY place DESC LIMIT 1",
     )
     .bind(adjustment.tenant_id.as_str())
-    .bind(aspect_word(adjustment.change.aspect()))
-    .bind(adjustment.at.0)
+    .bind(aspect_word(aspect))
     .bind(&adjustment.id)
     .fetch_optional(connection)
     .await?;

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use paywall_contract::{DailyUsage, IntakeRecord, TenantIntake, TimelineBody};
 use paywall_domain::{Meter, MeterKind, Timestamp, status};
 use sha2::{Digest, Sha256};
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection};
 
 use super::entries::{aspect_word, kind_word};
-use super::{Plans, Store, StoreError, TenantRow, plans, take_seq};
+use super::time::up_to;
+use super::{Plans, Store, StoreError, TenantRow, plans, take_seq, tenants};
+use crate::clock::Clock;
 use crate::transition::Period;
 
 /// Records written in one transaction.
@@ -43,15 +45,25 @@ struct Accepted {
     hash: Vec<u8>,
 }
 
+/// What is kept of a tenant that a record is about.
+struct Known {
+    hash: Option<Vec<u8>>,
+    version: i64,
+    facts: String,
+    /// Whether time did something to it that is not written yet.
+    due: bool,
+}
+
 impl Store {
     /// Writes a batch of numbered records in one transaction.
     pub(crate) async fn import_batch(
         &self,
         records: Vec<(usize, IntakeRecord)>,
-        now: Timestamp,
+        clock: &dyn Clock,
         summary: &mut ImportSummary,
     ) -> Result<(), StoreError> {
         let mut write = self.write().await?;
+        let now = clock.now();
         let mut known = plans::all(&mut write).await?;
         let mut accepted: BTreeMap<String, Accepted> = BTreeMap::new();
         for (number, record) in records {
@@ -113,27 +125,46 @@ async fn write_tenants(
     summary: &mut ImportSummary,
 ) -> Result<(), StoreError> {
     let ids: Vec<&str> = accepted.keys().map(String::as_str).collect();
-    let rows: Vec<(String, Option<Vec<u8>>, i64, String)> = sqlx::query_as(
-        "SELECT id, intake_hash, version, facts FROM tenants WHERE id IN (SELECT value FROM json_each(?1))",
+    let rows = sqlx::query(
+        "SELECT id, intake_hash, version, facts, derived_at > ?2 OR coalesce(next_transition_at <= ?2, 0) AS due
+         FROM tenants WHERE id IN (SELECT value FROM json_each(?1))",
     )
     .bind(serde_json::to_string(&ids)?)
+    .bind(now.0)
     .fetch_all(&mut *connection)
     .await?;
-    let present: HashMap<String, (Option<Vec<u8>>, i64, String)> =
-        rows.into_iter().map(|(id, hash, version, facts)| (id, (hash, version, facts))).collect();
+    let mut present = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let known = Known {
+            hash: row.try_get("intake_hash")?,
+            version: row.try_get("version")?,
+            facts: row.try_get("facts")?,
+            due: row.try_get("due")?,
+        };
+        present.insert(row.try_get::<String, _>("id")?, known);
+    }
+
+    // What time did to them happened before what the import brings, and stays in their timelines.
+    for (id, Accepted { intake, hash }) in &accepted {
+        if present.get(id).is_some_and(|known| known.due && known.hash.as_ref() != Some(hash))
+            && let Some(row) = tenants::get(connection, &intake.id).await?
+        {
+            up_to(connection, row, now).await?;
+        }
+    }
 
     let mut usage = Vec::new();
     let mut entries = Vec::new();
     let mut seq = take_seq(connection, accepted.len()).await?;
     for Accepted { intake, hash } in accepted.values() {
         let version = match present.get(intake.id.as_str()) {
-            Some((Some(before), ..)) if before == hash => {
+            Some(known) if known.hash.as_ref() == Some(hash) => {
                 summary.unchanged += 1;
                 continue;
             }
-            Some((_, version, facts)) => {
+            Some(known) => {
                 summary.changed += 1;
-                version + i64::from(*facts != serde_json::to_string(&intake.facts)?)
+                known.version + i64::from(known.facts != serde_json::to_string(&intake.facts)?)
             }
             None => {
                 summary.added += 1;
@@ -172,11 +203,13 @@ async fn write_tenants(
     .bind(serde_json::to_string(&usage)?)
     .execute(&mut *connection)
     .await?;
+    // In the order in which they were made, whatever the order in which they are told.
+    entries.sort_by(|(a_id, _, a, ..), (b_id, _, b, ..)| (a, a_id).cmp(&(b, b_id)));
     let base = take_seq(connection, entries.len()).await?;
     // What became of an adjustment here, such as that it was undone, is not taken back.
     sqlx::query(
-        "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?2 + 1 + key
+        "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq, place)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?2 + 1 + key, ?2 + 1 + key
          FROM json_each(?1) WHERE true
          ON CONFLICT (id) DO NOTHING",
     )

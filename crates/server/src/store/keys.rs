@@ -1,9 +1,15 @@
 //! Idempotency keys: what was answered under them, or that they are void.
 
-use paywall_domain::Timestamp;
+use paywall_domain::{DAY_MS, Timestamp};
 use sqlx::SqliteConnection;
 
-use super::StoreError;
+use super::{Store, StoreError};
+
+/// How long a key is kept: far longer than a console stays away with a change in doubt.
+const KEPT_MS: i64 = 90 * DAY_MS;
+
+/// Keys removed in one transaction.
+const BATCH: i64 = 500;
 
 /// What is known of a key.
 #[derive(Debug)]
@@ -23,19 +29,13 @@ pub(crate) enum KeyRecord {
     },
 }
 
-pub(crate) async fn get(
-    connection: &mut SqliteConnection,
-    token_id: &str,
-    key: &str,
-) -> Result<Option<KeyRecord>, StoreError> {
+pub(crate) async fn get(connection: &mut SqliteConnection, key: &str) -> Result<Option<KeyRecord>, StoreError> {
     type Columns = (Option<Vec<u8>>, Option<String>, Option<String>, Option<i64>);
-    let row: Option<Columns> = sqlx::query_as(
-        "SELECT request_hash, adjustment_id, answer, version FROM idempotency_keys WHERE token_id = ?1 AND key = ?2",
-    )
-    .bind(token_id)
-    .bind(key)
-    .fetch_optional(connection)
-    .await?;
+    let row: Option<Columns> =
+        sqlx::query_as("SELECT request_hash, adjustment_id, answer, version FROM idempotency_keys WHERE key = ?1")
+            .bind(key)
+            .fetch_optional(connection)
+            .await?;
     Ok(row.map(|columns| match columns {
         (Some(request_hash), Some(adjustment_id), Some(answer), Some(version)) => {
             KeyRecord::Made { request_hash, adjustment_id, answer, version }
@@ -47,16 +47,14 @@ pub(crate) async fn get(
 /// Writes what became of a key that was not known before.
 pub(crate) async fn put(
     connection: &mut SqliteConnection,
-    token_id: &str,
     key: &str,
     record: &KeyRecord,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let query = sqlx::query(
-        "INSERT INTO idempotency_keys (token_id, key, at, request_hash, adjustment_id, answer, version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO idempotency_keys (key, at, request_hash, adjustment_id, answer, version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )
-    .bind(token_id)
     .bind(key)
     .bind(now.0);
     let query = match record {
@@ -67,4 +65,29 @@ pub(crate) async fn put(
     };
     query.execute(connection).await?;
     Ok(())
+}
+
+impl Store {
+    /// Forgets keys that are older than any change in doubt; answers how many, a batch at most.
+    pub(crate) async fn prune_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let before = now.plus_ms(-KEPT_MS).0;
+        // Most of the time there is none, and finding that out must not wait for the writer.
+        let old: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM idempotency_keys WHERE at < ?1 LIMIT 1")
+            .bind(before)
+            .fetch_optional(&self.readers)
+            .await?;
+        if old.is_none() {
+            return Ok(0);
+        }
+        let mut write = self.write().await?;
+        let done = sqlx::query(
+            "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE at < ?1 LIMIT ?2)",
+        )
+        .bind(before)
+        .bind(BATCH)
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(done.rows_affected())
+    }
 }

@@ -6,8 +6,9 @@ mod intake;
 pub(crate) mod keys;
 pub(crate) mod list;
 pub(crate) mod plans;
+pub(crate) mod runs;
 pub(crate) mod tenants;
-mod time;
+pub(crate) mod time;
 mod tokens;
 
 use std::borrow::Cow;
@@ -76,6 +77,7 @@ impl Store {
             // store could not move between threads.
             let mut connection = writer.acquire().await?;
             migrator().run_direct(None, &mut *connection, false).await?;
+            runs::begin(&mut connection).await?;
         }
         let readers = SqlitePoolOptions::new().max_connections(4).connect_with(options.read_only(true)).await?;
         sqlx::query("INSERT INTO meta (key, value) VALUES ('instance', ?1) ON CONFLICT (key) DO NOTHING")
@@ -116,11 +118,28 @@ impl Store {
         Ok(())
     }
 
+    /// How `SQLite` would go about a statement, a step per line.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    async fn plan(&self, statement: &'static str) -> String {
+        let explained = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(explained).fetch_all(&self.readers).await.unwrap();
+        steps.into_iter().map(|(.., step)| step).collect::<Vec<_>>().join("\n")
+    }
+
     /// Waits for what runs, and closes the files.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// The longest that a read waits for something to be written that it can do without.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Does something to the database that may as well fail, without waiting long for its turn.
+pub(crate) async fn with_patience<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(StoreError::Database(sqlx::Error::PoolTimedOut)))
 }
 
 /// Takes `count` numbers of the feed's sequence; answers the last one before them.
@@ -135,7 +154,7 @@ async fn take_seq(connection: &mut SqliteConnection, count: usize) -> Result<i64
 fn migrator() -> Migrator {
     Migrator::with_migrations(vec![Migration::new(
         1,
-        Cow::Borrowed("tenants, plans, entries, keys, tokens"),
+        Cow::Borrowed("tenants, plans, entries, runs, keys, tokens"),
         MigrationType::Simple,
         SqlStr::from_static(include_str!("schema_1.sql")),
         false,

@@ -116,6 +116,7 @@ impl TenantRow {
             last_active_at: self.last_active_at,
             last_refusal: self.last_refusal,
             version: self.version,
+            seq: self.seq,
             as_of: now,
         }
     }
@@ -137,6 +138,12 @@ impl TenantRow {
     pub(crate) fn next_transition(&self, now: Timestamp) -> Option<Timestamp> {
         holds_until(&self.facts, &self.usage(), now)
     }
+
+    /// Whether what is stored of it as derived has to be derived again: its instant passed, or the clock
+    /// was put back to before it was derived.
+    pub(crate) fn due(&self, now: Timestamp) -> bool {
+        self.derived_at > now || self.next_transition(self.derived_at).is_some_and(|instant| instant <= now)
+    }
 }
 
 /// One tenant.
@@ -150,8 +157,8 @@ pub(crate) async fn get(connection: &mut SqliteConnection, id: &TenantId) -> Res
 }
 
 /// Writes what can change of a tenant: facts, counters, period, and what derives from them at `now`.
-/// It comes again in the feed.
-pub(crate) async fn put(connection: &mut SqliteConnection, row: &TenantRow, now: Timestamp) -> Result<(), StoreError> {
+/// It comes again in the feed: answers the place.
+pub(crate) async fn put(connection: &mut SqliteConnection, row: &TenantRow, now: Timestamp) -> Result<i64, StoreError> {
     let seq = take_seq(connection, 1).await? + 1;
     sqlx::query(
         "UPDATE tenants SET seq = ?2, version = ?3, facts = ?4, plan = ?5, comp_plan = ?6, trial_ends_at = ?7,
@@ -175,7 +182,7 @@ pub(crate) async fn put(connection: &mut SqliteConnection, row: &TenantRow, now:
     .bind(row.period.map(|it| it.end.0))
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(seq)
 }
 
 /// A tenant's counters by day in `[from, to)`, oldest first.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use paywall_contract::{ChangesPage, DailyUsage, IntakeRecord, Member, MemberRole, Tenant, TenantIntake};
@@ -9,6 +10,7 @@ use paywall_domain::{DAY_MS, Meter, Role, TenantFacts, TenantId, Timestamp, Tria
 use paywall_server::{Config, Server, TestClock};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -25,20 +27,23 @@ pub(crate) struct TestApp {
     client: reqwest::Client,
     stop: CancellationToken,
     serving: JoinHandle<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl TestApp {
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock::at(NOW));
+        Self::start_in(tempfile::tempdir().unwrap(), Arc::new(TestClock::at(NOW)), BTreeMap::new()).await
+    }
+
+    async fn start_in(folder: TempDir, clock: Arc<TestClock>, mut tokens: BTreeMap<Role, String>) -> Self {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
         let config = Config::embedded(folder.path().join("server.db"), address);
         let server = Server::open(config, clock.clone()).await.unwrap();
-        let mut tokens = BTreeMap::new();
-        for role in [Role::Viewer, Role::Support, Role::Owner] {
-            tokens.insert(role, server.create_token(role.as_str(), role, None).await.unwrap());
+        if tokens.is_empty() {
+            for role in [Role::Viewer, Role::Support, Role::Owner] {
+                tokens.insert(role, server.create_token(role.as_str(), role, None).await.unwrap());
+            }
         }
         let stop = CancellationToken::new();
         let serving = tokio::spawn({
@@ -46,7 +51,7 @@ impl TestApp {
             async move { server.serve(listener, stop).await.unwrap() }
         });
         let url = format!("http://{address}");
-        Self { server, clock, url, tokens, client: reqwest::Client::new(), stop, serving, _folder: folder }
+        Self { server, clock, url, tokens, client: reqwest::Client::new(), stop, serving, folder }
     }
 
     pub(crate) async fn with(tenants: Vec<TenantIntake>) -> Self {
@@ -112,6 +117,21 @@ impl TestApp {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.serving.await.unwrap();
+    }
+
+    /// Stops, does something to the folder of the database, `server.db`, and starts again with the
+    /// same tokens.
+    pub(crate) async fn restart(self, meanwhile: impl FnOnce(&Path)) -> Self {
+        self.stop.cancel();
+        self.serving.await.unwrap();
+        meanwhile(self.folder.path());
+        Self::start_in(self.folder, self.clock, self.tokens).await
+    }
+
+    /// Another program's connection to the database.
+    pub(crate) async fn intruder(&self) -> SqliteConnection {
+        let file = self.folder.path().join("server.db");
+        SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap()
     }
 }
 

@@ -26,6 +26,8 @@ impl Mirror {
                         self.plans.insert(plan.id.as_str().to_owned());
                     }
                     ChangeRecord::Tenant(tenant) => {
+                        let before = self.tenants.get(tenant.id.as_str()).map_or(0, |it| it.seq);
+                        assert!(tenant.seq > before, "what comes again is newer");
                         assert!(self.plans.contains(tenant.facts.plan.as_str()), "plans come first");
                         self.tenants.insert(tenant.id.as_str().to_owned(), *tenant);
                     }
@@ -114,4 +116,67 @@ async fn the_cursor_of_another_database_is_refused() {
     assert_eq!(response.json::<serde_json::Value>().await.unwrap()["code"], "invalid_cursor");
     one.stop().await;
     two.stop().await;
+}
+
+async fn refused(app: &TestApp, cursor: &str) -> bool {
+    let path = format!("/admin/v1/changes?after={cursor}");
+    let response = app.request(paywall_domain::Role::Viewer, reqwest::Method::GET, &path).send().await.unwrap();
+    match response.status().as_u16() {
+        200 => false,
+        _ => response.json::<serde_json::Value>().await.unwrap()["code"] == "invalid_cursor",
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_what_a_backup_does_not_know_is_refused() {
+    let app = TestApp::with(vec![trying(1, "One", 2), trying(2, "Two", 2)]).await;
+    let backed_up = app.changes(None, 100).await.cursor;
+    let app = app
+        .restart(|folder| {
+            std::fs::copy(folder.join("server.db"), folder.join("backup.db")).unwrap();
+        })
+        .await;
+    assert!(!refused(&app, &backed_up).await, "a restart alone is nothing to a cursor");
+    for key in ["k1", "k2"] {
+        assert!(app.change(1, key, extend(1)).await.status().is_success());
+    }
+    let lost = app.changes(Some(&backed_up), 100).await;
+    assert_eq!(lost.changes.len(), 3);
+    assert!(!refused(&app, &lost.cursor).await);
+
+    let app = app
+        .restart(|folder| {
+            for beside in ["server.db-wal", "server.db-shm"] {
+                let _ = std::fs::remove_file(folder.join(beside));
+            }
+            std::fs::copy(folder.join("backup.db"), folder.join("server.db")).unwrap();
+        })
+        .await;
+    assert!(refused(&app, &lost.cursor).await, "the feed has not come there yet");
+    for key in 0..5 {
+        assert!(app.change(2, &format!("other {key}"), extend(1)).await.status().is_success());
+    }
+    assert!(refused(&app, &lost.cursor).await, "the feed came there another way");
+    let mut mirror = Mirror { cursor: Some(backed_up), ..Mirror::default() };
+    mirror.plans.extend(["starter".to_owned(), "pro".to_owned()]);
+    mirror.read_on(&app, 2).await;
+    assert_eq!(mirror.entries.len(), 5, "both know what the backup knew");
+    let app = app.restart(|_| ()).await;
+    assert!(!refused(&app, mirror.cursor.as_deref().unwrap()).await);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_tenant_carries_its_place_in_the_feed_everywhere() {
+    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+    let made: serde_json::Value = app.change(1, "k1", extend(1)).await.json().await.unwrap();
+    let seq = app.tenant(1).await.seq;
+    assert_eq!(made["seq"], seq);
+    assert_eq!(app.get("/admin/v1/tenants").await["items"][0]["seq"], seq);
+    let mut mirror = Mirror::default();
+    mirror.read_on(&app, 100).await;
+    assert_eq!(mirror.tenants[id(1).as_str()].seq, seq);
+    let note: serde_json::Value = app.change(1, "k2", json!({"kind": "note"})).await.json().await.unwrap();
+    assert_eq!(note["seq"], seq, "a note changes no tenant");
+    app.stop().await;
 }

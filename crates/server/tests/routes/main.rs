@@ -8,4 +8,7 @@ mod access;
 mod adjustments;
 mod changes;
 mod document;
+mod keys;
 mod tenants;
+mod time;
+mod undo;

@@ -30,6 +30,8 @@ CREATE TABLE tenants (
     runs_until       INTEGER,
     -- The end of a trial that nothing followed: to come while it runs, past once it lapsed.
     lapse_at         INTEGER,
+    -- Since when, or from when on, it is locked out by an ended trial, an ended subscription or an overdue payment.
+    lockout_at       INTEGER,
     extensions       INTEGER NOT NULL,
     extended_ms      INTEGER NOT NULL,
     used_percent     INTEGER,
@@ -41,6 +43,7 @@ CREATE TABLE tenants (
     holds_until      INTEGER,
     overdue_since    INTEGER,
     version          INTEGER NOT NULL,
+    seq              INTEGER NOT NULL,
     as_of            INTEGER NOT NULL
 ) STRICT;
 
@@ -66,7 +69,8 @@ CREATE INDEX tenants_running ON tenants (runs_until) WHERE shelf = 'trial';
 CREATE INDEX tenants_refused ON tenants (last_refused_at) WHERE deleted_at IS NULL AND last_refused_at IS NOT NULL;
 CREATE INDEX tenants_lapsing ON tenants (lapse_at) WHERE deleted_at IS NULL AND lapse_at IS NOT NULL;
 CREATE INDEX tenants_extended ON tenants (lapse_at) WHERE deleted_at IS NULL AND extensions > 0;
-CREATE INDEX tenants_lockable ON tenants (last_active_at, lapse_at) WHERE deleted_at IS NULL AND lapse_at IS NOT NULL;
+CREATE INDEX tenants_lockable ON tenants (last_active_at, lockout_at) WHERE deleted_at IS NULL AND lockout_at IS NOT NULL;
+CREATE INDEX tenants_holding ON tenants (holds_until) WHERE holds_until IS NOT NULL;
 CREATE INDEX tenants_quota ON tenants (quota_meters) WHERE deleted_at IS NULL AND quota_meters IS NOT NULL;
 
 -- The tenant in full, as the server sent it; apart, so that lists read narrow rows.
@@ -268,7 +272,9 @@ CREATE TABLE unsettled (
     tenant_id   TEXT NOT NULL,
     tenant_name TEXT NOT NULL,
     change      TEXT NOT NULL,
-    sent_at     INTEGER NOT NULL
+    sent_at     INTEGER NOT NULL,
+    -- The server's database that it was sent to; NULL where that was not known yet.
+    instance    TEXT
 ) STRICT;
 
 PRAGMA user_version = 1;

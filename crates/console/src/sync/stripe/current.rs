@@ -11,7 +11,7 @@ use super::place::{Events, Place};
 use super::{EVENTS_KEPT_S, Mirror, Outcome, apart, failure, id_of, mirrored, not_given, row};
 use crate::cache::StreamProgress;
 use crate::ipc::{Failure, FailureCode, Source};
-use crate::sync::{PassError, now};
+use crate::sync::PassError;
 
 /// How far before the latest event the next pass begins: Stripe shows events of one second in no
 /// certain order, and some late.
@@ -39,10 +39,10 @@ impl Mirror {
         }
         match Place::of(&state) {
             Place::Current { newest } if state.cursor.is_some() => {
-                let old = now().0 / 1000 - newest > EVENTS_KEPT_S;
+                let old = self.shared.status.now().0 / 1000 - newest > EVENTS_KEPT_S;
                 // Nothing may have happened for long; only a copy that was not synced for long is too old.
                 let synced = state.last_success_at.map_or(0, |at| at.0 / 1000);
-                let lapsed = now().0 / 1000 - synced > EVENTS_KEPT_S;
+                let lapsed = self.shared.status.now().0 / 1000 - synced > EVENTS_KEPT_S;
                 Ok(if old && lapsed { Events::TooOld } else { Events::Since(newest) })
             }
             _ => self.first_events_place().await,
@@ -77,7 +77,7 @@ impl Mirror {
         let progress = StreamProgress {
             cursor: Some(Place::Current { newest }.to_value()),
             complete_at: None,
-            at: now(),
+            at: self.shared.status.now(),
             unreadable: Vec::new(),
         };
         self.shared.cache.set_stream_progress(Source::Stripe, Stream::Events.name(), &progress).await?;
@@ -154,8 +154,12 @@ impl Mirror {
                     Err(error) if matches!(error.kind, ErrorKind::Unreadable { .. }) => {
                         tracing::warn!(%stream, id, %error, "an object cannot be read");
                         let unreadable = vec![id.clone()];
-                        let progress =
-                            StreamProgress { cursor: state.cursor.clone(), complete_at: None, at: now(), unreadable };
+                        let progress = StreamProgress {
+                            cursor: state.cursor.clone(),
+                            complete_at: None,
+                            at: self.shared.status.now(),
+                            unreadable,
+                        };
                         cache.set_stream_progress(Source::Stripe, stream.name(), &progress).await?;
                     }
                     Err(error) => {
@@ -172,7 +176,7 @@ impl Mirror {
                 }
             }
             let read: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-            cache.apply_stripe_rows(mirrored(stream), &rows, now()).await?;
+            cache.apply_stripe_rows(mirrored(stream), &rows, self.shared.status.now()).await?;
             if read.iter().any(|id| state.unreadable.contains(id)) {
                 cache.clear_unreadable(Source::Stripe, stream.name(), &read).await?;
             }

@@ -17,7 +17,7 @@ use paywall_stripe::{Client, Error, ErrorKind, Object, Stream, Unreadable, trans
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Pace, PassError, Shared, cancellable, now};
+use super::{Pace, PassError, Shared, cancellable};
 use crate::cache::{StreamProgress, StreamState, StripeRow, StripeStream};
 use crate::ipc::{Failure, FailureCode, Source};
 use place::{Events, Place};
@@ -79,7 +79,7 @@ impl Mirror {
         if try_missing {
             self.missing_tried = Some(Instant::now());
         }
-        let started = now();
+        let started = shared.status.now();
         let mut failed: Option<Failure> = None;
         let mut events = self.events_place(try_missing).await?;
         if let Events::TooOld = events {
@@ -158,9 +158,8 @@ impl Mirror {
         if !events_failed {
             for stream in Stream::OBJECTS {
                 let state = cache.stream_state(Source::Stripe, stream.name()).await?;
-                let whole = state.missing.is_none()
-                    && state.last_failure.is_none()
-                    && (followed || was_open.contains(&stream));
+                let whole =
+                    state.missing.is_none() && state.last_failure.is_none() && (followed || was_open.contains(&stream));
                 if whole && matches!(Place::of(&state), Place::Current { .. }) {
                     let progress = StreamProgress {
                         cursor: state.cursor,
@@ -219,7 +218,9 @@ impl Mirror {
     /// Whether the list that was read in full longest ago is due again.
     async fn last_read_in_full_lapsed(&self) -> Result<bool, PassError> {
         let states = self.shared.cache.stream_states(Source::Stripe).await?;
-        let lapsed = |at: Timestamp| now().ms_since(at) >= self.shared.options.full_interval.as_millis() as i64;
+        let lapsed = |at: Timestamp| {
+            self.shared.status.now().ms_since(at) >= self.shared.options.full_interval.as_millis() as i64
+        };
         Ok(complete_as_of(&states).is_some_and(lapsed))
     }
 
@@ -230,7 +231,12 @@ impl Mirror {
             if !matches!(Place::of(&state), Place::Current { .. }) {
                 continue;
             }
-            let progress = StreamProgress { cursor: None, complete_at: None, at: now(), unreadable: Vec::new() };
+            let progress = StreamProgress {
+                cursor: None,
+                complete_at: None,
+                at: self.shared.status.now(),
+                unreadable: Vec::new(),
+            };
             self.shared.cache.set_stream_progress(Source::Stripe, stream.name(), &progress).await?;
         }
         Ok(())
@@ -252,7 +258,7 @@ impl Mirror {
         let progress = StreamProgress {
             cursor: Some(place.to_value()),
             complete_at: None,
-            at: now(),
+            at: self.shared.status.now(),
             unreadable: unreadable.iter().map(|lost| lost.id.clone()).collect(),
         };
         self.shared.cache.apply_stripe_page(mirrored(stream), &rows, &progress).await?;
@@ -296,7 +302,9 @@ pub(crate) fn failure(stream: Stream, error: &Error) -> Failure {
             FailureCode::StripePermission { permission: permission.clone(), stream: stream.name().to_owned() }
         }
         // A list that is refused however it is asked for is not offered in a way that we can read.
-        ErrorKind::NotOffered { .. } | ErrorKind::Refused { .. } => FailureCode::StripeMissing { stream: stream.name().to_owned() },
+        ErrorKind::NotOffered { .. } | ErrorKind::Refused { .. } => {
+            FailureCode::StripeMissing { stream: stream.name().to_owned() }
+        }
         ErrorKind::RateLimited => FailureCode::StripeRateLimited,
         ErrorKind::Transport(Fault::UnknownHost { host }) => FailureCode::AddressUnknown { host: host.clone() },
         ErrorKind::Transport(Fault::Unreachable(_)) => FailureCode::Unreachable { source },
