@@ -56,6 +56,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
 
 #[tauri::command]
 async fn app_state(shell: State<'_, Shell>) -> Answer<AppState> {
+    shell.resumed().await;
     let mut state = shell.console()?.app_state().await;
     let asked = tauri::async_runtime::spawn_blocking(appearance::system_dark).await;
     state.system_dark = asked.ok().flatten();
@@ -89,6 +90,9 @@ async fn profile_remove(shell: State<'_, Shell>, id: String) -> Answer<()> {
 
 #[tauri::command]
 async fn profile_open(shell: State<'_, Shell>, id: String) -> Answer<ProfileView> {
+    if id == paywall_console::SAMPLE_PROFILE {
+        return shell.sample.open(shell.console()?).await;
+    }
     shell.console()?.profile_open(&id).await
 }
 

@@ -22,8 +22,10 @@ fn main() -> anyhow::Result<()> {
     appearance::prepare_webview();
     shell::log();
 
-    let context = tauri::generate_context!();
     let app_id = if cfg!(debug_assertions) { "dev.paywall.console.dev" } else { "dev.paywall.console" };
+    let mut context = tauri::generate_context!();
+    // A development build beside an installed one is another app: its own window, its own state.
+    app_id.clone_into(&mut context.config_mut().identifier);
     let app = tauri::Builder::default()
         // First, so that a second start finds the window before anything else happens.
         .plugin(tauri_plugin_single_instance::init(|app, _, _| shell::focus(app)))
@@ -48,14 +50,15 @@ fn main() -> anyhow::Result<()> {
                 observer,
             };
             let console = tauri::async_runtime::block_on(Console::start(options));
-            let shell = Shell::new(console, &home);
-            tauri::async_runtime::block_on(shell.resume());
-            app.manage(shell);
+            app.manage(Shell::new(console, &home));
             if let Some(window) = app.get_webview_window("main") {
                 // Made hidden and shown with its place restored, so that it does not jump.
                 window.show()?;
                 window.set_focus()?;
             }
+            // The keyring may wait for its user to unlock it; the window is there meanwhile.
+            let handle = app.handle().clone();
+            tauri::async_runtime::spawn(async move { handle.state::<Shell>().resume().await });
             Ok(())
         })
         .invoke_handler(commands::handler())

@@ -18,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 /// How many tenants the sample world has: enough for every awkward case, small enough to start at once.
 const TENANTS: u32 = 240;
 const SEED: u64 = 20;
+/// How long a token of the sample server lives; each start makes a new one.
+const TOKEN_DAYS: u32 = 90;
 
 /// What is remembered of the sample world between starts, so that it stays the same world.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +60,12 @@ impl Sample {
     /// Makes the sample profile, starts its servers and opens it.
     pub(crate) async fn start(&self, console: &Console) -> Result<ProfileView, Failure> {
         self.run(console).await?;
+        console.profile_open(SAMPLE_PROFILE).await
+    }
+
+    /// Opens the sample profile, with its servers where they ran when it was left.
+    pub(crate) async fn open(&self, console: &Console) -> Result<ProfileView, Failure> {
+        self.resume_last(console).await?;
         console.profile_open(SAMPLE_PROFILE).await
     }
 
@@ -127,7 +135,7 @@ impl Sample {
         if fresh.is_none() {
             server.import(world.intake()).await.map_err(fault)?;
         }
-        let token = server.create_token("You", Role::Owner, None).await.map_err(fault)?;
+        let token = server.create_token("You", Role::Owner, Some(now().plus_days(TOKEN_DAYS))).await.map_err(fault)?;
 
         let stop = CancellationToken::new();
         let stripe = stripe_api::router(world.stripe(), Rules::default());

@@ -1,8 +1,9 @@
 //! What lives as long as the window: the console, the sample servers, and the way back to the page.
 
 use paywall_console::ipc::{Failure, Freshness, SettledChange};
-use paywall_console::{Console, Home, Observer};
+use paywall_console::{Console, Home, Observer, SAMPLE_PROFILE};
 use tauri::{AppHandle, Emitter, Manager};
+use tokio::sync::watch;
 
 use crate::sample::Sample;
 
@@ -11,11 +12,13 @@ pub(crate) struct Shell {
     /// The console, or why it could not be started; the page shows the reason.
     console: Result<Console, Failure>,
     pub(crate) sample: Sample,
+    /// Whether what the last session left has been taken up.
+    resumed: watch::Sender<bool>,
 }
 
 impl Shell {
     pub(crate) fn new(console: Result<Console, Failure>, home: &Home) -> Self {
-        Self { console, sample: Sample::new(home) }
+        Self { console, sample: Sample::new(home), resumed: watch::Sender::new(false) }
     }
 
     pub(crate) fn console(&self) -> Result<&Console, Failure> {
@@ -24,11 +27,22 @@ impl Shell {
 
     /// Takes up what the last session left: the sample servers where they ran, then the last profile.
     pub(crate) async fn resume(&self) {
-        let Ok(console) = &self.console else { return };
-        if let Err(failure) = self.sample.resume_last(console).await {
-            tracing::warn!(code = ?failure.code, detail = failure.detail, "the sample servers did not start");
+        if let Ok(console) = &self.console {
+            // Of a sample that is not looked at nothing runs.
+            if console.last_open().as_deref() == Some(SAMPLE_PROFILE)
+                && let Err(failure) = self.sample.resume_last(console).await
+            {
+                tracing::warn!(code = ?failure.code, detail = failure.detail, "the sample servers did not start");
+            }
+            console.open_last().await;
         }
-        console.open_last().await;
+        self.resumed.send_replace(true);
+    }
+
+    /// Waits until [`Shell::resume`] is through.
+    pub(crate) async fn resumed(&self) {
+        // Fails only without a sender, and that is here.
+        let _ = self.resumed.subscribe().wait_for(|done| *done).await;
     }
 
     pub(crate) async fn stop(&self) {

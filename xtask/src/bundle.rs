@@ -3,10 +3,33 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use clap::Args;
 
-use crate::command::{check, command, root, target};
+use crate::command::{cargo, check, command, root, target};
 use crate::node;
 use crate::packages::{self, Need};
+
+#[derive(Args)]
+pub(crate) struct Bundle {
+    /// Then install it on this machine, start it from its menu entry, take a picture, and remove it again
+    /// (Debian and Ubuntu)
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(arguments: &Bundle) -> anyhow::Result<()> {
+    let made = bundle()?;
+    if !arguments.check {
+        return Ok(());
+    }
+    packages::install(Need::Test)?;
+    let debian = made.iter().find(|path| path.extension().is_some_and(|it| it == "deb"));
+    let installer = debian.context("only Debian's installer can be checked so far")?;
+    let picture = target().join("installer.png");
+    let mut tried = cargo();
+    tried.args(["run", "--quiet", "--package", "paywall-tests", "--bin", "installer_check", "--"]);
+    check(tried.arg(installer).arg(picture))
+}
 
 /// Builds the installer for this system and answers where it lies.
 pub(crate) fn bundle() -> anyhow::Result<Vec<PathBuf>> {

@@ -28,7 +28,7 @@ enum Command {
     /// Measure speed as ratios against a peer in the same run, and print the report
     Bench(bench::Bench),
     /// Build the installer for this system
-    Bundle,
+    Bundle(bundle::Bundle),
     /// Write the window's TypeScript types and the API document anew from the Rust types
     Types,
 }
@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<()> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Test(arguments) => test::test(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
-        Command::Bundle => bundle::bundle().map(|_| ()),
+        Command::Bundle(arguments) => bundle::run(&arguments),
         Command::Types => types::types(),
     }
 }

@@ -52,7 +52,7 @@ fn belongs(it: &Tenant, view: TenantView) -> bool {
         TenantView::Deleted => return it.deleted_at.is_some(),
         TenantView::TrialCohort => {
             let began = it.facts.trial.as_ref().map(|trial| trial.started_at.0);
-            return began.is_some_and(|at| at >= NOW.0 - 120 * DAY_MS && at < NOW.0 - 30 * DAY_MS);
+            return began.is_some_and(|at| (NOW.0 - 120 * DAY_MS..NOW.0 - 30 * DAY_MS).contains(&at));
         }
         // Stripe's part of this copy is empty.
         TenantView::Paying => return false,

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use paywall_tests::desktop::{Desktop, Window, program};
@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::{SERVICE, extend_by_keyboard, find_tenant, headless, locked_out, on_server, says_locked_out};
 
-/// A server process, ended with the test.
-struct Process(Child);
+/// A server process, ended with the test, and its output: one that nobody holds breaks whoever prints.
+struct Process(Child, BufReader<ChildStdout>);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -33,10 +33,11 @@ fn sandbox() -> anyhow::Result<(Process, String, String)> {
         .stderr(Stdio::null())
         .spawn()?;
     let output = BufReader::new(child.stdout.take().context("no output")?);
-    let process = Process(child);
+    let mut process = Process(child, output);
     let (mut address, mut key) = (None, None);
-    for line in output.lines() {
-        let line = line?;
+    let mut line = String::new();
+    while process.1.read_line(&mut line)? > 0 {
+        let line = std::mem::take(&mut line);
         if let Some(rest) = line.strip_prefix("listening ") {
             address = Some(rest.trim().to_owned());
         }
@@ -76,10 +77,12 @@ fn prepare_server(folder: &Path, port: u16) -> anyhow::Result<String> {
 
 fn serve(folder: &Path, port: u16) -> anyhow::Result<Process> {
     let mut child = server_command(folder, port).arg("serve").stdout(Stdio::piped()).spawn()?;
+    let output = BufReader::new(child.stdout.take().context("no output")?);
+    let mut process = Process(child, output);
     let mut line = String::new();
-    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+    process.1.read_line(&mut line)?;
     ensure!(!line.is_empty(), "the server ended before it listened");
-    Ok(Process(child))
+    Ok(process)
 }
 
 async fn connect(window: &Window, server: &str, token: &str, stripe: &str, key: &str) -> anyhow::Result<()> {
@@ -97,6 +100,7 @@ async fn connect(window: &Window, server: &str, token: &str, stripe: &str, key: 
     window.picture("connect").await?;
     window.click("profile-save").await?;
     window.text_of("tile-trials", |text| text.chars().any(|c| c.is_ascii_digit())).await?;
+    window.text_of("chip", |text| text.contains("As of")).await?;
     Ok(())
 }
 

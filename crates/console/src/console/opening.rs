@@ -114,6 +114,11 @@ impl Console {
         self.view(id).await
     }
 
+    /// The profile that was open when the app was left.
+    pub fn last_open(&self) -> Option<String> {
+        self.kept().last_open.clone()
+    }
+
     /// Opens the profile that was open last. Why it could not be is in [`crate::ipc::AppState::open_failure`].
     pub async fn open_last(&self) {
         let last = self.kept().last_open.clone();
