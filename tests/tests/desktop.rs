@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod screens;
 mod separate;
 
 use std::time::{Duration, Instant};

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use paywall_console::cache::{Cache, CacheKey, StripeStream};
+use paywall_console::cache::{Cache, CacheKey};
 use paywall_console::ipc::{FailureCode, SourceState};
 use paywall_console::observer::Unobserved;
 use paywall_console::sync::{SyncEngine, SyncOptions};
-use paywall_stripe::{Client, Limits, StripeKey};
+use paywall_stripe::{Client, Limits, Stream, StripeKey};
 use paywall_tests::localstripe::LocalStripe;
 use serde_json::Value;
 
@@ -81,11 +81,11 @@ async fn what_it_has_arrives_whole_and_what_it_lacks_is_missing() {
     };
 
     for (stream, expected) in
-        [(StripeStream::Customers, &customers), (StripeStream::Invoices, &invoices), (StripeStream::Charges, &charges)]
+        [(Stream::Customers, &customers), (Stream::Invoices, &invoices), (Stream::Charges, &charges)]
     {
         let ids: Vec<String> = expected.iter().cloned().collect();
         let here = cache.stripe_raw(stream, &ids).await.unwrap();
-        assert_eq!(here.iter().map(id).collect::<BTreeSet<_>>(), *expected, "{}: {seen:#?}", stream.as_str());
+        assert_eq!(here.iter().map(id).collect::<BTreeSet<_>>(), *expected, "{}: {seen:#?}", stream.name());
     }
     let missing: BTreeSet<&str> = seen.missing.iter().map(|it| it.stream.as_str()).collect();
     assert!(missing.contains("prices") && missing.contains("disputes"), "{missing:?}");

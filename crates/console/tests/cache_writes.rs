@@ -4,10 +4,11 @@
 mod cache_fixtures;
 
 use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, feed_of, filled, home, id, key, tenant};
-use paywall_console::cache::{Cache, CacheError, FeedApplied, StreamProgress, StripeRow, StripeStream};
+use paywall_console::cache::{Cache, CacheError, FeedApplied, StreamProgress, StripeRow};
 use paywall_console::ipc::{Failure, FailureCode, Source, TenantQuery, UnsettledChange};
 use paywall_contract::ChangeRecord;
 use paywall_domain::Timestamp;
+use paywall_stripe::Stream;
 use serde_json::{Value, json};
 
 fn all() -> TenantQuery {
@@ -149,7 +150,7 @@ async fn a_list_remembers_where_it_is_and_what_went_wrong() {
         at: ago(1),
         unreadable: vec!["prod_x".into()],
     };
-    cache.apply_stripe_page(StripeStream::Products, &[row], &progress).await.unwrap();
+    cache.apply_stripe_page(Stream::Products, &[row], &progress).await.unwrap();
     cache.set_stream_failure(Source::Stripe, "products", &failure("slow")).await.unwrap();
     cache.set_stream_missing(Source::Stripe, "charges", Some(&failure("no permission"))).await.unwrap();
     let state = cache.stream_state(Source::Stripe, "products").await.unwrap();
@@ -183,14 +184,14 @@ async fn a_deleted_customer_keeps_what_was_known_of_it() {
     let raw = json!({"id": "cus_1", "livemode": false, "created": 5, "email": "a@b.example",
         "invoice_settings": {"default_payment_method": "pm_1"}});
     let row = |raw: Value| StripeRow { id: "cus_1".into(), created: 5, raw };
-    cache.apply_stripe_page(StripeStream::Customers, &[row(raw.clone())], &done(NOW)).await.unwrap();
+    cache.apply_stripe_page(Stream::Customers, &[row(raw.clone())], &done(NOW)).await.unwrap();
     let billing = cache.tenant_detail(&id(1)).await.unwrap().billing.unwrap();
     assert_eq!((billing.deleted, billing.payment_method), (false, Some(true)));
     assert_eq!(billing.dashboard_url, "https://dashboard.stripe.com/test/customers/cus_1");
     let gone = json!({"id": "cus_1", "object": "customer", "deleted": true});
-    cache.apply_stripe_rows(StripeStream::Customers, &[row(gone)], NOW).await.unwrap();
+    cache.apply_stripe_rows(Stream::Customers, &[row(gone)], NOW).await.unwrap();
     assert!(cache.tenant_detail(&id(1)).await.unwrap().billing.unwrap().deleted);
-    assert_eq!(cache.stripe_raw(StripeStream::Customers, &["cus_1".into()]).await.unwrap(), [raw]);
+    assert_eq!(cache.stripe_raw(Stream::Customers, &["cus_1".into()]).await.unwrap(), [raw]);
 }
 
 fn row(id: &str, raw: &Value) -> StripeRow {
@@ -213,14 +214,11 @@ async fn a_discount_that_ends_counts_no_longer() {
             "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"}}}]}});
     let discount = json!({"object": "discount", "start": 1, "end": null, "source": {"coupon":
         {"id": "half", "percent_off": 50, "duration": "forever"}}});
-    cache
-        .apply_stripe_rows(StripeStream::Customers, &[row("cus_1", &json!({"discount": discount}))], NOW)
-        .await
-        .unwrap();
+    cache.apply_stripe_rows(Stream::Customers, &[row("cus_1", &json!({"discount": discount}))], NOW).await.unwrap();
     let progress = StreamProgress { cursor: None, complete_at: Some(NOW), at: NOW, unreadable: Vec::new() };
-    cache.apply_stripe_page(StripeStream::Subscriptions, &[row("sub_1", &subscription)], &progress).await.unwrap();
+    cache.apply_stripe_page(Stream::Subscriptions, &[row("sub_1", &subscription)], &progress).await.unwrap();
     assert_eq!(mrr(&cache).await, 500);
-    cache.apply_stripe_rows(StripeStream::Customers, &[row("cus_1", &json!({"discount": null}))], NOW).await.unwrap();
+    cache.apply_stripe_rows(Stream::Customers, &[row("cus_1", &json!({"discount": null}))], NOW).await.unwrap();
     assert_eq!(mrr(&cache).await, 1000);
 }
 
@@ -231,12 +229,12 @@ async fn two_stripe_accounts_do_not_mix() {
     let rows = [row("cus_1", &json!({"email": "a@a.example"}))];
     let progress = StreamProgress { cursor: None, complete_at: Some(NOW), at: NOW, unreadable: Vec::new() };
     cache.keep_stripe_of("one").await.unwrap();
-    cache.apply_stripe_page(StripeStream::Customers, &rows, &progress).await.unwrap();
+    cache.apply_stripe_page(Stream::Customers, &rows, &progress).await.unwrap();
     cache.keep_stripe_of("one").await.unwrap();
     let ids = ["cus_1".to_owned()];
-    assert_eq!(cache.stripe_raw(StripeStream::Customers, &ids).await.unwrap().len(), 1);
+    assert_eq!(cache.stripe_raw(Stream::Customers, &ids).await.unwrap().len(), 1);
     cache.keep_stripe_of("two").await.unwrap();
-    assert!(cache.stripe_raw(StripeStream::Customers, &ids).await.unwrap().is_empty());
+    assert!(cache.stripe_raw(Stream::Customers, &ids).await.unwrap().is_empty());
     assert_eq!(cache.stream_state(Source::Stripe, "customers").await.unwrap().complete_at, None);
 }
 
@@ -245,8 +243,8 @@ async fn events_that_stripe_forgot_are_forgotten_here() {
     let home = home();
     let cache = Cache::open(&home.path, &key()).await.unwrap();
     let old = StripeRow { created: ago(32).0 / 1000, ..row("evt_old", &json!({"type": "a"})) };
-    cache.apply_stripe_rows(StripeStream::Events, &[old, row("evt_new", &json!({"type": "b"}))], NOW).await.unwrap();
+    cache.apply_stripe_rows(Stream::Events, &[old, row("evt_new", &json!({"type": "b"}))], NOW).await.unwrap();
     let ids = ["evt_old".to_owned(), "evt_new".to_owned()];
-    let kept = cache.stripe_raw(StripeStream::Events, &ids).await.unwrap();
+    let kept = cache.stripe_raw(Stream::Events, &ids).await.unwrap();
     assert_eq!(kept.iter().map(|it| it["id"].as_str().unwrap()).collect::<Vec<_>>(), ["evt_new"]);
 }

@@ -4,10 +4,11 @@
 mod cache_fixtures;
 
 use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, filled, home, id, refused, tenant, tenant_at};
-use paywall_console::cache::{Cache, StripeRow, StripeStream};
+use paywall_console::cache::{Cache, StripeRow};
 use paywall_console::ipc::{ActivityView, AttentionKind, Money, TenantQuery, TenantView, UndoState};
 use paywall_contract::{ChangeRecord, Tenant, TimelineBody, TimelineEntry};
 use paywall_domain::{Change, Meter, UndoRefusal};
+use paywall_stripe::Stream;
 use serde_json::{Value, json};
 
 fn seconds(days_ago: i64) -> i64 {
@@ -34,7 +35,7 @@ fn invoice(n: u32, paid: i64) -> Value {
         "total": paid, "amount_paid": paid, "amount_remaining": 0, "created": seconds(40)})
 }
 
-async fn put(cache: &Cache, stream: StripeStream, objects: &[Value]) {
+async fn put(cache: &Cache, stream: Stream, objects: &[Value]) {
     let rows: Vec<StripeRow> = objects
         .iter()
         .map(|raw| StripeRow {
@@ -74,9 +75,9 @@ async fn revenue_adds_up_and_currencies_stay_apart() {
         subscription(5, "canceled", "usd", 900, 400, Some(60)),
         subscription(6, "trialing", "usd", 9999, 2, None),
     ];
-    put(&cache, StripeStream::Subscriptions, &subscriptions).await;
+    put(&cache, Stream::Subscriptions, &subscriptions).await;
     // Twice, in another order: the same.
-    put(&cache, StripeStream::Subscriptions, &subscriptions.iter().rev().cloned().collect::<Vec<_>>()).await;
+    put(&cache, Stream::Subscriptions, &subscriptions.iter().rev().cloned().collect::<Vec<_>>()).await;
     let tile = cache.overview(None, NOW).await.unwrap().mrr.unwrap();
     assert_eq!(tile.now, [usd(11900), Money { amount: 5000, currency: "jpy".into() }]);
     assert_eq!((tile.new_30d, tile.churned_30d), (vec![usd(2000)], vec![usd(700)]));
@@ -94,12 +95,12 @@ async fn tiers_that_arrive_after_their_subscription_count_from_then_on() {
     tiered["items"]["data"][0]["price"]["tiers_mode"] = json!("volume");
     tiered["items"]["data"][0]["price"]["unit_amount"] = Value::Null;
     tiered["items"]["data"][0]["price"]["unit_amount_decimal"] = Value::Null;
-    put(&cache, StripeStream::Subscriptions, &[tiered.clone()]).await;
+    put(&cache, Stream::Subscriptions, &[tiered.clone()]).await;
     assert_eq!(cache.overview(None, NOW).await.unwrap().mrr.unwrap().now, []);
     let mut price = tiered["items"]["data"][0]["price"].clone();
     price["tiers"] = json!([{"up_to": null, "unit_amount": 1500, "unit_amount_decimal": "1500",
         "flat_amount": null, "flat_amount_decimal": null}]);
-    put(&cache, StripeStream::Prices, &[price]).await;
+    put(&cache, Stream::Prices, &[price]).await;
     assert_eq!(cache.overview(None, NOW).await.unwrap().mrr.unwrap().now, [usd(1500)]);
 }
 
@@ -114,7 +115,7 @@ async fn conversion_looks_at_closed_cohorts_only() {
         it.stripe_customer = Some(format!("cus_{n}"));
     }
     let cache = filled(&home, &tenants).await;
-    put(&cache, StripeStream::Invoices, &[invoice(1, 9900), invoice(2, 0), invoice(5, 9900)]).await;
+    put(&cache, Stream::Invoices, &[invoice(1, 9900), invoice(2, 0), invoice(5, 9900)]).await;
     let tile = cache.overview(None, NOW).await.unwrap().conversion.unwrap();
     assert_eq!((tile.started, tile.decided, tile.converted), (4, 3, 1));
     assert_eq!((tile.from, tile.to), (ago(120), ago(30)));

@@ -4,8 +4,9 @@
 mod cache_fixtures;
 
 use cache_fixtures::{NOW, ago, done, facts, filled, home, id, refused, tenant};
-use paywall_console::cache::{Cache, StripeRow, StripeStream};
+use paywall_console::cache::{Cache, StripeRow};
 use paywall_contract::{Member, MemberRole, Tenant};
+use paywall_stripe::Stream;
 use serde_json::json;
 
 fn named(n: u32, name: &str, email: &str) -> Tenant {
@@ -34,7 +35,7 @@ async fn world(home: &cache_fixtures::Home) -> Cache {
         "created": 1_700_000_000, "items": {"data": [], "has_more": false}});
     let invoice = json!({"id": "in_77Xyz", "customer": "cus_QxAcme1", "status": "paid", "currency": "eur",
         "number": "ACME-0042", "total": 100, "amount_paid": 100, "created": 1_700_000_000});
-    for (stream, raw) in [(StripeStream::Subscriptions, sub), (StripeStream::Invoices, invoice)] {
+    for (stream, raw) in [(Stream::Subscriptions, sub), (Stream::Invoices, invoice)] {
         let row = StripeRow { id: raw["id"].as_str().unwrap().into(), created: 1_700_000_000, raw };
         cache.apply_stripe_page(stream, &[row], &done(NOW)).await.unwrap();
     }

@@ -34,7 +34,7 @@ pub use feed::{FEED, FeedApplied};
 pub use fold::fold;
 pub use key::{CacheKey, CacheKeyError};
 pub use streams::{StreamProgress, StreamState};
-pub use stripe::{StripeRow, StripeStream};
+pub use stripe::StripeRow;
 
 /// The newest layout that this version knows: the number of its last migration.
 const LAYOUT: i64 = 1;

@@ -1,6 +1,7 @@
 //! What Stripe says: objects by list, with the columns that screens need and the raw JSON beside them.
 
 use paywall_domain::Timestamp;
+use paywall_stripe::Stream;
 use serde_json::Value;
 use sqlx::SqliteConnection;
 
@@ -8,64 +9,6 @@ use super::revenue_facts;
 use super::streams::{self, StreamProgress};
 use super::{Cache, Result};
 use crate::ipc::Source;
-
-/// A list of Stripe's that is mirrored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StripeStream {
-    /// Customers.
-    Customers,
-    /// Products.
-    Products,
-    /// Prices.
-    Prices,
-    /// Subscriptions, ended ones included.
-    Subscriptions,
-    /// Invoices.
-    Invoices,
-    /// Charges.
-    Charges,
-    /// Refunds.
-    Refunds,
-    /// Disputes.
-    Disputes,
-    /// Events: hints of what else to fetch.
-    Events,
-}
-
-impl StripeStream {
-    /// Every list, in the order in which a first pass is most useful.
-    pub const ALL: [Self; 9] = [
-        Self::Customers,
-        Self::Products,
-        Self::Prices,
-        Self::Subscriptions,
-        Self::Invoices,
-        Self::Charges,
-        Self::Refunds,
-        Self::Disputes,
-        Self::Events,
-    ];
-
-    /// The word for this list, as Stripe's path has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Customers => "customers",
-            Self::Products => "products",
-            Self::Prices => "prices",
-            Self::Subscriptions => "subscriptions",
-            Self::Invoices => "invoices",
-            Self::Charges => "charges",
-            Self::Refunds => "refunds",
-            Self::Disputes => "disputes",
-            Self::Events => "events",
-        }
-    }
-
-    /// The list of that word, if there is one.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.as_str() == word)
-    }
-}
 
 /// One object of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,22 +30,17 @@ const STRIPE_SOURCE: &str = "stripe_source";
 impl Cache {
     /// Writes a page of a list together with how far the list is with it. An object that is there already
     /// is replaced; feeding a page twice changes nothing.
-    pub async fn apply_stripe_page(
-        &self,
-        stream: StripeStream,
-        rows: &[StripeRow],
-        progress: &StreamProgress,
-    ) -> Result<()> {
+    pub async fn apply_stripe_page(&self, stream: Stream, rows: &[StripeRow], progress: &StreamProgress) -> Result<()> {
         let mut tx = self.begin().await?;
         put_rows(&mut tx, stream, rows, progress.at).await?;
-        streams::advance(&mut tx, Source::Stripe, stream.as_str(), progress).await?;
+        streams::advance(&mut tx, Source::Stripe, stream.name(), progress).await?;
         tx.commit().await?;
         Ok(())
     }
 
     /// Writes objects that were fetched one by one, whatever list they are of, without moving a cursor. `at`
     /// is when they were fetched.
-    pub async fn apply_stripe_rows(&self, stream: StripeStream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
+    pub async fn apply_stripe_rows(&self, stream: Stream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
         let mut tx = self.begin().await?;
         put_rows(&mut tx, stream, rows, at).await?;
         tx.commit().await?;
@@ -111,17 +49,17 @@ impl Cache {
 
     /// Takes out an object that Stripe says is gone. A customer stays, marked as deleted, since its
     /// invoices still name it.
-    pub async fn delete_stripe(&self, stream: StripeStream, id: &str) -> Result<()> {
+    pub async fn delete_stripe(&self, stream: Stream, id: &str) -> Result<()> {
         let statement = match stream {
-            StripeStream::Customers => "UPDATE stripe_customers SET deleted = 1 WHERE id = ?1",
-            StripeStream::Products => "DELETE FROM stripe_products WHERE id = ?1",
-            StripeStream::Prices => "DELETE FROM stripe_prices WHERE id = ?1",
-            StripeStream::Subscriptions => "DELETE FROM stripe_subscriptions WHERE id = ?1",
-            StripeStream::Invoices => "DELETE FROM stripe_invoices WHERE id = ?1",
-            StripeStream::Charges => "DELETE FROM stripe_charges WHERE id = ?1",
-            StripeStream::Refunds => "DELETE FROM stripe_refunds WHERE id = ?1",
-            StripeStream::Disputes => "DELETE FROM stripe_disputes WHERE id = ?1",
-            StripeStream::Events => "DELETE FROM stripe_events WHERE id = ?1",
+            Stream::Customers => "UPDATE stripe_customers SET deleted = 1 WHERE id = ?1",
+            Stream::Products => "DELETE FROM stripe_products WHERE id = ?1",
+            Stream::Prices => "DELETE FROM stripe_prices WHERE id = ?1",
+            Stream::Subscriptions => "DELETE FROM stripe_subscriptions WHERE id = ?1",
+            Stream::Invoices => "DELETE FROM stripe_invoices WHERE id = ?1",
+            Stream::Charges => "DELETE FROM stripe_charges WHERE id = ?1",
+            Stream::Refunds => "DELETE FROM stripe_refunds WHERE id = ?1",
+            Stream::Disputes => "DELETE FROM stripe_disputes WHERE id = ?1",
+            Stream::Events => "DELETE FROM stripe_events WHERE id = ?1",
         };
         let mut tx = self.begin().await?;
         sqlx::query(statement).bind(id).execute(&mut *tx).await?;
@@ -162,35 +100,31 @@ impl Cache {
     }
 
     /// The raw objects of those ids in a list, for what is not in a column.
-    pub async fn stripe_raw(&self, stream: StripeStream, ids: &[String]) -> Result<Vec<Value>> {
+    pub async fn stripe_raw(&self, stream: Stream, ids: &[String]) -> Result<Vec<Value>> {
         let statement = match stream {
-            StripeStream::Customers => {
+            Stream::Customers => {
                 "SELECT raw FROM stripe_customers WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
             }
-            StripeStream::Products => {
+            Stream::Products => {
                 "SELECT raw FROM stripe_products WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
             }
-            StripeStream::Prices => {
-                "SELECT raw FROM stripe_prices WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
-            StripeStream::Subscriptions => {
+            Stream::Prices => "SELECT raw FROM stripe_prices WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id",
+            Stream::Subscriptions => {
                 "SELECT raw FROM stripe_subscriptions WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
             }
-            StripeStream::Invoices => {
+            Stream::Invoices => {
                 "SELECT raw FROM stripe_invoices WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
             }
-            StripeStream::Charges => {
+            Stream::Charges => {
                 "SELECT raw FROM stripe_charges WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
             }
-            StripeStream::Refunds => {
+            Stream::Refunds => {
                 "SELECT raw FROM stripe_refunds WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
             }
-            StripeStream::Disputes => {
+            Stream::Disputes => {
                 "SELECT raw FROM stripe_disputes WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
             }
-            StripeStream::Events => {
-                "SELECT raw FROM stripe_events WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
+            Stream::Events => "SELECT raw FROM stripe_events WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id",
         };
         let rows: Vec<(String,)> =
             sqlx::query_as(statement).bind(serde_json::to_string(ids)?).fetch_all(self.readers()).await?;
@@ -198,35 +132,34 @@ impl Cache {
     }
 }
 
-async fn put_rows(tx: &mut SqliteConnection, stream: StripeStream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
+async fn put_rows(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
     // Lists come newest first, and ids grow with time: in the order of the key a page fills neighbouring
     // leaves of the tree instead of scattered ones.
-    let was_discounted =
-        if stream == StripeStream::Customers { discounted_customers(tx, rows).await? } else { Vec::new() };
+    let was_discounted = if stream == Stream::Customers { discounted_customers(tx, rows).await? } else { Vec::new() };
     let mut sorted: Vec<&StripeRow> = rows.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
     for row in sorted {
         match stream {
-            StripeStream::Customers => put_customer(tx, row).await?,
-            StripeStream::Products => put_product(tx, row).await?,
-            StripeStream::Prices => put_price(tx, row).await?,
-            StripeStream::Subscriptions => put_subscription(tx, row, at).await?,
-            StripeStream::Invoices => put_invoice(tx, row).await?,
-            StripeStream::Charges => put_charge(tx, row).await?,
-            StripeStream::Refunds => put_refund(tx, row).await?,
-            StripeStream::Disputes => put_dispute(tx, row).await?,
-            StripeStream::Events => put_event(tx, row).await?,
+            Stream::Customers => put_customer(tx, row).await?,
+            Stream::Products => put_product(tx, row).await?,
+            Stream::Prices => put_price(tx, row).await?,
+            Stream::Subscriptions => put_subscription(tx, row, at).await?,
+            Stream::Invoices => put_invoice(tx, row).await?,
+            Stream::Charges => put_charge(tx, row).await?,
+            Stream::Refunds => put_refund(tx, row).await?,
+            Stream::Disputes => put_dispute(tx, row).await?,
+            Stream::Events => put_event(tx, row).await?,
         }
     }
     match stream {
-        StripeStream::Prices => recompute(tx, Dependents::Faulty, at).await,
-        StripeStream::Customers => {
+        Stream::Prices => recompute(tx, Dependents::Faulty, at).await,
+        Stream::Customers => {
             let discounted = rows.iter().filter(|row| row.raw.get("discount").is_some_and(Value::is_object));
             let ids: Vec<&str> =
                 discounted.map(|row| row.id.as_str()).chain(was_discounted.iter().map(String::as_str)).collect();
             if ids.is_empty() { Ok(()) } else { recompute(tx, Dependents::Customers(&ids), at).await }
         }
-        StripeStream::Events => prune_events(tx, at).await,
+        Stream::Events => prune_events(tx, at).await,
         _ => Ok(()),
     }
 }

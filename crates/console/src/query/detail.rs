@@ -2,10 +2,11 @@
 
 use paywall_contract::Tenant;
 use paywall_domain::{Plan, PlanId, TenantId, Timestamp};
+use paywall_stripe::Stream;
 use sqlx::Row;
 
 use super::money::money;
-use crate::cache::{Cache, CacheError, Result, StripeStream};
+use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{Billing, InvoiceRow, Money, SubscriptionRow, TenantDetail};
 
 impl Cache {
@@ -28,7 +29,7 @@ impl Cache {
             Some(customer) => self.billing(customer).await?,
             None => None,
         };
-        let stripe_known = self.stripe_complete(StripeStream::Customers).await?;
+        let stripe_known = self.stripe_complete(Stream::Customers).await?;
         Ok(TenantDetail { tenant, plan, plan_in_force, billing, stripe_known, as_of: self.server_as_of().await? })
     }
 
@@ -67,7 +68,7 @@ impl Cache {
             });
         }
         // A card may hang on the subscription alone: without that list, none at the customer says nothing.
-        let all_known = self.stripe_complete(StripeStream::Subscriptions).await?;
+        let all_known = self.stripe_complete(Stream::Subscriptions).await?;
         Ok(Some(Billing {
             customer: customer.to_owned(),
             deleted,
@@ -77,7 +78,7 @@ impl Cache {
                 if livemode { "" } else { "test/" }
             ),
             subscriptions: all_known.then_some(subscriptions),
-            invoices: if self.stripe_complete(StripeStream::Invoices).await? {
+            invoices: if self.stripe_complete(Stream::Invoices).await? {
                 Some(self.invoices(customer).await?)
             } else {
                 None

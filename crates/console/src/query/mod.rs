@@ -47,12 +47,12 @@ impl Cache {
     }
 
     /// Whether a list of Stripe's has arrived completely once.
-    pub(crate) async fn stripe_complete(&self, stream: crate::cache::StripeStream) -> Result<bool> {
+    pub(crate) async fn stripe_complete(&self, stream: paywall_stripe::Stream) -> Result<bool> {
         let found: Option<(i64,)> = sqlx::query_as(
             "SELECT complete_at FROM streams
              WHERE source = 'stripe' AND stream = ?1 AND complete_at IS NOT NULL",
         )
-        .bind(stream.as_str())
+        .bind(stream.name())
         .fetch_optional(self.readers())
         .await?;
         Ok(found.is_some())

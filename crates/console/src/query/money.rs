@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use paywall_revenue::display_minor;
 
 use super::row::Found;
-use crate::cache::{Cache, Result, StripeStream};
+use crate::cache::{Cache, Result};
 use crate::ipc::{Money, TenantRow};
+use paywall_stripe::Stream;
 
 /// A sum in 1/10,000 of the minor unit as it is shown.
 pub(super) fn money(amount_10k: i64, currency: String) -> Money {
@@ -16,7 +17,7 @@ pub(super) fn money(amount_10k: i64, currency: String) -> Money {
 impl Cache {
     /// Rows with their revenue, where Stripe's data is here.
     pub(super) async fn with_revenue(&self, found: Vec<Found>) -> Result<Vec<TenantRow>> {
-        let known = self.stripe_complete(StripeStream::Subscriptions).await?;
+        let known = self.stripe_complete(Stream::Subscriptions).await?;
         let mut by_customer: HashMap<String, Vec<Money>> = HashMap::new();
         let customers: Vec<&str> = found.iter().filter_map(|it| it.customer.as_deref()).collect();
         if known && !customers.is_empty() {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use paywall_domain::{DAY_MS, Meter, Timestamp};
+use paywall_stripe::Stream;
 
 use super::money::money;
 use super::row::tenant_id;
-use crate::cache::{Cache, Result, StripeStream};
+use crate::cache::{Cache, Result};
 use crate::ipc::{
     AttentionItem, AttentionKind, ConversionTile, Money, MrrTile, NextTrialEnd, Overview, PastDueTile, TenantView,
     TrialsTile,
@@ -24,8 +25,8 @@ const RECENT: usize = 5;
 impl Cache {
     /// The Overview at `now`. `me` is the name of this profile's token, where it is known.
     pub async fn overview(&self, me: Option<&str>, now: Timestamp) -> Result<Overview> {
-        let stripe = self.stripe_complete(StripeStream::Subscriptions).await?;
-        let invoices = self.stripe_complete(StripeStream::Invoices).await?;
+        let stripe = self.stripe_complete(Stream::Subscriptions).await?;
+        let invoices = self.stripe_complete(Stream::Invoices).await?;
         let running = self.view_count(TenantView::Trial, now).await?;
         let ending = self.view_count(TenantView::TrialEnding, now).await?;
         let past_due = self.past_due(stripe).await?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use paywall_console::admin_client::AdminClient;
-use paywall_console::cache::{Cache, CacheKey, StreamProgress, StripeRow, StripeStream};
+use paywall_console::cache::{Cache, CacheKey, StreamProgress, StripeRow};
 use paywall_console::ipc::{TenantColumn, TenantQuery, TenantView};
 use paywall_contract::{ChangesPage, ChangesQuery};
 use paywall_domain::{TenantId, Timestamp};
@@ -386,7 +386,7 @@ async fn load(recording: &Recording, cache: Cache) -> anyhow::Result<Duration> {
     }
     for line in BufReader::new(File::open(&recording.stripe)?).lines() {
         let (name, objects): (String, Vec<(String, i64, Value)>) = serde_json::from_str(&line?)?;
-        let stream = StripeStream::parse(&name).context("an unknown list was recorded")?;
+        let stream = Stream::of_name(&name).context("an unknown list was recorded")?;
         let rows: Vec<StripeRow> =
             objects.into_iter().map(|(id, created, raw)| StripeRow { id, created, raw }).collect();
         let progress =

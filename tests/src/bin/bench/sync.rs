@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use paywall_console::cache::{Cache, CacheKey, StripeStream};
+use paywall_console::cache::{Cache, CacheKey};
 use paywall_console::ipc::{Source, SourceFreshness};
 use paywall_console::observer::Unobserved;
 use paywall_console::sync::{SyncEngine, SyncOptions};
+use paywall_stripe::Stream;
 
 use crate::figures::{Sample, grouped, short, table};
 use crate::file;
@@ -112,7 +113,7 @@ async fn rows(path: &Path, key: &CacheKey, source: Source) -> anyhow::Result<i64
     let mut connection = file::open(path, Some(key)).await?;
     let tables: Vec<String> = match source {
         Source::Server => ["plans", "tenants", "entries"].map(str::to_owned).to_vec(),
-        Source::Stripe => StripeStream::ALL.iter().map(|it| format!("stripe_{}", it.as_str())).collect(),
+        Source::Stripe => Stream::ALL.iter().map(|it| format!("stripe_{}", it.name())).collect(),
     };
     let mut rows = 0;
     for table in tables {

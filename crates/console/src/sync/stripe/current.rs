@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::backfill::brings_new;
 use super::place::{Events, Place};
-use super::{EVENTS_KEPT_S, Mirror, Outcome, apart, failure, id_of, mirrored, not_given, row};
+use super::{EVENTS_KEPT_S, Mirror, Outcome, apart, failure, id_of, not_given, row};
 use crate::cache::StreamProgress;
 use crate::ipc::{Failure, FailureCode, Source};
 use crate::sync::PassError;
@@ -108,7 +108,7 @@ impl Mirror {
             }
             newest = page.objects.iter().map(|event| event.created).fold(newest, i64::max);
             let ids: Vec<String> = page.objects.iter().map(|event| event.id.clone()).collect();
-            let kept = self.shared.cache.stripe_raw(mirrored(Stream::Events), &ids).await?;
+            let kept = self.shared.cache.stripe_raw(Stream::Events, &ids).await?;
             let kept: HashSet<&str> = kept.iter().filter_map(|raw| raw.get("id")?.as_str()).collect();
             let fresh: Vec<Object> =
                 page.objects.into_iter().filter(|event| !kept.contains(event.id.as_str())).collect();
@@ -149,7 +149,7 @@ impl Mirror {
                 match answer {
                     Ok(object) => rows.push(row(object)),
                     Err(error) if matches!(error.kind, ErrorKind::NotFound { .. }) => {
-                        cache.delete_stripe(mirrored(stream), id).await?;
+                        cache.delete_stripe(stream, id).await?;
                     }
                     Err(error) if matches!(error.kind, ErrorKind::Unreadable { .. }) => {
                         tracing::warn!(%stream, id, %error, "an object cannot be read");
@@ -176,7 +176,7 @@ impl Mirror {
                 }
             }
             let read: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-            cache.apply_stripe_rows(mirrored(stream), &rows, self.shared.status.now()).await?;
+            cache.apply_stripe_rows(stream, &rows, self.shared.status.now()).await?;
             if read.iter().any(|id| state.unreadable.contains(id)) {
                 cache.clear_unreadable(Source::Stripe, stream.name(), &read).await?;
             }

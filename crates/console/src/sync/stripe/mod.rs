@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Pace, PassError, Shared, cancellable};
-use crate::cache::{StreamProgress, StreamState, StripeRow, StripeStream};
+use crate::cache::{StreamProgress, StreamState, StripeRow};
 use crate::ipc::{Failure, FailureCode, Source};
 use place::{Events, Place};
 
@@ -261,7 +261,7 @@ impl Mirror {
             at: self.shared.status.now(),
             unreadable: unreadable.iter().map(|lost| lost.id.clone()).collect(),
         };
-        self.shared.cache.apply_stripe_page(mirrored(stream), &rows, &progress).await?;
+        self.shared.cache.apply_stripe_page(stream, &rows, &progress).await?;
         if changed && stream != Stream::Events {
             self.shared.status.data_changed();
         }
@@ -271,21 +271,6 @@ impl Mirror {
 
 fn row(object: Object) -> StripeRow {
     StripeRow { id: object.id, created: object.created, raw: object.raw }
-}
-
-/// The copy's name of a list.
-fn mirrored(stream: Stream) -> StripeStream {
-    match stream {
-        Stream::Customers => StripeStream::Customers,
-        Stream::Products => StripeStream::Products,
-        Stream::Prices => StripeStream::Prices,
-        Stream::Subscriptions => StripeStream::Subscriptions,
-        Stream::Invoices => StripeStream::Invoices,
-        Stream::Charges => StripeStream::Charges,
-        Stream::Refunds => StripeStream::Refunds,
-        Stream::Disputes => StripeStream::Disputes,
-        Stream::Events => StripeStream::Events,
-    }
 }
 
 fn not_given(failure: &Failure) -> bool {
