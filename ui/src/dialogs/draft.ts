@@ -19,9 +19,13 @@ export function fieldInstant(at: number): string {
   return new Date(at).toISOString().slice(0, 16);
 }
 
+/** Digits in groups, the last of three: `15,000`, `1.500.000`. `1.5` is none, and no fifteen either. */
+const GROUPED = /^\d{1,3}([\s,.'’_])(?:\d{2,3}\1)*\d{3}$/;
+
 /** A limit as typed, with or without separators; `null` = not a whole number. */
 export function typedLimit(value: string): number | null {
-  const digits = value.replace(/[\s,.'’_]/g, '');
-  if (!/^\d{1,15}$/.test(digits)) return null;
-  return Number(digits);
+  const typed = value.trim();
+  if (!/^\d+$/.test(typed) && !GROUPED.test(typed)) return null;
+  const digits = typed.replace(/\D/g, '');
+  return digits.length > 15 ? null : Number(digits);
 }

@@ -1,5 +1,5 @@
 import type { AdjustmentOutcome } from './generated/contract';
-import type { TenantId } from './generated/domain';
+import type { Plan, TenantId } from './generated/domain';
 import type {
   ActivityView,
   AppState,
@@ -18,6 +18,7 @@ import type {
   SearchResult,
   Settings,
   Settled,
+  SettledChange,
   TenantDetail,
   TenantPage,
   TenantQuery,
@@ -32,6 +33,8 @@ export interface HostEvents {
   freshness: Freshness;
   /** Rows of the local copy changed: what is shown should be read again. */
   'data-changed': null;
+  /** A change that was in doubt was settled without anybody asking. */
+  settled: SettledChange;
   /** A menu item was chosen: the action's id. */
   menu: string;
 }
@@ -69,6 +72,8 @@ export interface Host {
   tenantsPage(query: TenantQuery): Promise<TenantPage>;
   tenantCounts(): Promise<ViewCount[]>;
   tenantDetail(id: TenantId): Promise<TenantDetail>;
+  /** Every plan, by name. */
+  plans(): Promise<Plan[]>;
   timelinePage(id: TenantId, cursor: string | null): Promise<EntryPage>;
   activityPage(view: ActivityView, text: string, cursor: string | null): Promise<EntryPage>;
   search(text: string): Promise<SearchResult>;

@@ -29,6 +29,7 @@ export function tauriHost(): Host {
     tenantsPage: (query) => invoke('tenants_page', { query }),
     tenantCounts: () => invoke('tenant_counts'),
     tenantDetail: (id) => invoke('tenant_detail', { id }),
+    plans: () => invoke('plans'),
     timelinePage: (id, cursor) => invoke('timeline_page', { id, cursor }),
     activityPage: (view, text, cursor) => invoke('activity_page', { view, text, cursor }),
     search: (text) => invoke('search', { text }),

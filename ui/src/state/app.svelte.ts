@@ -1,11 +1,24 @@
-import type { AppState, Failure, Freshness, ProfileView, TenantView, ViewCount } from '../host/generated/ipc';
+import type {
+  AppState,
+  Failure,
+  Freshness,
+  ProfileView,
+  SettledChange,
+  SourceFreshness,
+  TenantView,
+  ViewCount,
+} from '../host/generated/ipc';
 import { applyTheme, onSystemTheme } from '../theme/theme';
 import { recents } from '../search/recents';
+import { failureText } from '../text/failure';
 import { blockedBy } from '../text/words';
 import { clock } from './clock.svelte';
 import { asFailure } from '../host/host';
 import { host } from './host';
 import { TRIAL_VIEWS, type Route } from './route';
+
+/** One failure among those of this window. */
+const nameOf = (failure: Failure): string => `${failure.code} ${failure.at}`;
 
 /** What the whole window knows: the profile, where it is, how old its data is. */
 class App {
@@ -19,26 +32,56 @@ class App {
   searching = $state(false);
   /** Whether the banner that says offline was closed since the connection went. */
   offlineClosed = $state(false);
+  /** Whether the banner that says that the clock is off was closed in this session. */
+  skewClosed = $state(false);
+  /** Which banner on how the profile was opened was closed. */
+  openFailureClosed = $state<string | null>(null);
   #past: Route[] = [];
+  /** The state of the app is read again soon. */
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   profile: ProfileView | null = $derived(this.state?.profiles.find((p) => p.id === this.state?.open) ?? null);
   offline: boolean = $derived(this.freshness?.offline ?? false);
+  server: SourceFreshness | null = $derived(
+    this.freshness?.sources.find((source) => source.source === 'server') ?? null,
+  );
+  /** What is said in place of an empty list while nothing was read from the server yet; `null` = it was. */
+  unread: { headline: string; text: string } | null = $derived.by(() => {
+    if (!this.server || this.server.as_of !== null) return null;
+    const { failure, state } = this.server;
+    const why = failure && state === 'failing' ? failureText(failure) : null;
+    return {
+      headline: 'Nothing has been read from the server yet',
+      text: why ? `${why.headline} ${why.next}` : 'It appears here as the first copy is read.',
+    };
+  });
+  /** Why the profile could not be opened, or what happened to its copy then; `null` = nothing, or it was closed. */
+  openFailure: Failure | null = $derived.by(() => {
+    const failure = this.state?.open_failure ?? null;
+    return failure && nameOf(failure) !== this.openFailureClosed ? failure : null;
+  });
   /** Why nothing can be changed now; `null` = it can. */
   noChange: string | null = $derived.by(() => {
     const profile = this.profile;
     if (!profile) return blockedBy('no_profile');
     if (profile.write_mode === 'read_only') return blockedBy('read_only');
     if (profile.caller?.role === 'viewer') return blockedBy('role');
+    if (this.server?.failure?.code === 'token_missing') return blockedBy('no_token');
     if (this.offline) return blockedBy('offline');
     return null;
   });
 
   /** Starts listening to the host. Answers the way to stop. */
-  start(onMenu: (id: string) => void): () => void {
-    const stops: (() => void)[] = [clock.start(), onSystemTheme(() => this.#theme())];
+  start(onMenu: (id: string) => void, onSettled: (settled: SettledChange) => void): () => void {
+    const stops: (() => void)[] = [
+      clock.start(),
+      onSystemTheme(() => this.#theme()),
+      () => clearTimeout(this.#again),
+    ];
     const listen = async () => {
       stops.push(await host().listen('freshness', (freshness) => this.#take(freshness)));
       stops.push(await host().listen('data-changed', () => this.dataChanged()));
+      stops.push(await host().listen('settled', (settled) => onSettled(settled)));
       stops.push(await host().listen('menu', (id) => onMenu(id)));
     };
     void listen();
@@ -71,6 +114,7 @@ class App {
     if (other) {
       recents.clear();
       this.freshness = null;
+      clock.follow(null);
       this.counts = [];
       this.generation += 1;
       if (this.route.tenant) this.route = { ...this.route, tenant: null };
@@ -121,9 +165,30 @@ class App {
     }
   }
 
+  closeOpenFailure(): void {
+    if (this.openFailure) this.openFailureClosed = nameOf(this.openFailure);
+  }
+
   #take(freshness: Freshness): void {
+    clock.follow(freshness.now);
+    // A copy that turns out to be damaged is begun anew by itself; the app's state then says so.
+    const server = freshness.sources.find((source) => source.source === 'server');
+    const begunAnew = server?.as_of === null && (this.server?.as_of ?? null) !== null;
+    if (begunAnew || freshness.sources.some((source) => source.failure?.code === 'cache_broken'))
+      this.#reloadSoon();
     if (!freshness.offline) this.offlineClosed = false;
     this.freshness = freshness;
+  }
+
+  #reloadSoon(): void {
+    this.#again ??= setTimeout(async () => {
+      this.#again = undefined;
+      try {
+        this.take(await host().appState());
+      } catch {
+        // It is read again with whatever happens next.
+      }
+    }, 2000);
   }
 
   #theme(): void {

@@ -1,6 +1,6 @@
 import type { Adjustment } from '../host/generated/contract';
-import type { Failure } from '../host/generated/ipc';
-import { changeDone, changeUndone, notSure, itDidNot } from '../text/words';
+import type { Failure, Settled, SettledChange, UnsettledChange } from '../host/generated/ipc';
+import { changeDone, changeUndone, itDidNot, nobodyKnows, notSure, settledText } from '../text/words';
 import { app } from './app.svelte';
 import { asFailure } from '../host/host';
 import { host } from './host';
@@ -29,10 +29,19 @@ export function newKey(): string {
   return crypto.randomUUID();
 }
 
+/** A change whose answer was lost, as far as a message about it needs. */
+export type LostChange = Pick<UnsettledChange, 'key' | 'tenant_id' | 'tenant_name' | 'change'>;
+
 /** Which change is being made, and which of one's own can be undone with a key. */
 class Changes {
   dialog = $state.raw<{ kind: ChangeKind; subject: Subject; days?: number; meter?: string } | null>(null);
   #mine: Adjustment[] = [];
+  /** The keys of the undos of this window: nothing else tells an undo in doubt from the change itself. */
+  #undos = new Set<string>();
+  /** Who is told what became of a change by its key, in place of a message. */
+  #waiting = new Map<string, (settled: Settled) => void>();
+  /** What became of changes that nobody waited for, and the message that said so. */
+  #heard = new Map<string, { settled: Settled; toast: number }>();
 
   open(kind: ChangeKind, subject: Subject, more: { days?: number; meter?: string } = {}): void {
     app.searching = false;
@@ -45,10 +54,9 @@ class Changes {
 
   /** A change went through: says so, with the way back. */
   made(adjustment: Adjustment, tenantName: string): void {
-    this.#mine.push(adjustment);
-    const undoable = adjustment.change.kind !== 'note';
+    this.#keep(adjustment);
     const text = changeDone(adjustment, tenantName);
-    toasts.show({ text, undo: undoable ? () => void this.undo(adjustment, tenantName) : null, copy: text });
+    toasts.show({ text, undo: this.#wayBack(adjustment, tenantName), copy: text });
     app.dataChanged();
   }
 
@@ -60,18 +68,21 @@ class Changes {
 
   /** Undoes a change. The server refuses it where something changed since, and says what. */
   async undo(adjustment: Adjustment, tenantName: string, key: string = newKey()): Promise<boolean> {
+    this.#undos.add(key);
+    // What was given up under one key is never made under it: another try is another order.
+    const again = () => void this.undo(adjustment, tenantName);
     try {
       const done = await host().undoApply({ adjustment_id: adjustment.id, reason: '', key });
-      this.#mine = this.#mine.filter((a) => a.id !== adjustment.id);
+      this.#keep(done.adjustment);
       toasts.show({ text: changeUndone(done.adjustment, tenantName) });
       app.dataChanged();
       return true;
     } catch (error) {
       const failure = asFailure(error);
       if (failure.code === 'unsettled') {
-        return this.settle(failure, tenantName, () => void this.undo(adjustment, tenantName, key));
+        return this.settle(failure, { id: adjustment.tenant_id, name: tenantName }, again);
       }
-      toasts.show({ text: '', failure });
+      toasts.show({ text: '', failure, retry: failure.code === 'not_made' ? again : null });
       return false;
     }
   }
@@ -79,27 +90,115 @@ class Changes {
   /** The answer was lost: asks by the order's key whether the change was made. */
   async settle(
     failure: Failure & { code: 'unsettled' },
-    tenantName: string,
+    subject: Subject,
     retry: () => void,
   ): Promise<boolean> {
     const waiting = toasts.show({ text: notSure(), busy: true });
     try {
-      const settled = await host().settle(failure.key);
+      const settled = await this.outcome(failure.key);
       toasts.close(waiting);
       if (settled.outcome === 'made') {
-        this.made(settled.adjustment, tenantName);
+        this.made(settled.adjustment, subject.name);
         return true;
       }
-      toasts.show({ text: itDidNot(), retry });
+      if (settled.outcome === 'not_made') toasts.show({ text: itDidNot(), retry, lasting: true });
+      else {
+        const open = () => app.openTenant(subject.id);
+        toasts.show({ text: nobodyKnows(), mark: 'otherwise', open, lasting: true });
+      }
     } catch (error) {
       toasts.close(waiting);
       toasts.show({
         text: '',
         failure: asFailure(error),
-        retry: () => void this.settle(failure, tenantName, retry),
+        retry: () => void this.settle(failure, subject, retry),
       });
     }
     return false;
+  }
+
+  /** What became of a change whose answer was lost: as the server says, or as it was heard meanwhile. */
+  async outcome(key: string): Promise<Settled> {
+    const before = this.#takeHeard(key);
+    if (before) return before;
+    let release = () => {};
+    const meanwhile = new Promise<Settled>((tell) => (release = this.await(key, tell)));
+    try {
+      return await Promise.race([this.#ask(key), meanwhile]);
+    } finally {
+      release();
+    }
+  }
+
+  async #ask(key: string): Promise<Settled> {
+    try {
+      return await host().settle(key);
+    } catch (error) {
+      // What is no longer in doubt was settled in the background just now: its outcome is on its way.
+      if (asFailure(error).code === 'not_found') await new Promise((later) => setTimeout(later, 3000));
+      throw error;
+    }
+  }
+
+  /** Wants to be told what became of a change, in place of a message. Answers the way to stop. */
+  await(key: string, tell: (settled: Settled) => void): () => void {
+    this.#waiting.set(key, tell);
+    return () => {
+      if (this.#waiting.get(key) === tell) this.#waiting.delete(key);
+    };
+  }
+
+  /** A change in doubt was settled in the background. */
+  settled({ change, settled }: SettledChange): void {
+    const tell = this.#waiting.get(change.key);
+    if (tell) tell(settled);
+    else this.#heard.set(change.key, { settled, toast: this.tell(change, settled) });
+  }
+
+  /** Whether it is an undo of this window. */
+  isUndo(key: string): boolean {
+    return this.#undos.has(key);
+  }
+
+  /** Says what became of a change whose answer was lost. It stays until somebody closes it. */
+  tell({ key, tenant_id, tenant_name, change }: LostChange, settled: Settled): number {
+    const made = settled.outcome === 'made' ? settled.adjustment : null;
+    if (made) this.#keep(made);
+    const text = settledText(
+      change.kind,
+      made ? made.undoes !== null : this.isUndo(key),
+      tenant_name,
+      settled,
+    );
+    app.dataChanged();
+    return toasts.show({
+      text,
+      mark: made ? 'done' : 'otherwise',
+      undo: made && this.#wayBack(made, tenant_name),
+      open: made ? null : () => app.openTenant(tenant_id),
+      copy: text,
+      lasting: true,
+    });
+  }
+
+  #takeHeard(key: string): Settled | null {
+    const heard = this.#heard.get(key);
+    if (!heard) return null;
+    this.#heard.delete(key);
+    toasts.close(heard.toast);
+    return heard.settled;
+  }
+
+  #keep(adjustment: Adjustment): void {
+    const gone = adjustment.undoes ?? adjustment.id;
+    this.#mine = this.#mine.filter((each) => each.id !== gone);
+    if (adjustment.undoes === null) this.#mine.push(adjustment);
+  }
+
+  /** Undoes a change; `null` for what cannot be undone: a note, and an undo itself. */
+  #wayBack(adjustment: Adjustment, tenantName: string): (() => void) | null {
+    if (adjustment.change.kind === 'note' || adjustment.undoes !== null) return null;
+    return () => void this.undo(adjustment, tenantName);
   }
 }
 

@@ -7,12 +7,17 @@ const PAGE = 100;
 /** A list of tenants that grows a page at a time, and keeps what it shows while it reads again. */
 export class TenantList {
   rows = $state.raw<TenantRow[]>([]);
+  /** How many rows there are in all; `null` = not counted. */
   total = $state<number | null>(null);
+  /** Whether there are rows past those that are here. */
+  further = $state(false);
   failure = $state.raw<Failure | null>(null);
   loaded = $state(false);
   #next: string | null = null;
   #reading: Promise<void> | null = null;
   #round = 0;
+  /** What the rows are a selection of. */
+  #shown = '';
   #query: TenantQuery = {
     view: 'all',
     plan: null,
@@ -35,6 +40,7 @@ export class TenantList {
   /** Reads again as many rows as are shown. */
   async refresh(least: number = this.rows.length): Promise<void> {
     const round = ++this.#round;
+    const wanted = `${this.#query.view} ${this.#query.text}`;
     const rows: TenantRow[] = [];
     let cursor: string | null = null;
     let total: number | null = null;
@@ -48,13 +54,27 @@ export class TenantList {
         cursor = page.next;
       } while (cursor !== null && rows.length < least);
       this.rows = rows;
-      this.total = total ?? this.total;
-      this.#next = cursor;
+      this.#shown = wanted;
+      this.#goOn(cursor);
+      // What is here whole is counted, also where nobody counted it.
+      this.total = total ?? (cursor === null ? rows.length : null);
       this.failure = null;
       this.loaded = true;
     } catch (error) {
-      if (round === this.#round) this.failure = asFailure(error);
+      if (round !== this.#round) return;
+      this.failure = asFailure(error);
+      // Rows of another selection must not stand for those that could not be read.
+      if (wanted !== this.#shown) {
+        this.rows = [];
+        this.total = null;
+        this.#goOn(null);
+      }
     }
+  }
+
+  #goOn(next: string | null): void {
+    this.#next = next;
+    this.further = next !== null;
   }
 
   /** Reads the next page, if there is one. */
@@ -66,7 +86,7 @@ export class TenantList {
         const page = await host().tenantsPage({ ...this.#query, cursor: this.#next });
         if (round !== this.#round) return;
         this.rows = [...this.rows, ...page.rows];
-        this.#next = page.next;
+        this.#goOn(page.next);
         this.failure = null;
       } catch (error) {
         if (round === this.#round) this.failure = asFailure(error);

@@ -84,7 +84,7 @@ export function entryText(entry: TimelineEntry, reader: Reader = {}): string {
       return `${by}${adjustment.undoes ? 'undid: ' : ''}${deed}${reason}`;
     }
     case 'trial_started':
-      return `Trial of ${body.plan} started, to end ${instant(body.ends_at, reader)}`;
+      return `${body.plan === 'trial' ? 'Trial' : `Trial of ${body.plan}`} started, to end ${instant(body.ends_at, reader)}`;
     case 'trial_ended':
       return 'Trial ended (automatic)';
     case 'comp_ended':
@@ -102,6 +102,13 @@ export function entryText(entry: TimelineEntry, reader: Reader = {}): string {
     case 'blocked':
       return `First request refused because ${DENY_WORDS[body.code]}`;
   }
+}
+
+/** What happened, beside a column that names its kind already. */
+export function entryRest(entry: TimelineEntry, reader: Reader = {}): string {
+  const { body } = entry;
+  if (body.kind === 'trial_started') return `${body.plan}, to end ${instant(body.ends_at, reader)}`;
+  return entryText(entry, reader);
 }
 
 /** One thing that a change changed. */
@@ -152,9 +159,9 @@ export function differences(before: Snapshot, after: Snapshot, reader: Reader = 
   return found;
 }
 
-/** The difference that matters most, for a table's cell. */
+/** The difference that matters most, for a table's cell: instants in UTC alone, the entry itself has both. */
 export function beforeAfter(adjustment: Adjustment, reader: Reader = {}): string {
-  const [first] = differences(adjustment.before, adjustment.after, reader);
+  const [first] = differences(adjustment.before, adjustment.after, { ...reader, zone: 'UTC' });
   if (!first) return UNKNOWN;
   return `${first.what}: ${first.before} → ${first.after}`;
 }

@@ -141,6 +141,11 @@ export function problemText(problem: Problem, reader: Reader = {}): FailureText 
         'The change was given up before it arrived.',
         'It was not made. Close the dialog and try again.',
       );
+    case 'other_instance':
+      return text(
+        'The server has another database than the one the change was sent to.',
+        'It cannot tell what became of the change. Look at the tenant, then decide again.',
+      );
     case 'version_required':
       return text(
         'The server wants to know which state is changed.',
@@ -180,6 +185,11 @@ export function codeText(failure: FailureCode, reader: Reader = {}): FailureText
         'That is not a web address.',
         'Write it with its scheme, such as https://paywall.example.com.',
       );
+    case 'address_insecure':
+      return text(
+        'This address is not encrypted, and it is another machine’s.',
+        'Over plain http the token could be read on the way. Give the address with https://.',
+      );
     case 'address_unknown':
       return text(
         `No host is called ${quoted(failure.host)}.`,
@@ -209,8 +219,8 @@ export function codeText(failure: FailureCode, reader: Reader = {}): FailureText
       );
     case 'server_changed':
       return text(
-        'Another paywall server answers at this address.',
-        'If that is meant, clear the local copy under Connections, so that the two are not mixed.',
+        'Another paywall server, or another database of it, answers at this address.',
+        'If a change was just sent, nobody can tell whether it was made: look at the tenant, then decide again. If the new server is meant, clear the local copy under Connections, so that the two are not mixed.',
       );
     case 'token_refused':
       return text(
@@ -246,6 +256,11 @@ export function codeText(failure: FailureCode, reader: Reader = {}): FailureText
         'Not sure it worked: the answer was lost.',
         'Nothing is guessed. Try again: the same change is never made twice.',
       );
+    case 'not_made':
+      return text(
+        'The change was not made.',
+        'Its answer was lost, and the server has given it up since: nothing was changed, and it is not made later either. Try again; it is sent as a new change.',
+      );
     case 'stripe_key_refused':
       return text(
         'Stripe refused the key.',
@@ -276,17 +291,20 @@ export function codeText(failure: FailureCode, reader: Reader = {}): FailureText
       );
     case 'cache_broken':
       return text(
-        'The local copy cannot be read.',
-        'Clear it under Connections: it is read again from the server. Nothing on the server is lost.',
+        'The local copy could not be read.',
+        'It was removed and is being fetched again: there is nothing to do. If you made a change just before, check in Activity whether it is there.',
       );
     case 'cache_in_use':
-      return text('Another console has this profile open.', 'Close it, then try again.');
+      return text(
+        'Another console has this profile open.',
+        'Close that one, then open the profile again under Connections.',
+      );
     case 'disk_full':
       return text('The disk is full.', 'Make room, then try again. Nothing was half written.');
     case 'profiles_unreadable':
       return text(
-        'The list of profiles cannot be read.',
-        'It was left as it is. Mend or move the file that the details name, then start the console again.',
+        'The list of profiles could not be read.',
+        `It was put aside whole as ${quoted(failure.kept_as)}, and an empty list was begun. Connect again here; or close the console, mend that file and put it back as profiles.json.`,
       );
     case 'profile_rejected':
       return text('The profile was not saved.', 'Look at what is marked in the form, then save again.');

@@ -17,8 +17,22 @@ export function localZone(): string {
 
 // ── Numbers ────────────────────────────────────────────────────────────────────────────────────
 
-const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+/**
+ * The locale in which the reader's numbers are written, from the language of the system: its variants go,
+ * as that of a bare POSIX system would leave out the separators that make a number readable.
+ */
+export function localeOf(language: string | undefined): string {
+  try {
+    const locale = new Intl.Locale(language || 'en');
+    return [locale.language, locale.script, locale.region].filter(Boolean).join('-');
+  } catch {
+    return 'en';
+  }
+}
+
+const LOCALE = localeOf(navigator.language);
+const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0, useGrouping: true });
+const tenths = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1, useGrouping: true });
 
 /** A count, with the separators of the reader's system; `null` = not known. */
 export function number(count: number | null): string {
@@ -121,10 +135,11 @@ export function money({ amount, currency }: Money, { tile = false, code = false 
     currencyDisplay: code ? 'code' : 'narrowSymbol',
     minimumFractionDigits: shown,
     maximumFractionDigits: shown,
+    useGrouping: true,
   };
   const sign = amount < 0 ? '−' : '';
   try {
-    const format = new Intl.NumberFormat(undefined, options);
+    const format = new Intl.NumberFormat(LOCALE, options);
     return sign + format.format(decimal as unknown as number);
   } catch {
     // Not a currency that the system knows the shape of: the figure and the code say enough.
@@ -179,6 +194,13 @@ function wall(at: Timestamp, zone: string): Wall {
   };
 }
 
+let present = () => Date.now();
+
+/** Says by which clock it is now, where a reader does not say it. */
+export function presentIs(clock: () => Timestamp): void {
+  present = clock;
+}
+
 /** Where and when the reader is; by default here and now. */
 export interface Reader {
   zone?: string;
@@ -189,7 +211,7 @@ export interface Reader {
  * An instant at which something is enforced: `Tue 25 Nov, 13:05 UTC · 14:05 local`. The local day is
  * said where it differs, the year where it is not the present one.
  */
-export function instant(at: Timestamp, { zone = localZone(), now = Date.now() }: Reader = {}): string {
+export function instant(at: Timestamp, { zone = localZone(), now = present() }: Reader = {}): string {
   const utc = wall(at, 'UTC');
   const local = wall(at, zone);
   const year = utc.year === wall(now, 'UTC').year ? '' : ` ${utc.year}`;
@@ -211,7 +233,7 @@ export function instantFull(at: Timestamp, { zone = localZone() }: Reader = {}):
 }
 
 /** The clock time of an instant, with its day where that is not today: `14:02`, `Mon 17 Nov, 14:02`. */
-export function clockTime(at: Timestamp, { zone = localZone(), now = Date.now() }: Reader = {}): string {
+export function clockTime(at: Timestamp, { zone = localZone(), now = present() }: Reader = {}): string {
   const local = wall(at, zone);
   const today = wall(now, zone);
   if (local.date === today.date) return local.time;
@@ -220,7 +242,7 @@ export function clockTime(at: Timestamp, { zone = localZone(), now = Date.now() 
 }
 
 /** A UTC date, `1 Dec` or `1 Dec 2027`. */
-export function dateOf(at: Timestamp, { now = Date.now() }: Reader = {}): string {
+export function dateOf(at: Timestamp, { now = present() }: Reader = {}): string {
   const utc = wall(at, 'UTC');
   return utc.year === wall(now, 'UTC').year ? `${utc.day} ${utc.month}` : utc.date;
 }
@@ -243,6 +265,20 @@ export function span(ms: number): string {
 export function age(at: Timestamp, now: Timestamp): string {
   const length = Math.max(0, now - at);
   return length < 7 * DAY ? span(length) : dateOf(at, { now });
+}
+
+/** Whether something that is past by its nature lies ahead: then the clock is behind it, and no age is known. */
+export function isAhead(at: Timestamp, now: Timestamp): boolean {
+  return at - now > MINUTE;
+}
+
+/**
+ * How long ago something was, inside a sentence: `6 min ago`, from a week on `on 9 Nov`. Where the clock is
+ * behind it, its clock time: `at 14:02`.
+ */
+export function ago(at: Timestamp, now: Timestamp): string {
+  if (isAhead(at, now)) return `at ${clockTime(at, { now })}`;
+  return now - at < 7 * DAY ? `${age(at, now)} ago` : `on ${dateOf(at, { now })}`;
 }
 
 /** How far away an instant is: `in 5 h`, `2 d ago`, beyond a month its date. */

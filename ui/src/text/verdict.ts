@@ -1,7 +1,7 @@
 import type { Tenant } from '../host/generated/contract';
 import type { Denial, PlanId, Timestamp } from '../host/generated/domain';
 import type { Billing } from '../host/generated/ipc';
-import { age, dateOf, instant, meterAmount, money, quoted, type Reader } from './format';
+import { ago, dateOf, instant, meterAmount, money, quoted, type Reader } from './format';
 import { listed, meterNoun, operationWord } from './words';
 
 /** How a verdict looks: its shape and colour. Never without its words. */
@@ -31,7 +31,7 @@ export interface Verdict {
 export interface VerdictTold {
   /** The names of plans by id; an id without a name stands for itself. */
   plans: Partial<Record<PlanId, string>>;
-  /** What Stripe says; `null` = no customer, or Stripe's data is not here. */
+  /** What Stripe says; `null` = no customer, Stripe's data is not here, or the customer is not in it. */
   billing: Billing | null;
   /** Whether Stripe's data is here at all. */
   stripeKnown: boolean;
@@ -52,11 +52,18 @@ const MARKS: Record<VerdictTone, string> = {
   unknown: '?',
 };
 
+/** A trial by its plan, inside a sentence. A plan that is called so needs no second word for it. */
+function trialOf(planName: string): string {
+  if (/^trial$/i.test(planName)) return 'trial';
+  return /\strial$/i.test(planName) ? planName : `${planName} trial`;
+}
+
 function cause(denial: Denial, planName: string, reader: Reader): string {
   switch (denial.code) {
     case 'suspended': {
       const told = denial.message ? ` They are told: ${quoted(denial.message)}` : ' They are told no reason.';
-      return `Suspended by ${quoted(denial.by)} on ${instant(denial.since, reader)}: ${quoted(denial.reason)}.${told}`;
+      const why = denial.reason ? `: ${quoted(denial.reason)}` : '';
+      return `Suspended by ${quoted(denial.by)} on ${instant(denial.since, reader)}${why}.${told}`;
     }
     case 'payment_overdue': {
       const since = denial.since === null ? '' : ` since ${instant(denial.since, reader)}`;
@@ -71,7 +78,7 @@ function cause(denial: Denial, planName: string, reader: Reader): string {
     case 'trial_ended':
       return denial.ended_at === null
         ? 'It never had a trial, and pays for nothing.'
-        : `The ${planName} trial ended ${instant(denial.ended_at, reader)}.`;
+        : `The ${trialOf(planName)} ended ${instant(denial.ended_at, reader)}.`;
     case 'quota_exhausted': {
       const used = `${meterAmount(denial.meter, denial.used)} of ${meterAmount(denial.meter, denial.limit)}`;
       const until = denial.resets_at === null ? '' : `, until ${instant(denial.resets_at, reader)}`;
@@ -126,7 +133,7 @@ function paid(tenant: Tenant, told: VerdictTold, reader: Reader): string {
   if (!told.stripeKnown) return 'Stripe’s data is not here, so payments are not known.';
   const billing = told.billing;
   if (billing?.deleted) return 'Its Stripe customer was deleted.';
-  const open = billing?.invoices.find((it) => it.remaining.amount > 0 && it.attempts > 0);
+  const open = billing?.invoices?.find((it) => it.remaining.amount > 0 && it.attempts > 0);
   if (open) {
     const times = open.attempts === 1 ? 'once' : `${open.attempts}×`;
     return `${money(open.remaining, { code: true })} is open; payment was tried ${times}.`;
@@ -141,7 +148,11 @@ function paid(tenant: Tenant, told: VerdictTold, reader: Reader): string {
     const ends = subscription.cancel_at_period_end ? 'and then ends' : 'and renews';
     return `Paid until ${dateOf(subscription.current_period_end, reader)} ${ends}${card ? `; ${card}` : ''}.`;
   }
-  if (!subscription) return `No subscription${card ? `; ${card}` : ''}; no payment was tried.`;
+  if (!billing) return `Stripe customer ${tenant.stripe_customer} is not in the copy of Stripe.`;
+  if (!subscription) {
+    const tried = billing.invoices ? 'no payment was tried' : 'whether a payment was tried is not known';
+    return `No subscription${card ? `; ${card}` : ''}; ${tried}.`;
+  }
   return card ? `${capital(card)}.` : 'Whether a card is on file is not known.';
 }
 
@@ -152,11 +163,13 @@ export function verdict(tenant: Tenant, told: VerdictTold): Verdict {
   const reader: Reader = { now: told.now, ...(told.zone ? { zone: told.zone } : {}) };
   const { access, facts } = tenant;
   const planName = told.plans[facts.plan] ?? facts.plan;
-  const suspended = access.denials.some((it) => it.code === 'suspended');
-  const tone: VerdictTone = suspended ? 'suspended' : access.level;
+  const suspension = access.denials.find((it) => it.code === 'suspended');
+  const tone: VerdictTone = suspension ? 'suspended' : access.level;
 
   const outdated = access.holds_until !== null && told.now >= access.holds_until;
-  const since = access.since === null ? '' : ` since ${instant(access.since, reader)}`;
+  // A suspension began when it began, even where access was gone before.
+  const began = suspension ? suspension.since : access.since;
+  const since = began === null ? '' : ` since ${instant(began, reader)}`;
   let headline: string;
   switch (tone) {
     case 'suspended':
@@ -189,7 +202,7 @@ export function verdict(tenant: Tenant, told: VerdictTold): Verdict {
   const factLines = [paid(tenant, told, reader)];
   if (tenant.last_refusal) {
     const { at, method, path, http_status } = tenant.last_refusal;
-    factLines.push(`Last request refused ${age(at, told.now)} ago (${method} ${path}, ${http_status}).`);
+    factLines.push(`Last request refused ${ago(at, told.now)} (${method} ${path}, ${http_status}).`);
   } else {
     factLines.push('No refused request is known.');
   }
@@ -239,7 +252,7 @@ function reason(tenant: Tenant, told: VerdictTold, reader: Reader): string {
       : `paid until ${dateOf(end, reader)}; nothing is blocking.`;
   }
   if (tenant.status === 'trial' && facts.trial && facts.trial.ends_at > tenant.as_of) {
-    return `${inForce} trial until ${instant(facts.trial.ends_at, reader)}; nothing is blocking.`;
+    return `${trialOf(inForce)} until ${instant(facts.trial.ends_at, reader)}; nothing is blocking.`;
   }
   return 'nothing is blocking.';
 }

@@ -10,16 +10,19 @@ import type {
 } from '../host/generated/domain';
 import type {
   AttentionKind,
+  FailureCode,
   Freshness,
   MissingStream,
   Mode,
+  Settled,
   Source,
   SourceFreshness,
   TenantView,
   WriteMode,
 } from '../host/generated/ipc';
+import { CHANGE_NAMES } from './change-words';
 import { codeText } from './failure';
-import { age, clockTime, instant, meterLimit, quoted, type Reader } from './format';
+import { age, clockTime, instant, isAhead, meterLimit, quoted, span, type Reader } from './format';
 
 const MODES: Record<Mode, string> = { live: 'Live', test: 'Test', sample: 'Sample' };
 const STATUSES: Record<Status, string> = {
@@ -57,6 +60,8 @@ const VIEWS: Record<TenantView, string> = {
   trial_extended: 'Extended',
   locked_out_active: 'Locked out, active this week',
   quota_blocked: 'Blocked by quota',
+  paying: 'Paying',
+  trial_cohort: 'Trial → paid cohort',
   deleted: 'Deleted',
 };
 const ATTENTION: Record<AttentionKind, (count: number) => string> = {
@@ -91,6 +96,9 @@ export const tagWord = (tag: Tag): string => TAGS[tag];
 export const roleWord = (role: Role): string => ROLES[role];
 export const sourceWord = (source: Source): string => SOURCES[source];
 export const writeModeWord = (mode: WriteMode): string => WRITE_MODES[mode];
+/** The write mode where nothing beside it says what it is the mode of. */
+export const writeModeLine = (mode: WriteMode): string =>
+  mode === 'read_only' ? 'Read-only: no changes' : 'Changes after review';
 export const viewWord = (view: TenantView): string => VIEWS[view];
 export const attentionText = (kind: AttentionKind, count: number): string => ATTENTION[kind](count);
 export const operationWord = (operation: Operation): string => OPERATIONS[operation];
@@ -118,6 +126,7 @@ const BLOCKED_BY = {
   read_only: 'This profile is read-only. Its write mode is set under Connections.',
   role: 'The token is a viewer’s: it may look, not change. Ask an owner for a support token.',
   offline: 'Changes need a connection. Looking works; nothing is queued.',
+  no_token: 'This profile has no token, so nothing can be changed. Paste one under Connections → Replace.',
 } as const;
 /** Why nothing can be changed now. */
 export const blockedBy = (reason: keyof typeof BLOCKED_BY): string => BLOCKED_BY[reason];
@@ -145,6 +154,8 @@ const STREAMS: Record<string, string> = {
   prices: 'prices',
   products: 'products',
   events: 'events',
+  charges: 'charges',
+  disputes: 'disputes',
 };
 /** A list that a source gives, inside a sentence. */
 export const streamWord = (stream: string): string => STREAMS[stream] ?? stream.replaceAll('_', ' ');
@@ -152,6 +163,85 @@ export const streamWord = (stream: string): string => STREAMS[stream] ?? stream.
 /** A list that is not given, and why. */
 export const missingStream = (missing: MissingStream): string =>
   `${streamWord(missing.stream)}: ${codeText(missing.failure).headline}`;
+
+/** What is wrong with a source that answers, or that is not even asked; `null` = it is not reached. */
+function troubleWord(failure: FailureCode | null): string | null {
+  switch (failure?.code) {
+    case 'token_missing':
+      return 'no token';
+    case 'token_refused':
+      return 'token refused';
+    case 'token_expired':
+      return 'token expired';
+    case 'role_too_low':
+      return 'token may not read';
+    case 'stripe_key_refused':
+      return 'key refused';
+    case 'stripe_permission':
+      return `key may not read ${streamWord(failure.stream)}`;
+    case 'stripe_missing':
+      return `${streamWord(failure.stream)} not offered`;
+    case 'stripe_rate_limited':
+      return 'asks to slow down';
+    case 'address_invalid':
+    case 'address_insecure':
+      return 'address not usable';
+    case 'tls_failed':
+      return 'connection not secure';
+    case 'not_paywall_server':
+      return 'none at this address';
+    case 'server_version':
+      return 'another version';
+    case 'server_changed':
+      return 'another one answers';
+    case 'refused':
+    case 'server_fault':
+    case 'stripe_fault':
+      return 'answers with faults';
+    case 'keyring':
+      return 'keyring closed';
+    case 'disk_full':
+      return 'disk full';
+    case 'cache_newer':
+    case 'cache_broken':
+    case 'cache_in_use':
+      return 'copy not usable';
+    case 'cancelled':
+      return 'stopped';
+    case 'internal':
+      return 'fault in the console';
+    default:
+      return null;
+  }
+}
+
+/** Whether a failure is mended under Connections: by another address, token or key. */
+export function isMendedInConnections(failure: FailureCode | null): boolean {
+  return (
+    failure !== null &&
+    [
+      'token_missing',
+      'token_refused',
+      'token_expired',
+      'role_too_low',
+      'stripe_key_refused',
+      'stripe_permission',
+      'address_invalid',
+      'address_insecure',
+      'not_paywall_server',
+      'server_changed',
+    ].includes(failure.code)
+  );
+}
+
+/** A source that fails, and since when where that tells anything. */
+export function failingSince(source: SourceFreshness, reader: Reader = {}): string {
+  const word = troubleWord(source.failure);
+  // What never was there is not there since a certain time.
+  const timed = source.failing_since !== null && source.failure?.code !== 'token_missing';
+  const since = timed ? ` since ${clockTime(source.failing_since as Timestamp, reader)}` : '';
+  return `${sourceWord(source.source)}${word === null ? ' not reached' : `: ${word}`}${since}`;
+}
 
 /** What a source is doing, in one line. */
 export function sourceState(source: SourceFreshness): string {
@@ -165,8 +255,19 @@ export function sourceState(source: SourceFreshness): string {
     case 'current':
       return `${name}: reached`;
     case 'failing':
-      return `${name}: not reached`;
+      return `${name}: ${troubleWord(source.failure) ?? 'not reached'}`;
   }
+}
+
+/** From when on a difference between two clocks is worth a word. */
+const SKEW_WORTH_MS = 60_000;
+const CLOCK_BEHIND = 'this computer’s clock is behind the copy';
+
+/** How this machine's clock stands to the server's; `null` = it agrees with it, or that is not known. */
+export function clockSkew(skewMs: number | null): string | null {
+  if (skewMs === null || Math.abs(skewMs) <= SKEW_WORTH_MS) return null;
+  const way = skewMs > 0 ? 'ahead of' : 'behind';
+  return `This computer’s clock is ${span(skewMs)} ${way} the paywall server. Times and ages here go by the server’s clock. Set the clock right.`;
 }
 
 /** The age of what is shown: the line, and whether it deserves a look. */
@@ -183,21 +284,29 @@ export function freshnessLine(freshness: Freshness, now: Timestamp, reader: Read
   const at = { now, ...reader };
   const asOf = freshness.as_of;
   if (freshness.offline) {
-    const text =
-      asOf === null
-        ? 'Offline · nothing read yet'
-        : `Offline · as of ${clockTime(asOf, at)} (${age(asOf, now)})`;
-    return { tone: 'offline', text };
+    const copy = (of: Timestamp) =>
+      `as of ${clockTime(of, at)} (${isAhead(of, now) ? CLOCK_BEHIND : age(of, now)})`;
+    if (asOf !== null) return { tone: 'offline', text: `Offline · ${copy(asOf)}` };
+    // One source may have been read to its end, though not all of them.
+    const read = freshness.sources.find((it) => it.as_of !== null);
+    const text = read
+      ? `${sourceWord(read.source)} ${copy(read.as_of as Timestamp)}, the rest not yet`
+      : 'nothing read yet';
+    return { tone: 'offline', text: `Offline · ${text}` };
   }
   const failing = freshness.sources.find((it) => it.state === 'failing');
   if (failing) {
-    const since = failing.failing_since === null ? '' : ` since ${clockTime(failing.failing_since, at)}`;
+    const copy = failing.as_of === null ? '' : ` · copy of ${clockTime(failing.as_of, at)}`;
     const others = freshness.sources
       .filter((it) => it.source !== failing.source && it.as_of !== null)
       .map((it) => ` · ${sourceWord(it.source)} as of ${clockTime(it.as_of as Timestamp, at)}`);
-    return { tone: 'failing', text: `${sourceWord(failing.source)} not reached${since}${others.join('')}` };
+    return {
+      tone: 'failing',
+      text: `${failingSince(failing, at)}${copy}${others.join('')}`,
+    };
   }
   if (asOf === null) return { tone: 'fine', text: 'First copy is being read' };
+  if (isAhead(asOf, now)) return { tone: 'old', text: `As of ${clockTime(asOf, at)} — ${CLOCK_BEHIND}` };
   const old = now - asOf > 2 * freshness.interval_ms;
   const text = `As of ${clockTime(asOf, at)} · ${age(asOf, now)}${old ? ' — older than usual' : ''}`;
   return { tone: old ? 'old' : 'fine', text };
@@ -242,3 +351,25 @@ export const changeUndone = (_undo: Adjustment, tenantName: string): string =>
 
 export const notSure = (): string => 'Not sure it worked — checking…';
 export const itDidNot = (): string => 'It did not work. Nothing was changed.';
+const NOBODY_KNOWS =
+  'was sent to a database that no longer answers at this address; nobody can tell whether it was made.';
+export const nobodyKnows = (): string => `It ${NOBODY_KNOWS}`;
+
+/** What became of a change whose answer was lost, and whose. */
+export function settledText(
+  kind: Change['kind'],
+  undo: boolean,
+  tenantName: string,
+  settled: Settled,
+): string {
+  const deed = undo ? `Undo of ${CHANGE_NAMES[kind].toLowerCase()}` : CHANGE_NAMES[kind];
+  const what = tenantName ? `${deed} for ${quoted(tenantName)}` : deed;
+  switch (settled.outcome) {
+    case 'made':
+      return `${what} was made after all.`;
+    case 'not_made':
+      return `${what} was not made. Nothing was changed.`;
+    case 'other_database':
+      return `${what} ${NOBODY_KNOWS}`;
+  }
+}

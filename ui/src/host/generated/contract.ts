@@ -79,6 +79,11 @@ after: Snapshot,
  */
 version: number, 
 /**
+ * The tenant's position in the changes feed, as [`crate::Tenant::seq`]: after the change; for a dry
+ * run, the present one.
+ */
+seq: number, 
+/**
  * The server's clock when it answered.
  */
 now: Timestamp, };
@@ -174,7 +179,7 @@ version?: number | null, };
 /**
  * The stable word for an error. Callers branch on it, never on the text.
  */
-export type ProblemCode = "unauthenticated" | "token_expired" | "role_too_low" | "not_found" | "method_not_allowed" | "invalid_request" | "invalid_cursor" | "change_refused" | "undo_refused" | "idempotency_key_required" | "idempotency_key_reused" | "idempotency_key_void" | "version_required" | "version_mismatch" | "too_large" | "rate_limited" | "unavailable" | "internal";
+export type ProblemCode = "unauthenticated" | "token_expired" | "role_too_low" | "not_found" | "method_not_allowed" | "invalid_request" | "invalid_cursor" | "change_refused" | "undo_refused" | "idempotency_key_required" | "idempotency_key_reused" | "idempotency_key_void" | "other_instance" | "version_required" | "version_mismatch" | "too_large" | "rate_limited" | "unavailable" | "internal";
 
 /**
  * The last request that the paywall refused.
@@ -310,6 +315,13 @@ last_refusal: Refusal | null,
  * Grows with each change of `facts`; the number in the `ETag` that `If-Match` takes.
  */
 version: number, 
+/**
+ * The position of its newest change in the changes feed: of two copies, the one with the greater
+ * number is the newer, whatever the clocks said. Copies of the same number differ at most in what
+ * is derived, by `as_of`. A mirror that has to start over forgets its numbers: they are given out
+ * again.
+ */
+seq: number, 
 /**
  * The instant for which `status`, `access` and `meters` were derived.
  */

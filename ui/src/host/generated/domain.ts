@@ -397,7 +397,7 @@ export type TrialTarget = { "days": number } | { "until": Timestamp };
  */
 export type UndoRefusal = { "refusal": "already_undone" } | { "refusal": "is_undo" } | { "refusal": "changed_since", 
 /**
- * The later adjustment's id; `null` where billing or time made the change.
+ * The latest one's id; `null` where billing or time made the change.
  */
 adjustment: string | null, 
 /**

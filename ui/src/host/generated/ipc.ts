@@ -88,13 +88,13 @@ payment_method: boolean | null,
  */
 dashboard_url: string, 
 /**
- * Latest first.
+ * Latest first; `null` = Stripe's list of them is not here.
  */
-subscriptions: Array<SubscriptionRow>, 
+subscriptions: Array<SubscriptionRow> | null, 
 /**
- * Latest first, at most 12.
+ * Latest first, at most 12; `null` = Stripe's list of them is not here.
  */
-invoices: Array<InvoiceRow>, };
+invoices: Array<InvoiceRow> | null, };
 
 /**
  * The local copy of a profile.
@@ -296,7 +296,7 @@ request_id: string | null,
 /**
  * When.
  */
-at: Timestamp, } & ({ "code": "no_profile" } | { "code": "unknown_profile" } | { "code": "address_invalid" } | { "code": "address_unknown", 
+at: Timestamp, } & ({ "code": "no_profile" } | { "code": "unknown_profile" } | { "code": "address_invalid" } | { "code": "address_insecure" } | { "code": "address_unknown", 
 /**
  * Which host.
  */
@@ -328,7 +328,7 @@ problem: Problem, } | { "code": "server_fault" } | { "code": "read_only" } | { "
 /**
  * The change's idempotency key.
  */
-key: string, } | { "code": "stripe_key_refused" } | { "code": "stripe_permission", 
+key: string, } | { "code": "not_made" } | { "code": "stripe_key_refused" } | { "code": "stripe_permission", 
 /**
  * Stripe's name of it, such as `rak_subscription_read`; `null` where Stripe did not name it.
  */
@@ -353,7 +353,7 @@ kept_as: string, } | { "code": "profile_rejected" } | { "code": "not_found" } | 
 /**
  * What went wrong, by a stable code with the facts that the next step needs.
  */
-export type FailureCode = { "code": "no_profile" } | { "code": "unknown_profile" } | { "code": "address_invalid" } | { "code": "address_unknown", 
+export type FailureCode = { "code": "no_profile" } | { "code": "unknown_profile" } | { "code": "address_invalid" } | { "code": "address_insecure" } | { "code": "address_unknown", 
 /**
  * Which host.
  */
@@ -385,7 +385,7 @@ problem: Problem, } | { "code": "server_fault" } | { "code": "read_only" } | { "
 /**
  * The change's idempotency key.
  */
-key: string, } | { "code": "stripe_key_refused" } | { "code": "stripe_permission", 
+key: string, } | { "code": "not_made" } | { "code": "stripe_key_refused" } | { "code": "stripe_permission", 
 /**
  * Stripe's name of it, such as `rak_subscription_read`; `null` where Stripe did not name it.
  */
@@ -546,7 +546,15 @@ subscriptions: number,
 /**
  * Of these, how many Stripe bills with tax inside the price, so that the figure includes it.
  */
-including_tax: number, };
+including_tax: number, 
+/**
+ * Subscriptions that are paid for and whose revenue cannot be told; they are left out of every sum.
+ */
+untold: number, 
+/**
+ * Of those that count, how many belong to no tenant that is listed here.
+ */
+elsewhere: number, };
 
 /**
  * The next trial to end.
@@ -837,7 +845,20 @@ export type Settled = { "outcome": "made",
 /**
  * As the server recorded it.
  */
-adjustment: Adjustment, } | { "outcome": "not_made" };
+adjustment: Adjustment, } | { "outcome": "not_made" } | { "outcome": "other_database" };
+
+/**
+ * A change that was in doubt and has been settled without anybody asking.
+ */
+export type SettledChange = { 
+/**
+ * The change.
+ */
+change: UnsettledChange, 
+/**
+ * What became of it.
+ */
+settled: Settled, };
 
 /**
  * Where data comes from.
@@ -952,7 +973,7 @@ plan: Plan | null,
  */
 plan_in_force: Plan | null, 
 /**
- * What Stripe says; `null` = it has no customer, or Stripe's data is not here.
+ * What Stripe says; `null` = it has no customer, Stripe's data is not here, or its customer is not in it.
  */
 billing: Billing | null, 
 /**
@@ -1086,7 +1107,7 @@ holds_until: Timestamp | null, };
 /**
  * A saved view of the tenants.
  */
-export type TenantView = "all" | "blocked" | "trial" | "active" | "past_due" | "expired" | "suspended" | "trial_ending" | "trial_lapsed" | "trial_extended" | "locked_out_active" | "quota_blocked" | "deleted";
+export type TenantView = "all" | "blocked" | "trial" | "active" | "past_due" | "expired" | "suspended" | "trial_ending" | "trial_lapsed" | "trial_extended" | "locked_out_active" | "quota_blocked" | "paying" | "trial_cohort" | "deleted";
 
 /**
  * One step of the connection test.
@@ -1180,7 +1201,11 @@ change: Change,
 /**
  * When it was sent.
  */
-sent_at: Timestamp, };
+sent_at: Timestamp, 
+/**
+ * The server's database that it was sent to; `null` = not known then.
+ */
+instance: string | null, };
 
 /**
  * How many tenants a view has.

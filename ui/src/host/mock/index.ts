@@ -3,26 +3,25 @@ import type { Change, Plan, TenantId, Timestamp, UndoRefusal } from '../generate
 import type {
   AppState,
   AttentionItem,
+  Billing,
   EntryRow,
   Failure,
   FailureCode,
-  Finding,
   Freshness,
   KeyringState,
   Mode,
   Money,
-  ProfileCheck,
-  ProfileDraft,
   ProfileView,
-  SearchHit,
   SecretView,
+  Settled,
   TenantPage,
   TenantRow,
-  TenantView,
-  TestStep,
   UndoState,
+  UnsettledChange,
 } from '../generated/ipc';
 import type { Host, HostEvents } from '../host';
+import { check, findings, mask, testSteps } from './check';
+import { fail, pause } from './fail';
 import {
   accessOf,
   applied,
@@ -34,6 +33,8 @@ import {
   statusOf,
   tagsOf,
 } from './rules';
+import { searchIn } from './search';
+import { inView, VIEWS } from './views';
 import { makeWorld, type Person, type World } from './world';
 
 /** What the page can be asked to be, by `?scenario=`. */
@@ -46,51 +47,41 @@ export type Scenario =
   | 'empty'
   | 'first-sync'
   | 'stripe-missing'
+  | 'stripe-partial'
+  | 'no-token'
   | 'keyring-locked'
   | 'keyring-missing'
   | 'server-error';
 
 const INTERVAL = 60_000;
 const ACTOR = 'mia';
-const VIEWS: TenantView[] = [
-  'all',
-  'blocked',
-  'trial',
-  'active',
-  'past_due',
-  'expired',
-  'suspended',
-  'trial_ending',
-  'trial_lapsed',
-  'trial_extended',
-  'locked_out_active',
-  'quota_blocked',
-  'deleted',
-];
-
-function fail(code: FailureCode, detail: string, request_id: string | null = null): never {
-  throw { ...code, detail, request_id, at: Date.now() } satisfies Failure;
-}
-
-const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 
 /** A host whose whole world lives in the page. For tests of the window in a browser. */
 export function mockHost(query: URLSearchParams): Host {
   const scenario = (query.get('scenario') ?? 'live') as Scenario;
   const size = Number(query.get('tenants') ?? (scenario === 'empty' ? 0 : 1200));
-  const started = Date.now();
+  // How far this machine's clock is ahead of the server's.
+  const skew = Number(query.get('skew') ?? 0);
+  const present = (): Timestamp => Date.now() - skew;
+  const started = present();
   const firstRun = scenario === 'first-run' || scenario.startsWith('keyring-');
   const keyring: KeyringState =
     scenario === 'keyring-locked' ? 'locked' : scenario === 'keyring-missing' ? 'missing' : 'available';
   const mode: Mode = scenario === 'test-mode' ? 'test' : scenario === 'sample' ? 'sample' : 'live';
   let stripe = scenario !== 'stripe-missing';
+  // A key that may not read every list.
+  const partial = scenario === 'stripe-partial';
   let offline = scenario === 'offline';
-  let asOf: Timestamp = offline ? started - 2 * 3_600_000 : started - 3 * 60_000;
-  let loading = scenario === 'first-sync';
+  let asOf: Timestamp =
+    started +
+    Number(query.get('ahead') ?? 0) -
+    (offline ? 2 * 3_600_000 : scenario === 'server-error' ? 3 * 60_000 : 40_000);
+  const tokenless = scenario === 'no-token';
+  let loading = scenario === 'first-sync' || tokenless;
   let read = 0;
 
   const world: World = makeWorld(started, size, stripe);
-  if (scenario === 'empty') {
+  if (scenario === 'empty' || tokenless) {
     world.people.clear();
     world.entries.length = 0;
   }
@@ -102,6 +93,20 @@ export function mockHost(query: URLSearchParams): Host {
     theme: (query.get('theme') ?? 'system') as 'system' | 'light' | 'dark',
     single_keys: true,
   };
+  const openFailures: Record<string, FailureCode> = {
+    profiles_unreadable: {
+      code: 'profiles_unreadable',
+      kept_as: '/home/mia/.local/share/paywall-console/profiles.json.unreadable-1764000000000',
+    },
+    keyring: { code: 'keyring', state: 'locked' },
+    cache_broken: { code: 'cache_broken' },
+    cache_newer: { code: 'cache_newer' },
+    cache_in_use: { code: 'cache_in_use' },
+  };
+  const why = openFailures[query.get('open_failure') ?? ''];
+  const openFailure: Failure | null = why
+    ? { ...why, detail: 'at the start', request_id: null, at: started }
+    : null;
   let requests = 0;
   let rowCache: { generation: number; at: number; rows: TenantRow[] } | null = null;
   let generation = 0;
@@ -109,6 +114,7 @@ export function mockHost(query: URLSearchParams): Host {
   const listeners: { [E in keyof HostEvents]: Set<(payload: HostEvents[E]) => void> } = {
     freshness: new Set(),
     'data-changed': new Set(),
+    settled: new Set(),
     menu: new Set(),
   };
   const emit = <E extends keyof HostEvents>(event: E, payload: HostEvents[E]) => {
@@ -132,7 +138,7 @@ export function mockHost(query: URLSearchParams): Host {
     mode: of,
     write_mode: query.get('write') === 'read_only' ? 'read_only' : 'review',
     server_url: of === 'sample' ? 'http://127.0.0.1:8790' : 'https://paywall.example.com',
-    server_token: secret('pwt_…7Kq2', session),
+    server_token: tokenless ? null : secret('pwt_…7Kq2', session),
     stripe_url: 'https://api.stripe.com',
     stripe_key: withStripe ? secret(of === 'live' ? 'rk_live_…9xQ2' : 'rk_test_…4bR7', session) : null,
     caller: { name: ACTOR, role: 'support', server_version: '1.0.0', at: started - 3 * 60_000 },
@@ -157,24 +163,27 @@ export function mockHost(query: URLSearchParams): Host {
   }
 
   const freshness = (): Freshness => {
-    const now = Date.now();
+    const now = present();
     if (!offline && !loading && scenario !== 'server-error' && now - asOf > INTERVAL * 4) asOf = now;
-    const failing = offline || scenario === 'server-error';
+    const failing = offline || tokenless || scenario === 'server-error';
     const failure: Failure | null = offline
       ? { code: 'unreachable', source: 'server', detail: 'connection refused', request_id: null, at: now }
       : scenario === 'server-error'
         ? { code: 'server_fault', detail: 'answered 500', request_id: 'req-01J9ZQ', at: now }
-        : null;
+        : tokenless
+          ? { code: 'token_missing', detail: 'no token is stored', request_id: null, at: now }
+          : null;
     return {
       sources: [
         {
           source: 'server',
-          state: loading ? 'never' : failing ? 'failing' : 'current',
+          state: failing ? 'failing' : loading ? 'never' : 'current',
           as_of: loading ? null : asOf,
           failing_since: failing ? asOf + 20_000 : null,
           failure,
-          next_try_at: failing ? now + 20_000 : now + INTERVAL,
-          progress: loading ? { stream: 'tenants', done: read, total: world.people.size } : null,
+          next_try_at: tokenless ? null : failing ? now + 20_000 : now + INTERVAL,
+          progress:
+            loading && !tokenless ? { stream: 'tenants', done: read, total: world.people.size } : null,
           missing: [],
           unreadable: [],
         },
@@ -193,7 +202,7 @@ export function mockHost(query: URLSearchParams): Host {
       as_of: loading ? null : asOf,
       offline,
       interval_ms: INTERVAL,
-      clock_skew_ms: 200,
+      clock_skew_ms: skew + 200,
       now,
     };
   };
@@ -232,6 +241,7 @@ export function mockHost(query: URLSearchParams): Host {
       last_active_at: it.last_active_at,
       last_refusal: it.last_refusal,
       version: it.version,
+      seq: it.version,
       as_of: at,
     };
   };
@@ -269,40 +279,11 @@ export function mockHost(query: URLSearchParams): Host {
     };
   };
   const allRows = (): TenantRow[] => {
-    const at = Math.min(Date.now(), offline ? asOf : Date.now());
+    const at = Math.min(present(), offline ? asOf : present());
     if (!rowCache || rowCache.generation !== generation || at - rowCache.at > 5000) {
       rowCache = { generation, at, rows: [...world.people.values()].map((it) => rowOf(it, at)) };
     }
     return loading ? rowCache.rows.slice(0, read) : rowCache.rows;
-  };
-
-  const inView = (row: TenantRow, view: TenantView, now: Timestamp): boolean => {
-    if (view === 'deleted') return row.tags.includes('deleted');
-    if (row.tags.includes('deleted')) return false;
-    const ends = row.trial_ends_at;
-    switch (view) {
-      case 'all':
-        return true;
-      case 'blocked':
-        return row.last_refused_at !== null && now - row.last_refused_at < 7 * DAY;
-      case 'trial_ending':
-        return row.status === 'trial' && ends !== null && ends > now && ends - now <= 3 * DAY;
-      case 'trial_lapsed':
-        return row.status === 'expired' && ends !== null && ends <= now && now - ends <= 14 * DAY;
-      case 'trial_extended':
-        return row.extensions > 0;
-      case 'locked_out_active':
-        return (
-          row.level === 'locked' &&
-          row.status !== 'suspended' &&
-          row.last_active_at !== null &&
-          now - row.last_active_at < 7 * DAY
-        );
-      case 'quota_blocked':
-        return row.level === 'partial';
-      default:
-        return row.status === view;
-    }
   };
 
   const undoOf = (adjustment: Adjustment): UndoState => {
@@ -449,12 +430,12 @@ export function mockHost(query: URLSearchParams): Host {
   );
   world.entries.sort((a, b) => b.at - a.at);
 
-  if (loading) {
+  if (loading && !tokenless) {
     const timer = setInterval(() => {
       read = Math.min(world.people.size, read + 200);
       if (read >= world.people.size && query.get('hold') === null) {
         loading = false;
-        asOf = Date.now();
+        asOf = present();
         clearInterval(timer);
       }
       generation += 1;
@@ -463,49 +444,40 @@ export function mockHost(query: URLSearchParams): Host {
     }, 400);
   }
 
-  const findings = (draft: ProfileDraft): Finding[] => {
-    const out: Finding[] = [];
-    const add = (code: Finding['code'], acceptable = false) => {
-      if (!draft.accepted.includes(code) || !acceptable) out.push({ code, acceptable });
-    };
-    if (draft.name.trim() === '') add('name_missing');
-    else if (profiles.some((it) => it.id !== draft.id && it.name === draft.name.trim())) add('name_taken');
-    if (!/^https?:\/\/[^\s/]+/.test(draft.server_url)) add('server_url_invalid');
-    else if (/^http:\/\/(?!127\.|localhost)/.test(draft.server_url)) add('server_url_insecure', true);
-    if (draft.stripe_url && !/^https?:\/\/[^\s/]+/.test(draft.stripe_url)) add('stripe_url_invalid');
-    if (!draft.server_token && !profiles.some((it) => it.id === draft.id && it.server_token))
-      add('token_missing');
-    if (draft.server_token?.includes('…') || draft.stripe_key?.includes('…')) add('secret_is_mask');
-    const key = draft.stripe_key ?? '';
-    if (key) {
-      if (key.startsWith('pk_')) add('publishable_key');
-      else if (!/^[rs]k_(live|test)_/.test(key)) add('stripe_key_unknown');
-      else {
-        if (key.startsWith('sk_')) add('full_secret_key', true);
-        if (key.includes('_live_') && draft.mode !== 'live') add('live_key_in_test', true);
-        if (key.includes('_test_') && draft.mode === 'live') add('test_key_in_live', true);
-      }
-    }
-    return out;
+  // A change that was sent and whose answer is not known; `?unsettled=` says what became of it.
+  const waiting = [...world.people.values()][1];
+  const doubts: UnsettledChange[] =
+    query.get('unsettled') !== null && waiting
+      ? [
+          {
+            key: 'lost-1',
+            tenant_id: waiting.id,
+            tenant_name: waiting.name,
+            change: { kind: 'comp', plan: 'team', until: started + 30 * DAY },
+            sent_at: started - 40_000,
+            instance: 'db-1',
+          },
+        ]
+      : [];
+  const becameOf = (key: string): Settled => {
+    const doubt = doubts.find((it) => it.key === key);
+    const made = byKey.get(key);
+    if (made) return { outcome: 'made', adjustment: made };
+    doubts.length = 0;
+    const outcome = doubt ? query.get('unsettled') : 'not_made';
+    if (outcome === 'other_database') return { outcome };
+    if (outcome !== 'made' || !doubt) return { outcome: 'not_made' };
+    const it = found(doubt.tenant_id);
+    const at = present();
+    const was = snapshotOf(it.facts, world.plans, it.usage, at);
+    it.facts = tried(it, doubt.change, 'Sales', at);
+    const adjustment = record(it, doubt.change, 'Sales', null, was, at, ACTOR, null);
+    byKey.set(key, adjustment);
+    return { outcome, adjustment };
   };
-  const check = (draft: ProfileDraft): ProfileCheck => {
-    const key = draft.stripe_key ?? '';
-    return {
-      findings: findings(draft),
-      stripe_key_kind: key
-        ? key.startsWith('rk_')
-          ? 'restricted'
-          : key.startsWith('sk_')
-            ? 'secret'
-            : key.startsWith('pk_')
-              ? 'publishable'
-              : 'unknown'
-        : null,
-      stripe_key_live: /^[rsp]k_live_/.test(key) ? true : /^[rsp]k_test_/.test(key) ? false : null,
-    };
-  };
-  const mask = (text: string) => `${/^[a-z]+_(?:live_|test_)?/.exec(text)?.[0] ?? ''}…${text.slice(-4)}`;
 
+  const lists = (billing: Billing): Billing =>
+    partial ? { ...billing, subscriptions: null, invoices: null } : billing;
   const sums = (rows: TenantRow[]): Money[] => {
     const by = new Map<string, number>();
     for (const { amount, currency } of rows.flatMap((it) => it.mrr ?? []))
@@ -515,11 +487,12 @@ export function mockHost(query: URLSearchParams): Host {
 
   return {
     async appState(): Promise<AppState> {
+      await pause(Number(query.get('slow') ?? 0));
       return {
         version: '0.1.0',
         profiles: structuredClone(profiles),
         open,
-        open_failure: null,
+        open_failure: openFailure,
         keyring,
         settings: { ...settings },
         system_dark: null,
@@ -530,10 +503,12 @@ export function mockHost(query: URLSearchParams): Host {
       return { ...settings };
     },
     async profileCheck(draft) {
-      return check(draft);
+      return check(draft, profiles);
     },
     async profileSave(draft) {
-      const left = findings(draft).filter((it) => !draft.accepted.includes(it.code) || !it.acceptable);
+      const left = findings(draft, profiles).filter(
+        (it) => !draft.accepted.includes(it.code) || !it.acceptable,
+      );
       if (left.length > 0) fail({ code: 'profile_rejected' }, left.map((it) => it.code).join(', '));
       if (keyring !== 'available' && !draft.session_only)
         fail({ code: 'keyring', state: keyring }, 'secret service');
@@ -541,7 +516,7 @@ export function mockHost(query: URLSearchParams): Host {
       const id = old?.id ?? `p${profiles.length + 10}`;
       const kept = (given: string | null, before: SecretView | null | undefined): SecretView | null =>
         given
-          ? { hint: mask(given), added_at: Date.now(), store: draft.session_only ? 'session' : 'keyring' }
+          ? { hint: mask(given), added_at: present(), store: draft.session_only ? 'session' : 'keyring' }
           : (before ?? null);
       const made: ProfileView = {
         ...makeProfile(id, draft.name.trim(), draft.mode, true),
@@ -570,78 +545,7 @@ export function mockHost(query: URLSearchParams): Host {
       it.cache = { tenants: world.people.size, bytes: 38_400_000, full_sync_at: asOf, encrypted: true };
       return structuredClone(it);
     },
-    async connectionTest(draft, onStep) {
-      const steps: TestStep[] = [];
-      let broken = false;
-      const step = async (given: Omit<TestStep, 'state' | 'failure' | 'detail'> & Partial<TestStep>) => {
-        await pause(60);
-        const made: TestStep = broken
-          ? { ...given, state: 'skipped', failure: null, detail: '' }
-          : { state: 'ok', failure: null, detail: '', ...given };
-        if (made.state === 'failed') broken = true;
-        steps.push(made);
-        onStep(made);
-      };
-      const url = draft.server_url;
-      const host = /^https?:\/\/([^/:]+)/.exec(url)?.[1] ?? url;
-      const unknown = host.endsWith('.invalid');
-      await step({
-        name: 'address',
-        subject: host,
-        ...(unknown ? { state: 'failed' as const, failure: { code: 'address_unknown' as const, host } } : {}),
-      });
-      await step({
-        name: 'connect',
-        subject: host,
-        ...(offline
-          ? { state: 'failed' as const, failure: { code: 'unreachable' as const, source: 'server' as const } }
-          : {}),
-      });
-      await step({
-        name: 'identity',
-        subject: host,
-        ...(host.includes('google')
-          ? { state: 'failed' as const, failure: { code: 'not_paywall_server' as const } }
-          : {}),
-      });
-      await step({ name: 'version', subject: '1.0.0' });
-      const token = draft.server_token ?? '';
-      await step({
-        name: 'token',
-        subject: '',
-        ...(token.includes('bad')
-          ? { state: 'failed' as const, failure: { code: 'token_refused' as const }, detail: 'answered 401' }
-          : {}),
-      });
-      await step({ name: 'role', subject: 'support' });
-      await step({ name: 'clock', subject: '200' });
-      const server_ok = !broken;
-      broken = false;
-      let stripe_ok: boolean | null = null;
-      if (draft.stripe_key || profiles.find((it) => it.id === draft.id)?.stripe_key) {
-        await step({ name: 'stripe_key', subject: 'restricted' });
-        await step({ name: 'stripe_mode', subject: draft.mode === 'live' ? 'live' : 'test' });
-        await step({ name: 'stripe_permission', subject: 'customers' });
-        await step({ name: 'stripe_permission', subject: 'subscriptions' });
-        const narrow = draft.stripe_key?.includes('narrow') ?? false;
-        await step({
-          name: 'stripe_permission',
-          subject: 'invoices',
-          ...(narrow
-            ? {
-                state: 'warning' as const,
-                failure: {
-                  code: 'stripe_permission' as const,
-                  permission: 'rak_invoice_read',
-                  stream: 'invoices',
-                },
-              }
-            : {}),
-        });
-        stripe_ok = !broken;
-      }
-      return { steps, server_ok, stripe_ok };
-    },
+    connectionTest: (draft, onStep) => testSteps(draft, profiles, offline, onStep),
     async cacheClear(id) {
       const it = profiles.find((each) => each.id === id) ?? fail({ code: 'unknown_profile' }, id);
       it.cache = { tenants: 0, bytes: null, full_sync_at: null, encrypted: true };
@@ -663,14 +567,14 @@ export function mockHost(query: URLSearchParams): Host {
       const it = profiles.find((each) => each.mode === 'sample');
       if (it) it.sample_running = false;
       offline = true;
-      asOf = Date.now() - 1000;
+      asOf = present() - 1000;
       emit('freshness', freshness());
     },
     async sampleResume() {
       const it = profiles.find((each) => each.mode === 'sample');
       if (it) it.sample_running = true;
       offline = false;
-      asOf = Date.now();
+      asOf = present();
       emit('freshness', freshness());
       emit('data-changed', null);
     },
@@ -679,10 +583,14 @@ export function mockHost(query: URLSearchParams): Host {
       return freshness();
     },
     async syncNow() {
-      await reached();
-      asOf = Date.now();
-      emit('freshness', freshness());
-      emit('data-changed', null);
+      // It only asks for a pass: how that went comes with the next freshness.
+      setTimeout(() => {
+        if (!offline && !tokenless && scenario !== 'server-error') {
+          asOf = present();
+          emit('data-changed', null);
+        }
+        emit('freshness', freshness());
+      }, 300);
     },
     async syncCancel() {
       loading = false;
@@ -690,14 +598,10 @@ export function mockHost(query: URLSearchParams): Host {
     },
     async overview() {
       profile();
-      const now = Date.now();
+      const now = present();
       const rows = allRows().filter((it) => !it.tags.includes('deleted'));
-      const paying = rows.filter(
-        (it) =>
-          (it.mrr ?? []).some((m) => m.amount > 0) &&
-          (it.status === 'active' || it.status === 'past_due') &&
-          !it.tags.includes('comped'),
-      );
+      const cohort = allRows().filter((it) => inView(it, 'trial_cohort', now));
+      const paying = rows.filter((it) => inView(it, 'paying', now));
       const ending = rows.filter((it) => inView(it, 'trial_ending', now));
       const due = rows.filter((it) => it.status === 'past_due');
       const attention: AttentionItem[] = (
@@ -716,20 +620,22 @@ export function mockHost(query: URLSearchParams): Host {
         mrr: stripe
           ? {
               now: sums(paying),
-              new_30d: [{ amount: 84_000, currency: 'usd' }],
-              churned_30d: [{ amount: 34_000, currency: 'usd' }],
+              new_30d: rows.length === 0 ? [] : [{ amount: 84_000, currency: 'usd' }],
+              churned_30d: rows.length === 0 ? [] : [{ amount: 34_000, currency: 'usd' }],
               subscriptions: paying.length,
               including_tax: 2,
+              untold: partial ? 3 : 0,
+              elsewhere: partial ? 12 : 0,
             }
           : null,
         trials: { running: rows.filter((it) => it.status === 'trial').length, ending: ending.length },
         conversion: stripe
           ? {
-              started: 144,
-              decided: 132,
-              converted: 34,
-              from: Date.UTC(2026, 6, 1),
-              to: Date.UTC(2026, 9, 1),
+              started: cohort.length,
+              decided: cohort.filter((it) => it.status !== 'trial').length,
+              converted: cohort.filter((it) => (it.mrr ?? []).some((m) => m.amount > 0)).length,
+              from: now - 120 * DAY,
+              to: now - 30 * DAY,
             }
           : null,
         past_due: {
@@ -750,7 +656,7 @@ export function mockHost(query: URLSearchParams): Host {
     },
     async tenantsPage({ view, plan, text, sort, descending, cursor, limit }): Promise<TenantPage> {
       profile();
-      const now = Date.now();
+      const now = present();
       const wanted = text.trim().toLowerCase();
       const rows = allRows().filter(
         (it) =>
@@ -778,22 +684,27 @@ export function mockHost(query: URLSearchParams): Host {
     },
     async tenantCounts() {
       profile();
-      const now = Date.now();
+      const now = present();
       const rows = allRows();
       return VIEWS.map((view) => ({ view, count: rows.filter((it) => inView(it, view, now)).length }));
     },
     async tenantDetail(id) {
       const it = found(id);
-      const at = offline ? asOf : Date.now();
+      const at = offline ? asOf : present();
       const tenant = tenantOf(it, at);
       return {
         tenant,
         plan: planOf(it.facts.plan),
         plan_in_force: planOf(tenant.plan_in_force),
-        billing: stripe ? it.billing : null,
+        // Every third customer is not in the copy, where that is not whole.
+        billing: !stripe || !it.billing || (partial && it.name.length % 3 === 0) ? null : lists(it.billing),
         stripe_known: stripe,
         as_of: asOf,
       };
+    },
+    async plans() {
+      profile();
+      return world.plans.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     },
     async timelinePage(id, cursor) {
       found(id);
@@ -818,78 +729,14 @@ export function mockHost(query: URLSearchParams): Host {
         );
       });
       const page = pageOf(rows, cursor, 100);
-      const waiting = [...world.people.values()][1];
       return {
         rows: page.rows.map(entryRow),
         next: page.next,
-        unsettled:
-          cursor === null && query.get('unsettled') !== null && waiting
-            ? [
-                {
-                  key: 'lost-1',
-                  tenant_id: waiting.id,
-                  tenant_name: waiting.name,
-                  change: { kind: 'comp', plan: 'team', until: started + 30 * DAY },
-                  sent_at: started - 40_000,
-                },
-              ]
-            : [],
+        unsettled: cursor === null ? [...doubts] : [],
       };
     },
     async search(text) {
-      const normalised = text
-        .trim()
-        .replace(/^mailto:/i, '')
-        .replace(/^.*<([^>]+)>.*$/, '$1')
-        .replace(/^https:\/\/dashboard\.stripe\.com\/.*\/(\w+)$/, '$1')
-        .toLowerCase();
-      const hits: (SearchHit & { rank: number })[] = [];
-      for (const row of allRows()) {
-        const it = world.people.get(row.id);
-        if (!it || normalised === '') continue;
-        const domain = it.email.split('@')[1] ?? '';
-        const subscription =
-          it.facts.subscription?.id.toLowerCase() === normalised ? it.facts.subscription.id : null;
-        const member = it.members.find((each) => each.email.toLowerCase() === normalised)?.email ?? null;
-        const rank =
-          row.id === normalised ||
-          it.email.toLowerCase() === normalised ||
-          it.stripe_customer?.toLowerCase() === normalised ||
-          subscription ||
-          member
-            ? 0
-            : domain === normalised
-              ? 1
-              : it.name.toLowerCase().startsWith(normalised)
-                ? 2
-                : `${it.name} ${it.email}`.toLowerCase().includes(normalised)
-                  ? 3
-                  : 9;
-        if (rank === 9) continue;
-        const matched = subscription
-          ? 'subscription'
-          : it.stripe_customer?.toLowerCase() === normalised
-            ? 'stripe_customer'
-            : row.id === normalised
-              ? 'id'
-              : it.email.toLowerCase().includes(normalised)
-                ? 'email'
-                : it.name.toLowerCase().includes(normalised)
-                  ? 'name'
-                  : 'member';
-        hits.push({
-          rank: rank * 10 + (row.level === 'full' ? 1 : 0),
-          row,
-          matched,
-          value: subscription ?? (matched === 'member' ? member : null),
-        });
-      }
-      hits.sort((a, b) => a.rank - b.rank || (a.row.name < b.row.name ? -1 : 1));
-      return {
-        normalised,
-        hits: hits.slice(0, 20).map(({ row, matched, value }) => ({ row, matched, value })),
-        as_of: asOf,
-      };
+      return { ...searchIn(text, allRows(), world.people), as_of: asOf };
     },
     async searchServer(text) {
       await reached();
@@ -899,7 +746,7 @@ export function mockHost(query: URLSearchParams): Host {
       writable();
       await reached();
       const it = found(tenant_id);
-      const at = Date.now();
+      const at = present();
       const facts = tried(it, change, '', at);
       return {
         outcome: {
@@ -907,6 +754,7 @@ export function mockHost(query: URLSearchParams): Host {
           before: snapshotOf(it.facts, world.plans, it.usage, at),
           after: snapshotOf(facts, world.plans, it.usage, at),
           version: it.version,
+          seq: it.version,
           now: at,
         },
         tenant: tenantOf(it, at),
@@ -922,7 +770,7 @@ export function mockHost(query: URLSearchParams): Host {
       if (before) return { adjustment: before, settled: false };
       const it = found(tenant_id);
       if (version !== it.version) refuse({ code: 'version_mismatch', status: 412, version: it.version });
-      const at = Date.now();
+      const at = present();
       const was = snapshotOf(it.facts, world.plans, it.usage, at);
       it.facts = tried(it, change, reason, at);
       const adjustment = record(it, change, reason, ticket, was, at, ACTOR, null);
@@ -934,7 +782,7 @@ export function mockHost(query: URLSearchParams): Host {
       await reached();
       const made = adjustments.get(id) ?? fail({ code: 'not_found' }, id);
       const it = found(made.tenant_id);
-      const at = Date.now();
+      const at = present();
       const undo = undoOf(made);
       if (undo.state === 'refused') refuse({ code: 'undo_refused', status: 409, undo: undo.reason });
       return {
@@ -942,6 +790,7 @@ export function mockHost(query: URLSearchParams): Host {
         before: snapshotOf(it.facts, world.plans, it.usage, at),
         after: snapshotOf(made.before.facts, world.plans, it.usage, at),
         version: it.version,
+        seq: it.version,
         now: at,
       };
     },
@@ -954,7 +803,7 @@ export function mockHost(query: URLSearchParams): Host {
       const undo = undoOf(made);
       if (undo.state === 'refused') refuse({ code: 'undo_refused', status: 409, undo: undo.reason });
       const it = found(made.tenant_id);
-      const at = Date.now();
+      const at = present();
       const was = snapshotOf(it.facts, world.plans, it.usage, at);
       it.facts = made.before.facts;
       const adjustment = record(it, made.change, reason, null, was, at, ACTOR, made.id);
@@ -965,8 +814,9 @@ export function mockHost(query: URLSearchParams): Host {
     },
     async settle(key) {
       await reached();
-      const adjustment = byKey.get(key);
-      return adjustment ? { outcome: 'made', adjustment } : { outcome: 'not_made' };
+      const settled = becameOf(key);
+      emit('data-changed', null);
+      return settled;
     },
     async openExternal() {},
     async copyText(text) {
@@ -978,6 +828,10 @@ export function mockHost(query: URLSearchParams): Host {
     async listen(event, heard) {
       const set = listeners[event] as Set<typeof heard>;
       set.add(heard);
+      // What is in doubt is settled by itself where that is asked for.
+      const [doubt] = doubts;
+      if (event === 'settled' && query.get('settles') !== null && doubt)
+        setTimeout(() => emit('settled', { change: doubt, settled: becameOf(doubt.key) }), 300);
       return () => set.delete(heard);
     },
   };

@@ -1,0 +1,109 @@
+import type { Snapshot, Tenant } from '../../src/host/generated/contract';
+import type { Access, Denial, Meter, Reading, TenantFacts } from '../../src/host/generated/domain';
+import type { Failure, FailureCode, Freshness, SourceFreshness } from '../../src/host/generated/ipc';
+
+// What the tests talk about, with only what matters to a test said in the test.
+
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+/** Tuesday 18 November 2025, 14:00 UTC. */
+export const NOW = Date.UTC(2025, 10, 18, 14, 0);
+/** A reader in London in winter: no second clock time beside the UTC one. */
+export const UTC = { zone: 'UTC', now: NOW };
+
+/** Text as it is read: without the marks that isolate names and keep units by their numbers. */
+export function plain(text: string): string {
+  return text.replace(/[\u2066-\u2069]/g, '').replace(/[\u00a0\u202f]/g, ' ');
+}
+
+export function reading(meter: Meter, more: Partial<Reading> = {}): Reading {
+  return {
+    meter,
+    used: 820,
+    limit: 1000,
+    plan_limit: 1000,
+    overridden: false,
+    override_expires_at: null,
+    resets_at: null,
+    exhausted: false,
+    ...more,
+  };
+}
+
+export function facts(more: Partial<TenantFacts> = {}): TenantFacts {
+  return {
+    plan: 'pro',
+    trial: null,
+    comp: null,
+    suspension: null,
+    subscription: null,
+    overrides: {},
+    ...more,
+  };
+}
+
+export function access(level: Access['level'], denials: Denial[] = [], more: Partial<Access> = {}): Access {
+  return { level, denied: [], denials, since: null, holds_until: null, ...more };
+}
+
+export function tenant(more: Partial<Tenant> = {}): Tenant {
+  return {
+    id: '8f3a0000000000000000000000004c21',
+    name: 'Acme GmbH',
+    email: 'jane@acme.example',
+    domain: 'acme.example',
+    created_at: NOW - 40 * DAY,
+    deleted_at: null,
+    stripe_customer: 'cus_Qacme',
+    facts: facts(),
+    plan_in_force: 'pro',
+    status: 'trial',
+    tags: [],
+    access: access('full'),
+    meters: [],
+    measured_at: NOW - HOUR,
+    members: [],
+    last_active_at: NOW - HOUR,
+    last_refusal: null,
+    version: 3,
+    seq: 3,
+    as_of: NOW,
+    ...more,
+  };
+}
+
+export function snapshot(more: Partial<Snapshot> = {}): Snapshot {
+  return { facts: facts(), status: 'trial', access: access('full'), meters: [], ...more };
+}
+
+export function failure(code: FailureCode, more: Partial<Failure> = {}): Failure {
+  return { ...code, detail: 'as it was answered', request_id: null, at: NOW, ...more } as Failure;
+}
+
+export function source(more: Partial<SourceFreshness> = {}): SourceFreshness {
+  return {
+    source: 'server',
+    state: 'current',
+    as_of: NOW - 3 * MINUTE,
+    failing_since: null,
+    failure: null,
+    next_try_at: null,
+    progress: null,
+    missing: [],
+    unreadable: [],
+    ...more,
+  };
+}
+
+export function freshness(more: Partial<Freshness> = {}): Freshness {
+  return {
+    sources: [source(), source({ source: 'stripe' })],
+    as_of: NOW - 3 * MINUTE,
+    offline: false,
+    interval_ms: 5 * MINUTE,
+    clock_skew_ms: 0,
+    now: NOW,
+    ...more,
+  };
+}
