@@ -109,6 +109,7 @@ fn unsettled(key: &str, sent_at: Timestamp) -> UnsettledChange {
         change: extend(),
         sent_at,
         instance: Some("one".into()),
+        undoes: None,
     }
 }
 

@@ -207,6 +207,7 @@ fn unsettled(key: &str) -> UnsettledChange {
         change: extend(),
         sent_at: NOW,
         instance: None,
+        undoes: None,
     }
 }
 

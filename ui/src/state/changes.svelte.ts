@@ -30,14 +30,12 @@ export function newKey(): string {
 }
 
 /** A change whose answer was lost, as far as a message about it needs. */
-export type LostChange = Pick<UnsettledChange, 'key' | 'tenant_id' | 'tenant_name' | 'change'>;
+export type LostChange = Pick<UnsettledChange, 'key' | 'tenant_id' | 'tenant_name' | 'change' | 'undoes'>;
 
 /** Which change is being made, and which of one's own can be undone with a key. */
 class Changes {
   dialog = $state.raw<{ kind: ChangeKind; subject: Subject; days?: number; meter?: string } | null>(null);
   #mine: Adjustment[] = [];
-  /** The keys of the undos of this window: nothing else tells an undo in doubt from the change itself. */
-  #undos = new Set<string>();
   /** Who is told what became of a change by its key, in place of a message. */
   #waiting = new Map<string, (settled: Settled) => void>();
   /** What became of changes that nobody waited for, and the message that said so. */
@@ -68,7 +66,6 @@ class Changes {
 
   /** Undoes a change. The server refuses it where something changed since, and says what. */
   async undo(adjustment: Adjustment, tenantName: string, key: string = newKey()): Promise<boolean> {
-    this.#undos.add(key);
     // What was given up under one key is never made under it: another try is another order.
     const again = () => void this.undo(adjustment, tenantName);
     try {
@@ -155,21 +152,11 @@ class Changes {
     else this.#heard.set(change.key, { settled, toast: this.tell(change, settled) });
   }
 
-  /** Whether it is an undo of this window. */
-  isUndo(key: string): boolean {
-    return this.#undos.has(key);
-  }
-
   /** Says what became of a change whose answer was lost. It stays until somebody closes it. */
-  tell({ key, tenant_id, tenant_name, change }: LostChange, settled: Settled): number {
+  tell({ tenant_id, tenant_name, change, undoes }: LostChange, settled: Settled): number {
     const made = settled.outcome === 'made' ? settled.adjustment : null;
     if (made) this.#keep(made);
-    const text = settledText(
-      change.kind,
-      made ? made.undoes !== null : this.isUndo(key),
-      tenant_name,
-      settled,
-    );
+    const text = settledText(change.kind, undoes !== null, tenant_name, settled);
     app.dataChanged();
     return toasts.show({
       text,

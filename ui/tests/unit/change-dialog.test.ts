@@ -301,6 +301,7 @@ describe('a change that fails', () => {
         change: { kind: 'extend_trial', target: { days: 7 } },
         sent_at: 0,
         instance: null,
+        undoes: null,
       },
       settled: { outcome: 'made', adjustment: body.adjustment },
     });

@@ -44,6 +44,7 @@ const lost = (settled: Settled, key = 'k-lost'): SettledChange => ({
     change: { kind: 'extend_trial', target: { days: 7 } },
     sent_at: NOW,
     instance: 'db-1',
+    undoes: null,
   },
   settled,
 });

@@ -10,8 +10,8 @@ impl Cache {
     pub async fn insert_unsettled(&self, change: &UnsettledChange) -> Result<()> {
         let mut tx = self.begin().await?;
         sqlx::query(
-            "INSERT INTO unsettled (key, tenant_id, tenant_name, change, sent_at, instance)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO NOTHING",
+            "INSERT INTO unsettled (key, tenant_id, tenant_name, change, sent_at, instance, undoes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (key) DO NOTHING",
         )
         .bind(&change.key)
         .bind(change.tenant_id.as_str())
@@ -19,6 +19,7 @@ impl Cache {
         .bind(serde_json::to_string(&change.change)?)
         .bind(change.sent_at.0)
         .bind(&change.instance)
+        .bind(&change.undoes)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
@@ -35,14 +36,14 @@ impl Cache {
 
     /// Every change whose answer is not known, latest first.
     pub async fn unsettled_changes(&self) -> Result<Vec<UnsettledChange>> {
-        let rows: Vec<(String, String, String, String, i64, Option<String>)> = sqlx::query_as(
-            "SELECT key, tenant_id, tenant_name, change, sent_at, instance FROM unsettled
+        let rows: Vec<(String, String, String, String, i64, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT key, tenant_id, tenant_name, change, sent_at, instance, undoes FROM unsettled
              ORDER BY sent_at DESC, key DESC",
         )
         .fetch_all(self.readers())
         .await?;
         rows.into_iter()
-            .map(|(key, tenant_id, tenant_name, change, sent_at, instance)| {
+            .map(|(key, tenant_id, tenant_name, change, sent_at, instance, undoes)| {
                 Ok(UnsettledChange {
                     key,
                     tenant_id: TenantId::parse(&tenant_id).map_err(|error| CacheError::Broken(error.to_string()))?,
@@ -50,6 +51,7 @@ impl Cache {
                     change: serde_json::from_str(&change)?,
                     sent_at: Timestamp(sent_at),
                     instance,
+                    undoes,
                 })
             })
             .collect()

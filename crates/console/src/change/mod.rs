@@ -154,6 +154,10 @@ impl Desk {
             change: change.clone(),
             sent_at: self.now(),
             instance: self.cache.instance().await?,
+            undoes: match order {
+                Order::Change(_) => None,
+                Order::Undo(undo) => Some(undo.adjustment_id.clone()),
+            },
         };
         // A change under this key may be in doubt from before: then the first answer is not the whole truth.
         let doubted = self.cache.unsettled_changes().await?.iter().any(|it| it.key == key);

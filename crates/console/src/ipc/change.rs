@@ -81,8 +81,10 @@ pub struct UnsettledChange {
     pub tenant_id: TenantId,
     /// The tenant's name.
     pub tenant_name: String,
-    /// What it was to change.
+    /// What it was to change; of an undo, what it was to take back.
     pub change: Change,
+    /// The adjustment that it was to undo; `null` = it is no undo.
+    pub undoes: Option<String>,
     /// When it was sent.
     pub sent_at: Timestamp,
     /// The server's database that it was sent to; `null` = not known then.

@@ -1195,9 +1195,13 @@ tenant_id: TenantId,
  */
 tenant_name: string, 
 /**
- * What it was to change.
+ * What it was to change; of an undo, what it was to take back.
  */
 change: Change, 
+/**
+ * The adjustment that it was to undo; `null` = it is no undo.
+ */
+undoes: string | null, 
 /**
  * When it was sent.
  */

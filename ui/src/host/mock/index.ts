@@ -456,6 +456,7 @@ export function mockHost(query: URLSearchParams): Host {
             change: { kind: 'comp', plan: 'team', until: started + 30 * DAY },
             sent_at: started - 40_000,
             instance: 'db-1',
+            undoes: null,
           },
         ]
       : [];

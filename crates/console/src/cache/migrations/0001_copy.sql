@@ -274,7 +274,9 @@ CREATE TABLE unsettled (
     change      TEXT NOT NULL,
     sent_at     INTEGER NOT NULL,
     -- The server's database that it was sent to; NULL where that was not known yet.
-    instance    TEXT
+    instance    TEXT,
+    -- The adjustment that it was to undo.
+    undoes      TEXT
 ) STRICT;
 
 PRAGMA user_version = 1;
