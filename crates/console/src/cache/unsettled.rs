@@ -1,6 +1,7 @@
 //! Changes that were sent and whose answer is not known.
 
 use paywall_domain::{TenantId, Timestamp};
+use sqlx::Row;
 
 use super::{Cache, CacheError, Result};
 use crate::ipc::UnsettledChange;
@@ -36,22 +37,24 @@ impl Cache {
 
     /// Every change whose answer is not known, latest first.
     pub async fn unsettled_changes(&self) -> Result<Vec<UnsettledChange>> {
-        let rows: Vec<(String, String, String, String, i64, Option<String>, Option<String>)> = sqlx::query_as(
+        let rows = sqlx::query(
             "SELECT key, tenant_id, tenant_name, change, sent_at, instance, undoes FROM unsettled
              ORDER BY sent_at DESC, key DESC",
         )
         .fetch_all(self.readers())
         .await?;
-        rows.into_iter()
-            .map(|(key, tenant_id, tenant_name, change, sent_at, instance, undoes)| {
+        rows.iter()
+            .map(|row| {
+                let tenant: String = row.try_get("tenant_id")?;
+                let change: String = row.try_get("change")?;
                 Ok(UnsettledChange {
-                    key,
-                    tenant_id: TenantId::parse(&tenant_id).map_err(|error| CacheError::Broken(error.to_string()))?,
-                    tenant_name,
+                    key: row.try_get("key")?,
+                    tenant_id: TenantId::parse(&tenant).map_err(|error| CacheError::Broken(error.to_string()))?,
+                    tenant_name: row.try_get("tenant_name")?,
                     change: serde_json::from_str(&change)?,
-                    sent_at: Timestamp(sent_at),
-                    instance,
-                    undoes,
+                    undoes: row.try_get("undoes")?,
+                    sent_at: Timestamp(row.try_get("sent_at")?),
+                    instance: row.try_get("instance")?,
                 })
             })
             .collect()
