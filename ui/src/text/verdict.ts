@@ -237,13 +237,10 @@ export function verdict(tenant: Tenant, told: VerdictTold): Verdict {
 function reason(tenant: Tenant, told: VerdictTold, reader: Reader): string {
   const { facts } = tenant;
   const inForce = told.plans[tenant.plan_in_force] ?? tenant.plan_in_force;
-  if (
-    tenant.tags.includes('comped') &&
-    facts.comp &&
-    (facts.comp.until === null || facts.comp.until > told.now)
-  ) {
+  if (facts.comp && (facts.comp.until === null || facts.comp.until > told.now)) {
     const until = facts.comp.until === null ? 'with no end' : `until ${instant(facts.comp.until, reader)}`;
-    return `${inForce} comped ${until}; nothing is blocking.`;
+    const plan = told.plans[facts.comp.plan] ?? facts.comp.plan;
+    return `${plan} comped ${until}; nothing is blocking.`;
   }
   if (tenant.status === 'active') {
     const end = facts.subscription?.current_period_end ?? null;

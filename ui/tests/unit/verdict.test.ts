@@ -92,8 +92,9 @@ describe('who has access', () => {
     const comped = (until: number | null) =>
       said({
         status: 'active',
-        tags: ['comped'],
-        plan_in_force: 'team',
+        // As in a preview: what comes after has the facts, while tags and plan in force are still of before.
+        tags: [],
+        plan_in_force: 'pro',
         facts: facts({ comp: { plan: 'team', since: NOW - DAY, until } }),
       }).headline;
     expect(comped(NOW + 30 * DAY)).toBe(
