@@ -15,7 +15,8 @@ pub(crate) async fn describe() -> anyhow::Result<String> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     // What follows the version names whoever built the kernel.
     let kernel = kernel.split(['-', '\n']).next().unwrap_or_default().to_owned();
-    let mut connection = SqliteConnectOptions::new().in_memory(true).connect().await?;
+    // Who does its cryptography it tells of a database with a key only.
+    let mut connection = SqliteConnectOptions::new().in_memory(true).pragma("key", "'any'").connect().await?;
     let (sqlite,): (String,) = sqlx::query_as("SELECT sqlite_version()").fetch_one(&mut connection).await?;
     let (cipher,): (String,) = sqlx::query_as("PRAGMA cipher_version").fetch_one(&mut connection).await?;
     let (provider,): (String,) = sqlx::query_as("PRAGMA cipher_provider_version").fetch_one(&mut connection).await?;

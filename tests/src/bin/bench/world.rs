@@ -69,7 +69,8 @@ impl World {
                 .stdout(Stdio::piped()),
         )?;
         let (mut stripe_url, mut stripe_key) = (None, None);
-        for line in BufReader::new(sandbox.child().stdout.take().context("no output")?).lines() {
+        let mut output = BufReader::new(sandbox.child().stdout.take().context("no output")?).lines();
+        for line in output.by_ref() {
             let line = line?;
             if let Some(address) = line.strip_prefix("listening ") {
                 stripe_url = Some(address.to_owned());
@@ -79,6 +80,8 @@ impl World {
                 break;
             }
         }
+        // It prints more, and ends where nobody takes it.
+        std::thread::spawn(move || output.for_each(drop));
         Ok(Self {
             server,
             sandbox,
