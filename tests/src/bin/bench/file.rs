@@ -9,7 +9,8 @@ use sqlx::{ConnectOptions, SqliteConnection};
 
 /// Opens the file with its key, or a plain one, with the settings that the console's own connections have.
 pub(crate) async fn open(path: &Path, key: Option<&CacheKey>) -> anyhow::Result<SqliteConnection> {
-    let mut options = SqliteConnectOptions::new().filename(path);
+    // What is attached later is opened as this one was, and may be new.
+    let mut options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     if let Some(key) = key {
         options = options.pragma("key", format!("\"x'{}'\"", *key.to_hex()));
     }
