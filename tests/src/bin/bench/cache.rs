@@ -262,10 +262,12 @@ async fn interactive(copy: &Copy, folder: &Path, seed: u64, rounds: u32) -> anyh
             }
         }
     }
-    ours.close().await;
-    peer.close().await;
-    for path in [&sealed, &plain] {
-        Cache::wipe(path)?;
+    for cache in [ours, peer] {
+        cache.close().await;
+        let path = cache.path().to_owned();
+        // The file is its owner's until the last handle is gone.
+        drop(cache);
+        Cache::wipe(&path)?;
     }
     let row = |(name, pair): (&&str, &Pair)| {
         vec![
