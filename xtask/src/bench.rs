@@ -26,6 +26,9 @@ pub(crate) struct Bench {
     /// Rounds of everything that is compared
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// First syncs
+    #[arg(long, default_value_t = 1)]
+    syncs: u32,
 }
 
 pub(crate) fn bench(arguments: &Bench) -> anyhow::Result<()> {
@@ -45,6 +48,7 @@ pub(crate) fn bench(arguments: &Bench) -> anyhow::Result<()> {
     let mut measure = cargo();
     measure.args(["run", "--quiet", "--release", "--package", "paywall-tests", "--bin", "bench", "--"]);
     measure.args(["--tenants", &arguments.tenants.to_string(), "--rounds", &arguments.rounds.to_string()]);
+    measure.args(["--syncs", &arguments.syncs.to_string()]);
     if let Some(only) = arguments.only {
         measure.args(["--only", &format!("{only:?}").to_lowercase()]);
     }

@@ -35,7 +35,7 @@ struct Arguments {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// First syncs
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     syncs: u32,
     /// Only this measurement
     #[arg(long)]
@@ -51,7 +51,7 @@ async fn main() -> anyhow::Result<()> {
         Some(only) => format!(" {}", format!("{only:?}").to_lowercase()),
         None => String::new(),
     };
-    println!("- `cargo xtask bench{part} --tenants {tenants}` (seed {seed})\n");
+    println!("- `cargo xtask bench{part} --tenants {tenants} --rounds {rounds} --syncs {syncs}` (seed {seed})\n");
 
     let folder = tempfile::tempdir()?;
     eprintln!("the sample world: {tenants} tenants");

@@ -64,7 +64,7 @@ pub(crate) async fn measure(copy: &Copy, tenants: i64, rounds: u32) -> anyhow::R
             "start of the process to a painted page, with figures".to_owned(),
             times.ours.spread("ms"),
             times.peer.spread("ms"),
-            format!("+{} ms ({} – {})", short(late[late.len() / 2]), short(late[0]), short(late[late.len() - 1])),
+            format!("{} ms ({} – {})", signed(late[late.len() / 2]), signed(late[0]), signed(late[late.len() - 1])),
             "≤ +300 ms".to_owned(),
         ],
         vec![
@@ -82,6 +82,10 @@ pub(crate) async fn measure(copy: &Copy, tenants: i64, rounds: u32) -> anyhow::R
         crate::figures::grouped(tenants),
         table(&head, &rows),
     ))
+}
+
+fn signed(ms: f64) -> String {
+    format!("{}{}", if ms < 0.0 { "−" } else { "+" }, short(ms.abs()))
 }
 
 struct Started {
