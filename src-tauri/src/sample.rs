@@ -65,7 +65,10 @@ impl Sample {
 
     /// Opens the sample profile, with its servers where they ran when it was left.
     pub(crate) async fn open(&self, console: &Console) -> Result<ProfileView, Failure> {
-        self.resume_last(console).await?;
+        if let Err(failure) = self.resume_last(console).await {
+            // The copy can be looked at without its servers.
+            tracing::warn!(code = ?failure.code, detail = failure.detail, "the sample servers did not start");
+        }
         console.profile_open(SAMPLE_PROFILE).await
     }
 

@@ -1,9 +1,12 @@
 //! What lives as long as the window: the console, the sample servers, and the way back to the page.
 
+use std::time::Duration;
+
 use paywall_console::ipc::{Failure, Freshness, SettledChange};
 use paywall_console::{Console, Home, Observer, SAMPLE_PROFILE};
 use tauri::{AppHandle, Emitter, Manager};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::sample::Sample;
 
@@ -14,11 +17,30 @@ pub(crate) struct Shell {
     pub(crate) sample: Sample,
     /// Whether what the last session left has been taken up.
     resumed: watch::Sender<bool>,
+    /// The app is going away.
+    stopping: CancellationToken,
 }
+
+/// Says that resuming is over, however it ended.
+struct Resumed<'a>(&'a watch::Sender<bool>);
+
+impl Drop for Resumed<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// How long the app may take to go away once its window is gone.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Shell {
     pub(crate) fn new(console: Result<Console, Failure>, home: &Home) -> Self {
-        Self { console, sample: Sample::new(home), resumed: watch::Sender::new(false) }
+        Self {
+            console,
+            sample: Sample::new(home),
+            resumed: watch::Sender::new(false),
+            stopping: CancellationToken::new(),
+        }
     }
 
     pub(crate) fn console(&self) -> Result<&Console, Failure> {
@@ -27,6 +49,12 @@ impl Shell {
 
     /// Takes up what the last session left: the sample servers where they ran, then the last profile.
     pub(crate) async fn resume(&self) {
+        let _resumed = Resumed(&self.resumed);
+        // A profile that waits for its keyring must not hold up whoever closes the window.
+        self.stopping.run_until_cancelled(self.take_up()).await;
+    }
+
+    async fn take_up(&self) {
         if let Ok(console) = &self.console {
             // Of a sample that is not looked at nothing runs.
             if console.last_open().as_deref() == Some(SAMPLE_PROFILE)
@@ -36,7 +64,6 @@ impl Shell {
             }
             console.open_last().await;
         }
-        self.resumed.send_replace(true);
     }
 
     /// Waits until [`Shell::resume`] is through.
@@ -46,10 +73,16 @@ impl Shell {
     }
 
     pub(crate) async fn stop(&self) {
-        if let Ok(console) = &self.console {
-            console.shutdown().await;
+        self.stopping.cancel();
+        let ended = async {
+            if let Ok(console) = &self.console {
+                console.shutdown().await;
+            }
+            self.sample.stop().await;
+        };
+        if tokio::time::timeout(FAREWELL, ended).await.is_err() {
+            tracing::warn!("the app did not come to its end in time");
         }
-        self.sample.stop().await;
     }
 }
 

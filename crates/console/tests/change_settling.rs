@@ -298,7 +298,9 @@ async fn a_doubt_that_a_killed_process_left_is_settled_not_sent_again() {
         assert!(server.asked.iter().all(|it| it.starts_with("settle")), "{:?}", server.asked);
         assert_eq!(server.made.len(), 1);
     }
-    assert_eq!(stage.desk.settle("never").await.unwrap(), Settled::NotMade);
+    // What is settled is not asked again: it was told, and without its note nobody knows whom to ask.
+    assert_eq!(stage.desk.settle("never").await.unwrap_err().code, FailureCode::NotFound);
+    stage.cache.insert_unsettled(&unsettled("reached")).await.unwrap();
     assert!(matches!(stage.desk.settle("reached").await.unwrap(), Settled::Made { .. }));
 }
 

@@ -66,8 +66,12 @@ async fn revenue_adds_up_and_currencies_stay_apart() {
     let home = home();
     let mut acme = tenant(1, "Acme", facts(None), None);
     acme.stripe_customer = Some("cus_1".into());
-    let cache = filled(&home, &[acme]).await;
+    let never_paid = tenant(7, "Never paid", facts(None), None);
+    let cache = filled(&home, &[acme, never_paid]).await;
+    let mut tiered = subscription(8, "active", "usd", 0, 50, None);
+    tiered["items"]["data"][0]["price"]["billing_scheme"] = json!("tiered");
     let subscriptions = [
+        tiered,
         subscription(1, "active", "usd", 9900, 200, None),
         subscription(2, "active", "usd", 2000, 10, None),
         subscription(3, "past_due", "jpy", 5000, 300, None),
@@ -82,6 +86,14 @@ async fn revenue_adds_up_and_currencies_stay_apart() {
     assert_eq!(tile.now, [usd(11900), Money { amount: 5000, currency: "jpy".into() }]);
     assert_eq!((tile.new_30d, tile.churned_30d), (vec![usd(2000)], vec![usd(700)]));
     assert_eq!((tile.subscriptions, tile.including_tax), (3, 0));
+    // One lacks its tiers; two belong to customers who are no tenant here.
+    assert_eq!((tile.untold, tile.elsewhere), (1, 2));
+    let paying = TenantQuery { view: TenantView::Paying, limit: 5, ..TenantQuery::default() };
+    let paying = cache.tenants_page(&paying, NOW).await.unwrap();
+    assert_eq!(
+        (paying.rows.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), paying.total),
+        (vec!["Acme"], Some(1))
+    );
     let page = cache.tenants_page(&TenantQuery { limit: 5, ..TenantQuery::default() }, NOW).await.unwrap();
     assert_eq!(page.rows[0].mrr, Some(vec![usd(9900)]));
 }

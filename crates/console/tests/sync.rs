@@ -391,3 +391,43 @@ async fn a_lost_token_is_said_and_what_is_here_only_gets_older() {
     assert_eq!(seen.sources[0].failure.as_ref().unwrap().code, FailureCode::TokenMissing);
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_was_not_given_for_a_while_is_read_from_its_beginning() {
+    let stripe = Served::start().await;
+    stripe.with(|fake| fake.fill(12));
+    let copy = Copy::new().await;
+    let engine = copy.engine(None, Some(&stripe), by_hand()).await;
+    until(&engine, "the first pass", |engine| engine.freshness().as_of.is_some()).await;
+    let refused = (403, json!({"error": {"message": "Having the 'rak_charge_read' permission would allow it."}}));
+    stripe.with(|fake| {
+        fake.spoilt.insert("/v1/charges".into(), refused.clone());
+        fake.spoilt.insert("/v1/charges/ch_00004".into(), refused);
+        fake.touch("charges", "ch_00004", &json!({"status": "refunded"}), "charge.refunded");
+    });
+    pass(&engine, Source::Stripe).await;
+    assert_eq!(source(&engine, Source::Stripe).missing[0].stream, "charges");
+    stripe.with(|fake| fake.spoilt.clear());
+    pass(&engine, Source::Stripe).await;
+    assert_eq!(copy.column("SELECT status FROM stripe_charges WHERE id = 'ch_00004'").await, ["refunded"]);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_refused_make_nothing_fresh() {
+    let stripe = Served::start().await;
+    stripe.with(|fake| fake.fill(12));
+    let copy = Copy::new().await;
+    let engine = copy.engine(None, Some(&stripe), by_hand()).await;
+    until(&engine, "the first pass", |engine| engine.freshness().as_of.is_some()).await;
+    let known = source(&engine, Source::Stripe).as_of;
+    let message = "Having the 'rak_event_read' permission would allow this request to continue.";
+    stripe.with(|fake| fake.spoilt.insert("/v1/events".into(), (403, json!({"error": {"message": message}}))));
+    engine.sync_now();
+    until(&engine, "the refusal", |engine| !source(engine, Source::Stripe).missing.is_empty()).await;
+    until(&engine, "the pass's end", |engine| source(engine, Source::Stripe).progress.is_none()).await;
+    assert_eq!(source(&engine, Source::Stripe).as_of, known, "nobody said what changed");
+    // Asked again, everything is read, as nothing else tells.
+    pass(&engine, Source::Stripe).await;
+    engine.stop().await;
+}

@@ -174,7 +174,8 @@ class App {
     // A copy that turns out to be damaged is begun anew by itself; the app's state then says so.
     const server = freshness.sources.find((source) => source.source === 'server');
     const begunAnew = server?.as_of === null && (this.server?.as_of ?? null) !== null;
-    if (begunAnew || freshness.sources.some((source) => source.failure?.code === 'cache_broken'))
+    const reopened = this.state !== null && this.state.open === null;
+    if (begunAnew || reopened || freshness.sources.some((source) => source.failure?.code === 'cache_broken'))
       this.#reloadSoon();
     if (!freshness.offline) this.offlineClosed = false;
     this.freshness = freshness;

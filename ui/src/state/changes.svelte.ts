@@ -155,7 +155,8 @@ class Changes {
   /** Says what became of a change whose answer was lost. It stays until somebody closes it. */
   tell({ tenant_id, tenant_name, change, undoes }: LostChange, settled: Settled): number {
     const made = settled.outcome === 'made' ? settled.adjustment : null;
-    if (made) this.#keep(made);
+    // Not one for the shortcut: it may be of another day, and somebody is about to take back something else.
+    if (made && made.undoes !== null) this.#keep(made);
     const text = settledText(change.kind, undoes !== null, tenant_name, settled);
     app.dataChanged();
     return toasts.show({

@@ -85,6 +85,7 @@ impl AdminClient {
 
     /// Who the token is, after making sure that a paywall server of a version that we speak answers.
     pub async fn me(&self) -> Result<Caller, AdminError> {
+        let sent = local_ms();
         let caller: Caller = self.read(self.request(Method::GET, &["me"])).await?;
         if caller.product != PRODUCT {
             return Err(AdminError::of(FailureCode::NotPaywallServer, format!("it says it is {:?}", caller.product)));
@@ -94,14 +95,15 @@ impl AdminClient {
                 FailureCode::ServerVersion { server: caller.api_version.clone(), console: API_VERSION.to_owned() };
             return Err(AdminError::of(code, format!("server {}, API {}", caller.version, caller.api_version)));
         }
-        self.saw_clock(caller.now);
+        self.saw_clock(caller.now, sent);
         Ok(caller)
     }
 
     /// A page of the feed.
     pub async fn changes(&self, query: &ChangesQuery) -> Result<ChangesPage, AdminError> {
+        let sent = local_ms();
         let page: ChangesPage = self.read(self.request(Method::GET, &["changes"]).query(query)).await?;
-        self.saw_clock(page.now);
+        self.saw_clock(page.now, sent);
         Ok(page)
     }
 
@@ -162,8 +164,9 @@ impl AdminClient {
     }
 
     async fn outcome(&self, request: RequestBuilder, body: &impl Serialize) -> Result<AdjustmentOutcome, AdminError> {
+        let sent = local_ms();
         let outcome: AdjustmentOutcome = self.read(request.json(body)).await?;
-        self.saw_clock(outcome.now);
+        self.saw_clock(outcome.now, sent);
         Ok(outcome)
     }
 
@@ -192,8 +195,13 @@ impl AdminClient {
         Err(AdminError::refusal(status, &headers, &body))
     }
 
-    fn saw_clock(&self, server: Timestamp) {
-        self.inner.skew_ms.store(chrono::Utc::now().timestamp_millis() - server.0, Ordering::Relaxed);
+    /// The server's clock stood at `server` at some instant after `sent` and before now. So the difference lies
+    /// between two bounds, and what was measured before stands where it fits: a slow answer teaches nothing.
+    fn saw_clock(&self, server: Timestamp, sent: i64) {
+        let received = local_ms().max(sent);
+        let (least, most) = (sent - server.0, received - server.0);
+        let known = self.clock_skew_ms().unwrap_or(i64::midpoint(least, most));
+        self.inner.skew_ms.store(known.clamp(least, most), Ordering::Relaxed);
     }
 
     /// The `Date` header has whole seconds: it serves only until an answer with a clock of its own came.
@@ -201,9 +209,15 @@ impl AdminClient {
         let date = headers.get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
         let Some(date) = date.and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok()) else { return };
         if self.clock_skew_ms().is_none() {
-            self.saw_clock(Timestamp(date.timestamp_millis()));
+            let now = local_ms();
+            self.saw_clock(Timestamp(date.timestamp_millis()), now);
         }
     }
+}
+
+/// This machine's clock, in milliseconds.
+fn local_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
 }
 
 /// Whether we speak a server's version: the same major, and at least our minor.

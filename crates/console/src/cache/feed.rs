@@ -29,7 +29,7 @@ pub struct FeedApplied {
 }
 
 impl Cache {
-    /// Writes a page of the feed together with its cursor. `at` is this machine's clock. With the last
+    /// Writes a page of the feed together with its cursor. `at` is when it was asked for. With the last
     /// page (`has_more` false) the feed is complete as of `at`.
     ///
     /// [`CacheError::OtherInstance`] where the page comes from another database than the copy: nothing is
@@ -141,7 +141,7 @@ async fn put_tenant(tx: &mut SqliteConnection, tenant: &Tenant) -> Result<bool> 
              quota_meters = excluded.quota_meters, last_active_at = excluded.last_active_at,
              last_refused_at = excluded.last_refused_at, holds_until = excluded.holds_until,
              overdue_since = excluded.overdue_since, version = excluded.version, as_of = excluded.as_of,
-             seq = excluded.seq, lockout_at = excluded.lockout_at
+             seq = excluded.seq, lockout_at = excluded.lockout_at, derived_at = NULL
          WHERE (excluded.seq, excluded.as_of) >= (tenants.seq, tenants.as_of)
          RETURNING num",
     )

@@ -15,17 +15,23 @@ use super::{Cache, Result};
 /// How many tenants are derived anew in one transaction.
 const AT_ONCE: i64 = 500;
 
+/// From which difference on a clock counts as set back: measuring how far it is off is never exact.
+const SET_BACK_MS: i64 = 60_000;
+
 impl Cache {
-    /// Derives anew, for `now`, what lists say of tenants whose last word no longer holds. How many.
+    /// Derives anew, for `now`, what lists say of tenants whose last word no longer holds, and of those that were
+    /// derived for a later instant, by a clock that has been set back since. How many.
     pub async fn pass_time(&self, now: Timestamp) -> Result<usize> {
         let mut all = 0;
         loop {
             let due: Vec<(i64, String)> = sqlx::query_as(
-                "SELECT t.num, b.body FROM tenants AS t INDEXED BY tenants_holding
-                 CROSS JOIN tenant_bodies AS b ON b.num = t.num
-                 WHERE t.holds_until <= ?1 ORDER BY t.holds_until LIMIT ?2",
+                "SELECT b.num, b.body FROM (
+                     SELECT num FROM tenants INDEXED BY tenants_holding WHERE holds_until <= ?1
+                     UNION SELECT num FROM tenants INDEXED BY tenants_derived WHERE derived_at > ?2 LIMIT ?3
+                 ) AS due CROSS JOIN tenant_bodies AS b ON b.num = due.num",
             )
             .bind(now.0)
+            .bind(now.0.saturating_add(SET_BACK_MS))
             .bind(AT_ONCE)
             .fetch_all(self.readers())
             .await?;
@@ -42,7 +48,7 @@ impl Cache {
                 sqlx::query(
                     "UPDATE tenants SET plan_in_force = ?3, status = ?4, shelf = ?5, level = ?6, tags = ?7,
                          runs_until = ?8, lapse_at = ?9, lockout_at = ?10, used_percent = ?11, used_meter = ?12,
-                         quota_meters = ?13, holds_until = ?14
+                         quota_meters = ?13, holds_until = ?14, derived_at = ?15
                      WHERE num = ?1 AND seq = ?2",
                 )
                 .bind(num)
@@ -60,6 +66,7 @@ impl Cache {
                 .bind(derived.quota_meters)
                 // Never again for the same instant, whatever the rules say of it.
                 .bind(tenant.access.holds_until.filter(|it| *it > now).map(|it| it.0))
+                .bind(now.0)
                 .execute(&mut *tx)
                 .await?;
             }

@@ -139,12 +139,14 @@ impl Cache {
         Ok(())
     }
 
-    /// Notes that the source does not give a list, and why; `None` = it does again.
+    /// Notes that the source does not give a list, and why; `None` = it does again. One that is not given is read
+    /// from its beginning when it is: nobody can say what changed in it meanwhile.
     pub async fn set_stream_missing(&self, source: Source, stream: &str, failure: Option<&Failure>) -> Result<()> {
         let mut tx = self.begin().await?;
         sqlx::query(
             "INSERT INTO streams (source, stream, missing) VALUES (?1, ?2, ?3)
-             ON CONFLICT (source, stream) DO UPDATE SET missing = excluded.missing",
+             ON CONFLICT (source, stream) DO UPDATE SET missing = excluded.missing, last_failure = NULL,
+                 cursor = iif(excluded.missing IS NULL, cursor, NULL)",
         )
         .bind(source_word(source))
         .bind(stream)

@@ -274,9 +274,12 @@ impl Desk {
             let code = FailureCode::Unsettled { key: key.to_owned() };
             return Err(Failure::of(code, "the change is still being sent"));
         }
-        // One that has been settled meanwhile is no longer noted; asking again answers the same.
-        let noted = self.cache.unsettled_changes().await?.into_iter().find(|it| it.key == key);
-        self.ask_what_became(admin, key, noted.and_then(|it| it.instance).as_deref()).await
+        // Without its note nobody knows which database it was sent to, and another one would say "not made".
+        let doubts = self.cache.unsettled_changes().await?;
+        let Some(noted) = doubts.into_iter().find(|it| it.key == key) else {
+            return Err(Failure::of(FailureCode::NotFound, "no change of that key is in doubt: it has been settled"));
+        };
+        self.ask_what_became(admin, key, noted.instance.as_deref()).await
     }
 
     async fn ask_what_became(

@@ -180,10 +180,11 @@ impl Console {
             if admin.is_none() {
                 engine.without_token();
             }
-            let carried = guard(&self.inner.carried).remove(id).unwrap_or_default();
+            let carried = guard(&self.inner.carried).get(id).cloned().unwrap_or_default();
             for change in &carried {
                 cache.insert_unsettled(change).await?;
             }
+            guard(&self.inner.carried).remove(id);
             let stop = CancellationToken::new();
             tokio::spawn(stop.clone().run_until_cancelled_owned(on_broken(
                 Arc::downgrade(&self.inner),
@@ -281,7 +282,13 @@ impl Console {
     }
 
     /// Empties the copy of a profile; it is fetched anew. Changes in doubt are kept: they are in no other place.
+    /// Where they cannot be read now, as with a locked keyring, nothing is emptied.
     pub async fn cache_clear(&self, id: &str) -> Result<(), Failure> {
+        self.empty_copy(id, false).await
+    }
+
+    /// Empties a copy. Of a `damaged` one what is in doubt may be lost.
+    async fn empty_copy(&self, id: &str, damaged: bool) -> Result<(), Failure> {
         let _turn = self.inner.turn.lock().await;
         if self.kept().get(id).is_none() {
             return Err(unknown(id));
@@ -289,30 +296,43 @@ impl Console {
         let was_open = self.opened().filter(|open| open.profile == id);
         let path = self.inner.home.cache_file(id);
         let doubts = match &was_open {
-            Some(open) => open.cache.unsettled_changes().await.unwrap_or_default(),
+            Some(open) => open.cache.unsettled_changes().await.map_err(Failure::from),
             None => self.doubts_of_closed(id).await,
         };
+        match doubts {
+            // Whoever opens this profile next puts them back into its copy.
+            Ok(doubts) => _ = guard(&self.inner.carried).insert(id.to_owned(), doubts),
+            Err(failure) if damaged => {
+                tracing::warn!(code = ?failure.code, "changes in doubt may be lost with the damaged copy");
+            }
+            Err(failure) => return Err(failure),
+        }
         let reopen = was_open.is_some();
         drop(was_open);
         self.close_open_if(id).await;
-        let wiped = path.clone();
-        blocking(move || Ok(Cache::wipe(&wiped)?)).await?;
+        blocking(move || Ok(Cache::wipe(&path)?)).await?;
         if reopen {
             self.open_profile(id).await?;
-            let open = self.require_open()?;
-            for change in &doubts {
-                open.cache.insert_unsettled(change).await?;
-            }
-            open.sync_now();
-        } else if !doubts.is_empty() {
+            self.require_open()?.sync_now();
+        } else {
+            self.put_back_doubts(id).await?;
+        }
+        self.inner.observer.data_changed();
+        Ok(())
+    }
+
+    /// Keeps on disk what is in doubt of a profile that stays closed.
+    async fn put_back_doubts(&self, id: &str) -> Result<(), Failure> {
+        let doubts = guard(&self.inner.carried).get(id).cloned().unwrap_or_default();
+        if !doubts.is_empty() {
             let (key, _) = cache_key(&self.inner.vault, id).await?;
-            let cache = Cache::open(&path, &key).await?;
+            let cache = Cache::open(&self.inner.home.cache_file(id), &key).await?;
             for change in &doubts {
                 cache.insert_unsettled(change).await?;
             }
             cache.close().await;
         }
-        self.inner.observer.data_changed();
+        guard(&self.inner.carried).remove(id);
         Ok(())
     }
 
@@ -322,19 +342,22 @@ impl Console {
         }
     }
 
-    /// The changes in doubt in a copy that is not open; none where it cannot be read.
-    async fn doubts_of_closed(&self, id: &str) -> Vec<crate::ipc::UnsettledChange> {
+    /// The changes in doubt in a copy that is not open; none where there is none, or where it is damaged.
+    async fn doubts_of_closed(&self, id: &str) -> Result<Vec<crate::ipc::UnsettledChange>, Failure> {
         let path = self.inner.home.cache_file(id);
         if !path.exists() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let Ok(Some(text)) = self.inner.vault.get(id, SecretName::CacheKey).await else { return Vec::new() };
-        let Ok(key) = CacheKey::from_hex(text.expose_secret()) else { return Vec::new() };
-        let opened = Cache::open(&path, &key).await;
-        let Ok(cache) = opened else { return Vec::new() };
-        let doubts = cache.unsettled_changes().await.unwrap_or_default();
+        let Some(text) = self.inner.vault.get(id, SecretName::CacheKey).await? else { return Ok(Vec::new()) };
+        let Ok(key) = CacheKey::from_hex(text.expose_secret()) else { return Ok(Vec::new()) };
+        let cache = match Cache::open(&path, &key).await {
+            Ok(cache) => cache,
+            Err(CacheError::Broken(_)) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let doubts = cache.unsettled_changes().await;
         cache.close().await;
-        doubts
+        Ok(doubts?)
     }
 
     /// How old what is shown is.
@@ -427,14 +450,17 @@ fn begin_anew(console: Console, profile: String) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let failure = Failure::of(FailureCode::CacheBroken, "the copy was damaged; it is fetched anew");
         tracing::warn!(profile, "the copy is damaged and begun anew");
-        let told = match console.cache_clear(&profile).await {
+        let told = match console.empty_copy(&profile, true).await {
             Ok(()) => failure,
             Err(failure) => {
                 tracing::error!(code = ?failure.code, detail = failure.detail, "the copy was not begun anew");
                 failure
             }
         };
-        *guard(&console.inner.open_failure) = Some(told);
+        // Somebody may have gone on to another profile meanwhile.
+        if console.opened().is_none_or(|open| open.profile == profile) {
+            *guard(&console.inner.open_failure) = Some(told);
+        }
         console.inner.observer.data_changed();
     })
 }

@@ -23,7 +23,7 @@ pub struct ChangePreview {
     pub outcome: AdjustmentOutcome,
     /// The tenant as the server has it now.
     pub tenant: Tenant,
-    /// When the server was asked, by this machine's clock.
+    /// When the server was asked, by its own clock as far as it is known.
     pub checked_at: Timestamp,
     /// Whether the server's tenant differs from the copy.
     pub changed_since_copy: bool,

@@ -92,6 +92,6 @@ pub struct Freshness {
     pub interval_ms: i64,
     /// This machine's clock minus the server's, in milliseconds; `null` = not measured.
     pub clock_skew_ms: Option<i64>,
-    /// This machine's clock.
+    /// The server's clock as far as it is known; else this machine's.
     pub now: Timestamp,
 }

@@ -92,7 +92,7 @@ impl Status {
         self.change(|inner| {
             inner.server.configured = true;
             inner.server.failure = Some(Failure::of(FailureCode::TokenMissing, "no token is stored for this profile"));
-            inner.server.failing_since = Some(now());
+            inner.server.failing_since = Some(inner.now());
         });
     }
 

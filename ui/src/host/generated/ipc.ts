@@ -193,7 +193,7 @@ outcome: AdjustmentOutcome,
  */
 tenant: Tenant, 
 /**
- * When the server was asked, by this machine's clock.
+ * When the server was asked, by its own clock as far as it is known.
  */
 checked_at: Timestamp, 
 /**
@@ -450,7 +450,7 @@ interval_ms: number,
  */
 clock_skew_ms: number | null, 
 /**
- * This machine's clock.
+ * The server's clock as far as it is known; else this machine's.
  */
 now: Timestamp, };
 

@@ -44,6 +44,8 @@ CREATE TABLE tenants (
     overdue_since    INTEGER,
     version          INTEGER NOT NULL,
     seq              INTEGER NOT NULL,
+    -- The instant for which this machine derived the row anew; NULL = as the server said.
+    derived_at       INTEGER,
     as_of            INTEGER NOT NULL
 ) STRICT;
 
@@ -70,6 +72,7 @@ CREATE INDEX tenants_refused ON tenants (last_refused_at) WHERE deleted_at IS NU
 CREATE INDEX tenants_lapsing ON tenants (lapse_at) WHERE deleted_at IS NULL AND lapse_at IS NOT NULL;
 CREATE INDEX tenants_extended ON tenants (lapse_at) WHERE deleted_at IS NULL AND extensions > 0;
 CREATE INDEX tenants_lockable ON tenants (last_active_at, lockout_at) WHERE deleted_at IS NULL AND lockout_at IS NOT NULL;
+CREATE INDEX tenants_derived ON tenants (derived_at) WHERE derived_at IS NOT NULL;
 CREATE INDEX tenants_holding ON tenants (holds_until) WHERE holds_until IS NOT NULL;
 CREATE INDEX tenants_quota ON tenants (quota_meters) WHERE deleted_at IS NULL AND quota_meters IS NOT NULL;
 

@@ -10,12 +10,14 @@ use crate::ipc::{Failure, FailureCode, Source};
 use crate::sync::PassError;
 
 impl Mirror {
-    /// Reads on from `place` to the end of the list. Whatever order the list is in, it arrives whole.
-    pub(super) async fn backfill(&self, stream: Stream, place: Place) -> Result<Outcome, PassError> {
-        let (mut after, mut newest, mut done) = match place {
-            Place::Backfill { after, newest, done } => (after, newest, done),
-            Place::Current { newest } => (None, newest, 0),
+    /// Reads on from `place` to the end of the list. Whatever order the list is in, it arrives whole. Where no
+    /// events tell what changed meanwhile, it is complete as of when its first page was asked for.
+    pub(super) async fn backfill(&self, stream: Stream, place: Place, followed: bool) -> Result<Outcome, PassError> {
+        let (mut after, mut newest, mut done, began) = match place {
+            Place::Backfill { after, newest, done, began } => (after, newest, done, began),
+            Place::Current { newest } => (None, newest, 0, None),
         };
+        let mut began = began.unwrap_or_else(|| self.shared.status.now());
         let mut seen: HashSet<String> = HashSet::new();
         let mut restarted = false;
         loop {
@@ -31,6 +33,7 @@ impl Mirror {
                     restarted = true;
                     after = None;
                     done = 0;
+                    began = self.shared.status.now();
                     seen.clear();
                     continue;
                 }
@@ -45,11 +48,12 @@ impl Mirror {
             done += (page.objects.len() + page.unreadable.len()) as i64;
             after = page.last_id.clone().or(after);
             let place = if page.has_more {
-                Place::Backfill { after: after.clone(), newest, done }
+                Place::Backfill { after: after.clone(), newest, done, began: Some(began) }
             } else {
                 Place::Current { newest }
             };
-            self.write(stream, page.objects, &page.unreadable, &place).await?;
+            let complete_at = (!page.has_more && !followed).then_some(began);
+            self.write(stream, page.objects, &page.unreadable, &place, complete_at).await?;
             self.shared.status.progress(Source::Stripe, stream.name(), done, None);
             if !page.has_more {
                 return Ok(Outcome::Complete);

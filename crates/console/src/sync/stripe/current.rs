@@ -121,7 +121,7 @@ impl Mirror {
             after = page.last_id.clone();
             // The place moves only when the last page is done: the pages come newest first.
             let place = Place::Current { newest: if page.has_more { since } else { newest } };
-            self.write(Stream::Events, fresh, &page.unreadable, &place).await?;
+            self.write(Stream::Events, fresh, &page.unreadable, &place, None).await?;
             if !page.has_more {
                 return Ok(Outcome::Complete);
             }
@@ -212,7 +212,7 @@ impl Mirror {
             newest = page.objects.iter().map(|object| object.created).fold(newest, i64::max);
             after = page.last_id.clone();
             let place = Place::Current { newest: if page.has_more { since } else { newest } };
-            self.write(stream, page.objects, &page.unreadable, &place).await?;
+            self.write(stream, page.objects, &page.unreadable, &place, None).await?;
             if !page.has_more {
                 return Ok(Outcome::Complete);
             }

@@ -79,7 +79,7 @@ impl Mirror {
         if try_missing {
             self.missing_tried = Some(Instant::now());
         }
-        let started = shared.status.now();
+        let began = Instant::now();
         let mut failed: Option<Failure> = None;
         let mut events = self.events_place(try_missing).await?;
         if let Events::TooOld = events {
@@ -87,10 +87,10 @@ impl Mirror {
             self.read_again().await?;
             events = self.first_events_place().await?;
         }
-        let followed = !matches!(events, Events::NotGiven(_));
-        if !followed && (asked || self.last_read_in_full_lapsed().await?) {
+        let mut followed = !matches!(events, Events::NotGiven(_));
+        if !followed {
             // Nothing tells what changed, so only reading everything anew does.
-            self.read_again().await?;
+            self.read_lapsed_again(asked).await?;
         }
 
         // 1. What is not complete is read to its end, several lists side by side.
@@ -113,7 +113,7 @@ impl Mirror {
         let readings: Vec<_> = open
             .into_iter()
             .map(|(stream, place)| {
-                async move { mirror.note(stream, mirror.backfill(stream, place).await).await }.boxed()
+                async move { mirror.note(stream, mirror.backfill(stream, place, followed).await).await }.boxed()
             })
             .collect();
         let mut readings = futures::stream::iter(readings).buffer_unordered(shared.options.side_by_side.max(1));
@@ -126,6 +126,7 @@ impl Mirror {
         match events {
             Events::Since(place) => {
                 let result = self.follow_events(place).await;
+                followed = matches!(result, Ok(Outcome::Complete));
                 let noted = self.note(Stream::Events, result).await?;
                 failed = failed.or(noted);
             }
@@ -141,25 +142,25 @@ impl Mirror {
             let noted = self.note(stream, result).await?;
             failed = failed.or(noted);
         }
-        self.settle(started, failed, &was_open, followed).await
+        self.settle(began, failed, &was_open, followed).await
     }
 
-    /// Marks what is complete as complete as of the pass's start, and reports the rest. Without events only a
-    /// list that this pass read to its end is complete: what changed in the others nobody said.
+    /// Marks every list whose changes the events told as complete as of the pass's start, and reports the rest.
+    /// Without events a list is complete as of its own reading, and no later: what changed since nobody said.
     async fn settle(
         &self,
-        started: Timestamp,
+        began: Instant,
         failed: Option<Failure>,
         was_open: &[Stream],
         followed: bool,
     ) -> Result<(), PassError> {
         let cache = &self.shared.cache;
-        let events_failed = cache.stream_state(Source::Stripe, Stream::Events.name()).await?.last_failure.is_some();
-        if !events_failed {
+        // By the clock as it is known now: the first answers may have taught how far this machine's is off.
+        let started = self.shared.status.now().plus_ms(-(began.elapsed().as_millis() as i64));
+        if followed {
             for stream in Stream::OBJECTS {
                 let state = cache.stream_state(Source::Stripe, stream.name()).await?;
-                let whole =
-                    state.missing.is_none() && state.last_failure.is_none() && (followed || was_open.contains(&stream));
+                let whole = state.missing.is_none() && state.last_failure.is_none();
                 if whole && matches!(Place::of(&state), Place::Current { .. }) {
                     let progress = StreamProgress {
                         cursor: state.cursor,
@@ -198,7 +199,7 @@ impl Mirror {
         match result? {
             Outcome::Complete => {
                 let state = cache.stream_state(Source::Stripe, stream.name()).await?;
-                if state.missing.is_some() {
+                if state.missing.is_some() || state.last_failure.is_some() {
                     cache.set_stream_missing(Source::Stripe, stream.name(), None).await?;
                 }
             }
@@ -215,40 +216,48 @@ impl Mirror {
         Ok(broken)
     }
 
-    /// Whether the list that was read in full longest ago is due again.
-    async fn last_read_in_full_lapsed(&self) -> Result<bool, PassError> {
-        let states = self.shared.cache.stream_states(Source::Stripe).await?;
-        let lapsed = |at: Timestamp| {
-            self.shared.status.now().ms_since(at) >= self.shared.options.full_interval.as_millis() as i64
-        };
-        Ok(complete_as_of(&states).is_some_and(lapsed))
-    }
-
-    /// Begins every list anew; what is there stays readable until it is replaced.
-    async fn read_again(&self) -> Result<(), PassError> {
+    /// Begins those lists anew whose last full reading is too long ago, or all that are complete.
+    async fn read_lapsed_again(&self, all: bool) -> Result<(), PassError> {
+        let (cache, now) = (&self.shared.cache, self.shared.status.now());
         for stream in Stream::OBJECTS {
-            let state = self.shared.cache.stream_state(Source::Stripe, stream.name()).await?;
-            if !matches!(Place::of(&state), Place::Current { .. }) {
-                continue;
+            let state = cache.stream_state(Source::Stripe, stream.name()).await?;
+            let lapsed = state.complete_at.is_none_or(|at| {
+                let age = now.ms_since(at);
+                // One from the future was dated by a clock that has been set right since.
+                age < 0 || age >= self.shared.options.full_interval.as_millis() as i64
+            });
+            if (all || lapsed) && matches!(Place::of(&state), Place::Current { .. }) {
+                self.begin_again(stream).await?;
             }
-            let progress = StreamProgress {
-                cursor: None,
-                complete_at: None,
-                at: self.shared.status.now(),
-                unreadable: Vec::new(),
-            };
-            self.shared.cache.set_stream_progress(Source::Stripe, stream.name(), &progress).await?;
         }
         Ok(())
     }
 
-    /// Writes a page of a list with the place after it.
+    /// Begins every complete list anew; what is there stays readable until it is replaced.
+    async fn read_again(&self) -> Result<(), PassError> {
+        for stream in Stream::OBJECTS {
+            let state = self.shared.cache.stream_state(Source::Stripe, stream.name()).await?;
+            if matches!(Place::of(&state), Place::Current { .. }) {
+                self.begin_again(stream).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin_again(&self, stream: Stream) -> Result<(), PassError> {
+        let at = self.shared.status.now();
+        let progress = StreamProgress { cursor: None, complete_at: None, at, unreadable: Vec::new() };
+        Ok(self.shared.cache.set_stream_progress(Source::Stripe, stream.name(), &progress).await?)
+    }
+
+    /// Writes a page of a list with the place after it, and as of when the list is complete with it.
     async fn write(
         &self,
         stream: Stream,
         objects: Vec<Object>,
         unreadable: &[Unreadable],
         place: &Place,
+        complete_at: Option<Timestamp>,
     ) -> Result<(), PassError> {
         let changed = !objects.is_empty();
         for lost in unreadable {
@@ -257,7 +266,7 @@ impl Mirror {
         let rows: Vec<StripeRow> = objects.into_iter().map(row).collect();
         let progress = StreamProgress {
             cursor: Some(place.to_value()),
-            complete_at: None,
+            complete_at,
             at: self.shared.status.now(),
             unreadable: unreadable.iter().map(|lost| lost.id.clone()).collect(),
         };

@@ -1,5 +1,6 @@
 //! Where in a list to read on: what the copy's cursor of a Stripe list holds.
 
+use paywall_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,6 +19,9 @@ pub(super) enum Place {
         newest: i64,
         /// Objects read so far.
         done: i64,
+        /// When its first page was asked for; `None` = it was not yet.
+        #[serde(default)]
+        began: Option<Timestamp>,
     },
     /// It is complete.
     Current {
@@ -28,7 +32,7 @@ pub(super) enum Place {
 
 impl Place {
     /// The beginning.
-    pub(super) const START: Self = Self::Backfill { after: None, newest: 0, done: 0 };
+    pub(super) const START: Self = Self::Backfill { after: None, newest: 0, done: 0, began: None };
 
     /// The place that the copy knows; one that it cannot read is the beginning.
     pub(super) fn of(state: &StreamState) -> Self {
