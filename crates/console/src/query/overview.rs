@@ -73,7 +73,7 @@ impl Cache {
         .fetch_one(self.readers())
         .await?;
         let (elsewhere,): (i64,) = sqlx::query_as(
-            "SELECT count(*) FROM stripe_subscriptions AS s INDEXED BY stripe_subscriptions_counted
+            "SELECT count(*) FROM stripe_subscriptions AS s INDEXED BY stripe_subscriptions_paying
              WHERE s.counted = 1 AND NOT EXISTS (
                  SELECT 1 FROM tenants AS t INDEXED BY tenants_by_customer
                  WHERE t.stripe_customer = s.customer AND t.deleted_at IS NULL

@@ -65,7 +65,8 @@ macro_rules! rows_of {
     };
     (paying) => {
         "t.deleted_at IS NULL AND t.stripe_customer IS NOT NULL AND EXISTS (
-             SELECT 1 FROM stripe_subscriptions AS s WHERE s.customer = t.stripe_customer AND s.counted = 1
+             SELECT 1 FROM stripe_subscriptions AS s INDEXED BY stripe_subscriptions_paying
+             WHERE s.customer = t.stripe_customer AND s.counted = 1
          )"
     };
     (cohort) => {

@@ -1,5 +1,8 @@
 //! A small Stripe and a small paywall server, whose every request can be counted and spoilt.
 
+#[path = "../kept_folder/mod.rs"]
+mod kept_folder;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,6 +13,7 @@ use axum::Router;
 use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use kept_folder::KeptFolder;
 use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::{Cache, CacheKey};
 use paywall_console::ipc::{Freshness, SettledChange, Source, SourceFreshness};
@@ -239,16 +243,17 @@ impl Observer for Counter {
 
 /// A copy in a folder of its own, and what it is synced from.
 pub struct Copy {
-    _folder: tempfile::TempDir,
     pub path: PathBuf,
     pub key: CacheKey,
     pub cache: Cache,
     pub counter: Arc<Counter>,
+    // Last, so that the copy is closed before.
+    _folder: KeptFolder,
 }
 
 impl Copy {
     pub async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = KeptFolder::new();
         let path = folder.path().join("copy.db");
         let key = CacheKey::generate().unwrap();
         let cache = Cache::open(&path, &key).await.unwrap();

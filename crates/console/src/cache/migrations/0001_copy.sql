@@ -49,11 +49,12 @@ CREATE TABLE tenants (
     as_of            INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX tenants_by_customer ON tenants (stripe_customer) WHERE stripe_customer IS NOT NULL;
+CREATE INDEX tenants_by_customer ON tenants (stripe_customer, deleted_at) WHERE stripe_customer IS NOT NULL;
 CREATE INDEX tenants_by_email ON tenants (email_key);
 CREATE INDEX tenants_by_domain ON tenants (domain);
 CREATE INDEX tenants_by_name ON tenants (name_key);
-CREATE INDEX tenants_by_trial_start ON tenants (trial_started_at) WHERE trial_started_at IS NOT NULL;
+CREATE INDEX tenants_by_trial_start ON tenants (trial_started_at, trial_ends_at, deleted_at, stripe_customer)
+    WHERE trial_started_at IS NOT NULL;
 
 CREATE INDEX tenants_alive_name ON tenants (name_key) WHERE deleted_at IS NULL;
 CREATE INDEX tenants_alive_trial_end ON tenants (trial_ends_at) WHERE deleted_at IS NULL;
@@ -182,7 +183,8 @@ CREATE TABLE stripe_subscriptions (
 ) STRICT;
 CREATE INDEX stripe_subscriptions_by_customer ON stripe_subscriptions (customer, created);
 CREATE INDEX stripe_subscriptions_counted ON stripe_subscriptions (currency, mrr, including_tax) WHERE counted = 1;
-CREATE INDEX stripe_subscriptions_faulty ON stripe_subscriptions (id) WHERE mrr_fault IS NOT NULL;
+CREATE INDEX stripe_subscriptions_paying ON stripe_subscriptions (customer) WHERE counted = 1;
+CREATE INDEX stripe_subscriptions_faulty ON stripe_subscriptions (status, id) WHERE mrr_fault IS NOT NULL;
 CREATE INDEX stripe_subscriptions_started ON stripe_subscriptions (started_at, currency, mrr) WHERE counted = 1;
 CREATE INDEX stripe_subscriptions_ended ON stripe_subscriptions (ended_at, currency, mrr_lost) WHERE ended_at IS NOT NULL;
 
