@@ -6,6 +6,7 @@
 mod admin;
 mod clock;
 mod config;
+pub mod gate;
 mod server;
 mod store;
 mod token;

@@ -1,0 +1,7 @@
+//! The gate's rules: routes, credentials, refusals.
+#![allow(clippy::unwrap_used)]
+
+mod credentials;
+mod refusals;
+mod routes;
+mod spelling;
