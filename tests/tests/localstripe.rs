@@ -2,14 +2,10 @@
 //! said to be missing.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../../crates/console/tests/kept_folder/mod.rs"]
-mod kept_folder;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kept_folder::KeptFolder;
 use paywall_console::cache::{Cache, CacheKey};
 use paywall_console::ipc::{FailureCode, SourceState};
 use paywall_console::observer::Unobserved;
@@ -69,7 +65,7 @@ async fn what_it_has_arrives_whole_and_what_it_lacks_is_missing() {
     let charges = listed(&stripe.address, "charges").await;
     assert_eq!((invoices.len(), charges.len()), (13, 13));
 
-    let folder = KeptFolder::new();
+    let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(&folder.path().join("copy.db"), &CacheKey::generate().unwrap()).await.unwrap();
     let client = Client::new(&stripe.address, StripeKey::new(KEY), Limits::NONE).unwrap();
     let options = SyncOptions { interval: Duration::from_mins(30), ..SyncOptions::default() };

@@ -1,9 +1,6 @@
 //! The sync between the real paywall server, the sandbox's Stripe and the local copy.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../../crates/console/tests/kept_folder/mod.rs"]
-mod kept_folder;
-
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use kept_folder::KeptFolder;
 use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::{Cache, CacheKey};
 use paywall_console::ipc::{FailureCode, Source, SourceState};
@@ -176,15 +172,15 @@ fn size(default: u32) -> u32 {
 
 /// A copy's place and key.
 struct Copy {
+    _folder: tempfile::TempDir,
     path: PathBuf,
     key: CacheKey,
-    _folder: KeptFolder,
 }
 
 impl Copy {
     fn new() -> Self {
-        let folder = KeptFolder::new();
-        Self { path: folder.path().join("copy.db"), key: CacheKey::generate().unwrap(), _folder: folder }
+        let folder = tempfile::tempdir().unwrap();
+        Self { path: folder.path().join("copy.db"), _folder: folder, key: CacheKey::generate().unwrap() }
     }
 
     async fn open(&self) -> Cache {

@@ -165,10 +165,10 @@ fn router(shared: Shared) -> axum::Router {
 
 struct Stage {
     address: String,
+    _home: cache_fixtures::Home,
     cache: Cache,
     server: Shared,
     desk: Desk,
-    _home: cache_fixtures::Home,
 }
 
 fn client(address: &str) -> AdminClient {
@@ -185,7 +185,7 @@ async fn stage(write_mode: WriteMode) -> Stage {
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, router(server.clone())).into_future());
     let desk = Desk::new(cache.clone(), Some(client(&address)), write_mode);
-    Stage { address, cache, server, desk, _home: home }
+    Stage { address, _home: home, cache, server, desk }
 }
 
 fn order(key: &str) -> ChangeOrder {

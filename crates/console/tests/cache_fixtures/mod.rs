@@ -1,12 +1,8 @@
 //! Tenants, entries and pages to fill a copy with.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, missing_docs)]
 
-#[path = "../kept_folder/mod.rs"]
-mod kept_folder;
-
 use std::path::PathBuf;
 
-use kept_folder::KeptFolder;
 use paywall_console::cache::{Cache, CacheKey, StreamProgress};
 use paywall_contract::{
     Adjustment, ChangeRecord, ChangesPage, Member, MemberRole, Refusal, Snapshot, Tag, Tenant, TimelineBody,
@@ -157,12 +153,12 @@ pub fn key() -> CacheKey {
 }
 
 pub struct Home {
-    pub folder: KeptFolder,
+    pub folder: tempfile::TempDir,
     pub path: PathBuf,
 }
 
 pub fn home() -> Home {
-    let folder = KeptFolder::new();
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("copy.db");
     Home { folder, path }
 }

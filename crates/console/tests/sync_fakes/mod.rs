@@ -1,8 +1,5 @@
 //! A small Stripe and a small paywall server, whose every request can be counted and spoilt.
 
-#[path = "../kept_folder/mod.rs"]
-mod kept_folder;
-
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +10,6 @@ use axum::Router;
 use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use kept_folder::KeptFolder;
 use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::{Cache, CacheKey};
 use paywall_console::ipc::{Freshness, SettledChange, Source, SourceFreshness};
@@ -243,17 +239,16 @@ impl Observer for Counter {
 
 /// A copy in a folder of its own, and what it is synced from.
 pub struct Copy {
+    _folder: tempfile::TempDir,
     pub path: PathBuf,
     pub key: CacheKey,
     pub cache: Cache,
     pub counter: Arc<Counter>,
-    // Last, so that the copy is closed before.
-    _folder: KeptFolder,
 }
 
 impl Copy {
     pub async fn new() -> Self {
-        let folder = KeptFolder::new();
+        let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("copy.db");
         let key = CacheKey::generate().unwrap();
         let cache = Cache::open(&path, &key).await.unwrap();

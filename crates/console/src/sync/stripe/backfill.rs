@@ -10,9 +10,9 @@ use crate::ipc::{Failure, FailureCode, Source};
 use crate::sync::PassError;
 
 impl Mirror {
-    /// Reads on from `place` to the end of the list. Whatever order the list is in, it arrives whole. Where no
-    /// events tell what changed meanwhile, it is complete as of when its first page was asked for.
-    pub(super) async fn backfill(&self, stream: Stream, place: Place, followed: bool) -> Result<Outcome, PassError> {
+    /// Reads on from `place` to the end of the list. Whatever order the list is in, it arrives whole, and is then
+    /// complete as of when its first page was asked for; events that are followed make it newer than that.
+    pub(super) async fn backfill(&self, stream: Stream, place: Place) -> Result<Outcome, PassError> {
         let (mut after, mut newest, mut done, began) = match place {
             Place::Backfill { after, newest, done, began } => (after, newest, done, began),
             Place::Current { newest } => (None, newest, 0, None),
@@ -52,7 +52,7 @@ impl Mirror {
             } else {
                 Place::Current { newest }
             };
-            let complete_at = (!page.has_more && !followed).then_some(began);
+            let complete_at = (!page.has_more).then_some(began);
             self.write(stream, page.objects, &page.unreadable, &place, complete_at).await?;
             self.shared.status.progress(Source::Stripe, stream.name(), done, None);
             if !page.has_more {

@@ -113,7 +113,7 @@ impl Mirror {
         let readings: Vec<_> = open
             .into_iter()
             .map(|(stream, place)| {
-                async move { mirror.note(stream, mirror.backfill(stream, place, followed).await).await }.boxed()
+                async move { mirror.note(stream, mirror.backfill(stream, place).await).await }.boxed()
             })
             .collect();
         let mut readings = futures::stream::iter(readings).buffer_unordered(shared.options.side_by_side.max(1));
