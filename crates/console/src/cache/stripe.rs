@@ -21,8 +21,8 @@ pub struct StripeRow {
     pub raw: Value,
 }
 
-/// Stripe keeps an event for 30 days.
-const EVENTS_KEPT_S: i64 = 31 * 24 * 60 * 60;
+/// From which age on an event is forgotten: Stripe itself keeps it for 30 days.
+const EVENTS_FORGOTTEN_S: i64 = 31 * 24 * 60 * 60;
 
 /// The fact that says through which address and key Stripe's part came.
 const STRIPE_SOURCE: &str = "stripe_source";
@@ -179,7 +179,10 @@ async fn discounted_customers(tx: &mut SqliteConnection, rows: &[StripeRow]) -> 
 
 /// Forgets events that Stripe itself no longer has: they only tell which ones were acted on.
 async fn prune_events(tx: &mut SqliteConnection, at: Timestamp) -> Result<()> {
-    sqlx::query("DELETE FROM stripe_events WHERE created < ?1").bind(at.0 / 1000 - EVENTS_KEPT_S).execute(tx).await?;
+    sqlx::query("DELETE FROM stripe_events WHERE created < ?1")
+        .bind(at.0 / 1000 - EVENTS_FORGOTTEN_S)
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

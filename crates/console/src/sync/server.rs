@@ -5,10 +5,10 @@ use std::sync::Arc;
 use paywall_contract::{ChangesPage, ChangesQuery, ProblemCode};
 use serde_json::Value;
 
-use super::status::{FEED, SKEW};
+use super::status::SKEW;
 use super::{Pace, PassError, Shared, cancellable, now};
 use crate::admin_client::{AdminClient, AdminError};
-use crate::cache::CacheError;
+use crate::cache::{CacheError, FEED};
 use crate::ipc::{Failure, FailureCode, Source};
 
 impl From<AdminError> for PassError {

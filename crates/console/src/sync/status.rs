@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::{Shared, now};
 use crate::admin_client::error::not_reached;
-use crate::cache::{Cache, CacheError, StreamState};
+use crate::cache::{Cache, CacheError, FEED, StreamState};
 use crate::ipc::{Failure, FailureCode, Freshness, MissingStream, Progress, Source, SourceFreshness, SourceState};
 use crate::observer::Observer;
 
@@ -24,9 +24,6 @@ const UNREADABLE_SHOWN: usize = 20;
 pub(super) const SKEW: &str = "clock_skew_ms";
 /// From which change on it is written down anew.
 const SKEW_WORTH_MS: i64 = 2_000;
-
-/// The list of the server's feed.
-pub(super) const FEED: &str = "changes";
 
 pub(super) struct Status {
     inner: Mutex<Inner>,
