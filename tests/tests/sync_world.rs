@@ -17,7 +17,7 @@ use paywall_console::sync::{SyncEngine, SyncOptions};
 use paywall_domain::{Role, Timestamp};
 use paywall_sandbox::{Cursor, Filter, Keys, Kind, Rules, StripeHistory, World, WorldSpec, stripe_api};
 use paywall_server::{Config, Server, TestClock};
-use paywall_stripe::{Client, Limits, StripeKey};
+use paywall_stripe::{Client, Limits, Stream, StripeKey};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 use sqlx::Row;
@@ -188,18 +188,21 @@ impl Copy {
     }
 }
 
-const TABLES: [(&str, &str); 11] = [
+const SERVER_TABLES: [(&str, &str); 3] = [
     ("plans", "SELECT id, body FROM plans ORDER BY id"),
     ("tenants", "SELECT id, body FROM tenants JOIN tenant_bodies USING (num) ORDER BY id"),
     ("entries", "SELECT id, body FROM entries JOIN entry_bodies USING (num) ORDER BY id"),
-    ("customers", "SELECT id, raw FROM stripe_customers ORDER BY id"),
-    ("products", "SELECT id, raw FROM stripe_products ORDER BY id"),
-    ("prices", "SELECT id, raw FROM stripe_prices ORDER BY id"),
-    ("subscriptions", "SELECT id, raw FROM stripe_subscriptions ORDER BY id"),
-    ("invoices", "SELECT id, raw FROM stripe_invoices ORDER BY id"),
-    ("charges", "SELECT id, raw FROM stripe_charges ORDER BY id"),
-    ("refunds", "SELECT id, raw FROM stripe_refunds ORDER BY id"),
-    ("disputes", "SELECT id, raw FROM stripe_disputes ORDER BY id"),
+];
+
+const STRIPE_TABLES: [(Stream, &str); 8] = [
+    (Stream::Customers, "SELECT id FROM stripe_customers"),
+    (Stream::Products, "SELECT id FROM stripe_products"),
+    (Stream::Prices, "SELECT id FROM stripe_prices"),
+    (Stream::Subscriptions, "SELECT id FROM stripe_subscriptions"),
+    (Stream::Invoices, "SELECT id FROM stripe_invoices"),
+    (Stream::Charges, "SELECT id FROM stripe_charges"),
+    (Stream::Refunds, "SELECT id FROM stripe_refunds"),
+    (Stream::Disputes, "SELECT id FROM stripe_disputes"),
 ];
 
 /// Everything in a copy, by table and id; and whether `SQLite` finds the file whole.
@@ -210,11 +213,21 @@ async fn contents(path: &Path, key: &CacheKey) -> BTreeMap<&'static str, BTreeMa
     let (verdict,): (String,) = sqlx::query_as("PRAGMA integrity_check").fetch_one(&pool).await.unwrap();
     assert_eq!(verdict, "ok");
     let mut all = BTreeMap::new();
-    for (table, statement) in TABLES {
+    for (table, statement) in SERVER_TABLES {
         let rows = sqlx::query(statement).fetch_all(&pool).await.unwrap();
         let rows = rows.iter().map(|row| (row.get(0), serde_json::from_str(&row.get::<String, _>(1)).unwrap()));
         all.insert(table, rows.collect());
     }
+    let cache = Cache::open(path, key).await.unwrap();
+    for (stream, statement) in STRIPE_TABLES {
+        let ids: Vec<(String,)> = sqlx::query_as(statement).fetch_all(&pool).await.unwrap();
+        let ids: Vec<String> = ids.into_iter().map(|(id,)| id).collect();
+        let objects = cache.stripe_raw(stream, &ids).await.unwrap();
+        assert_eq!(objects.len(), ids.len(), "{}", stream.name());
+        let by_id = objects.into_iter().map(|it| (it["id"].as_str().unwrap().to_owned(), it));
+        all.insert(stream.name(), by_id.collect());
+    }
+    cache.close().await;
     pool.close().await;
     all
 }

@@ -5,7 +5,9 @@ mod cache_fixtures;
 
 use cache_fixtures::{NOW, facts, feed_of, filled, home, key, tenant};
 use paywall_console::cache::{Cache, CacheError, CacheKey};
-use paywall_console::ipc::TenantQuery;
+use paywall_console::ipc::{Source, TenantQuery};
+use paywall_stripe::Stream;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 
@@ -32,6 +34,7 @@ async fn nothing_readable_lies_on_disk() {
     let again = Cache::open(&home.path, &key()).await.unwrap();
     assert_eq!(again.tenants_page(&all(), NOW).await.unwrap().rows[0].name, "Zebrafish Laboratories");
     again.verify().await.unwrap();
+    again.close().await;
 }
 
 #[tokio::test]
@@ -46,6 +49,7 @@ async fn another_key_is_refused_and_the_file_stays() {
     assert_eq!(std::fs::read(&home.path).unwrap(), before);
     let back = Cache::open(&home.path, &key()).await.unwrap();
     assert_eq!(back.tenants_page(&all(), NOW).await.unwrap().rows.len(), 1);
+    back.close().await;
 }
 
 #[tokio::test]
@@ -60,8 +64,9 @@ async fn a_copy_with_another_key_is_replaced_by_an_empty_one_and_says_so() {
     cache.apply_feed_page(&feed_of(&[tenant(2, "Bolt", facts(None), None)]), NOW).await.unwrap();
     cache.close().await;
     drop(cache);
-    let (_, replaced) = Cache::open_or_replace(&home.path, &CacheKey::from([8; 32])).await.unwrap();
+    let (cache, replaced) = Cache::open_or_replace(&home.path, &CacheKey::from([8; 32])).await.unwrap();
     assert_eq!(replaced, None);
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -96,6 +101,7 @@ async fn damage_is_found_and_the_copy_made_anew() {
     assert!(replaced.is_some());
     cache.apply_feed_page(&feed_of(&tenants), NOW).await.unwrap();
     cache.verify().await.unwrap();
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -122,6 +128,38 @@ async fn a_copy_of_a_newer_version_is_refused_untouched() {
     assert_eq!(std::fs::read(&home.path).unwrap(), before);
 }
 
+#[tokio::test]
+async fn a_copy_of_the_first_version_keeps_the_servers_part_and_fetches_stripes_anew() {
+    let home = home();
+    let mut raw = SqliteConnectOptions::new()
+        .filename(&home.path)
+        .create_if_missing(true)
+        .pragma("key", format!("\"x'{}'\"", hex_of(&key())))
+        .connect()
+        .await
+        .unwrap();
+    let sql = sqlx::SqlSafeStr::into_sql_str(include_str!("../src/cache/migrations/0001_copy.sql"));
+    let first = Migration::new(1, "the local copy".into(), MigrationType::Simple, sql, false);
+    Migrator::with_migrations(vec![first]).run(&mut raw).await.unwrap();
+    for statement in [
+        "INSERT INTO plans (id, name, body) VALUES ('trial', 'Trial', '{}')",
+        "INSERT INTO stripe_customers (id, created, payment_method, livemode, deleted, raw)
+         VALUES ('cus_1', 1, 0, 0, 0, '{}')",
+        "INSERT INTO streams (source, stream, cursor) VALUES ('stripe', 'customers', '\"cus_1\"')",
+        "INSERT INTO streams (source, stream, cursor) VALUES ('server', 'changes', '\"c7\"')",
+    ] {
+        sqlx::query(statement).execute(&mut raw).await.unwrap();
+    }
+    raw.close().await.unwrap();
+    let cache = Cache::open(&home.path, &key()).await.unwrap();
+    let cursor = async |source, stream| cache.stream_state(source, stream).await.unwrap().cursor;
+    assert_eq!(cursor(Source::Server, "changes").await, Some("c7".into()));
+    assert_eq!(cursor(Source::Stripe, "customers").await, None);
+    assert!(cache.stripe_raw(Stream::Customers, &["cus_1".into()]).await.unwrap().is_empty());
+    cache.verify().await.unwrap();
+    cache.close().await;
+}
+
 fn hex_of(key: &CacheKey) -> String {
     key.to_hex().to_string()
 }
@@ -135,7 +173,7 @@ async fn only_one_opener_at_a_time() {
     assert!(matches!(Cache::wipe(&home.path), Err(CacheError::InUse)));
     cache.close().await;
     drop(cache);
-    Cache::open(&home.path, &key()).await.unwrap();
+    Cache::open(&home.path, &key()).await.unwrap().close().await;
 }
 
 #[tokio::test]
@@ -166,4 +204,5 @@ async fn a_full_disk_is_said_loses_nothing_and_passes() {
     cache.limit_pages(None);
     cache.apply_feed_page(&page, NOW).await.unwrap();
     assert_eq!(cache.tenants_page(&all(), NOW).await.unwrap().total, Some(3000));
+    cache.close().await;
 }

@@ -235,6 +235,7 @@ async fn a_change_shows_in_the_copy_at_once() {
     let undo = UndoOrder { adjustment_id: done.adjustment.id.clone(), reason: String::new(), key: "k2".into() };
     let undone = stage.desk.undo(&undo).await.unwrap();
     assert_eq!(undone.adjustment.undoes, Some(done.adjustment.id));
+    stage.cache.close().await;
 }
 
 #[tokio::test]
@@ -263,6 +264,7 @@ async fn a_line_that_stays_broken_is_settled_by_the_key() {
     let server = stage.server.lock().unwrap();
     assert!(server.void.contains("k2"), "what is still on its way cannot make it later");
     assert_eq!(server.made.len(), 1);
+    stage.cache.close().await;
 }
 
 #[tokio::test]
@@ -284,6 +286,7 @@ async fn what_cannot_be_settled_stays_noted_and_is_settled_at_the_next_contact()
     assert_eq!(stage.server.lock().unwrap().made.len(), 1);
     let page = stage.cache.timeline_page(&id(1), None, None).await.unwrap();
     assert_eq!(page.rows.len(), 1, "the change that was in doubt shows");
+    stage.cache.close().await;
 }
 
 #[tokio::test]
@@ -302,6 +305,7 @@ async fn a_doubt_that_a_killed_process_left_is_settled_not_sent_again() {
     assert_eq!(stage.desk.settle("never").await.unwrap_err().code, FailureCode::NotFound);
     stage.cache.insert_unsettled(&unsettled("reached")).await.unwrap();
     assert!(matches!(stage.desk.settle("reached").await.unwrap(), Settled::Made { .. }));
+    stage.cache.close().await;
 }
 
 #[tokio::test]
@@ -313,6 +317,7 @@ async fn what_was_sent_to_another_database_is_not_called_unmade() {
     assert_eq!((settled[0].settled.clone(), failed), (Settled::OtherDatabase, None));
     assert!(stage.server.lock().unwrap().void.is_empty(), "the key says nothing there");
     assert!(stage.cache.unsettled_changes().await.unwrap().is_empty());
+    stage.cache.close().await;
 }
 
 #[tokio::test]
@@ -322,6 +327,7 @@ async fn a_refusal_is_told_and_leaves_no_doubt() {
     let refused = stage.desk.apply(&order("old")).await.unwrap_err();
     assert!(matches!(refused.code, FailureCode::Refused { .. }), "{refused:?}");
     assert!(stage.cache.unsettled_changes().await.unwrap().is_empty());
+    stage.cache.close().await;
 }
 
 #[tokio::test]
@@ -333,6 +339,7 @@ async fn a_profile_that_only_reads_changes_nothing() {
     let undo = UndoOrder { adjustment_id: "adj_1".into(), reason: String::new(), key: "k2".into() };
     assert_eq!(stage.desk.undo(&undo).await.unwrap_err().code, FailureCode::ReadOnly);
     assert!(stage.server.lock().unwrap().asked.is_empty());
+    stage.cache.close().await;
 }
 
 #[tokio::test]
@@ -345,6 +352,7 @@ async fn offline_a_change_is_refused_and_nothing_is_queued() {
     let refused = desk.apply(&order("k1")).await.unwrap_err();
     assert_eq!(refused.code, FailureCode::Unreachable { source: Source::Server });
     assert!(stage.cache.unsettled_changes().await.unwrap().is_empty());
+    stage.cache.close().await;
 }
 
 /// A console over a home, with a profile that leads to `address`; opened.
@@ -419,4 +427,5 @@ async fn a_console_settles_by_itself_what_an_earlier_one_left_in_doubt() {
     let shown = second.timeline_page(&id(1), None).await.unwrap();
     assert!(shown.rows[0].mine, "the change shows as this token's own");
     second.shutdown().await;
+    stage.cache.close().await;
 }

@@ -59,6 +59,7 @@ async fn without_stripe_money_is_unknown_and_not_zero() {
     assert_eq!((overview.mrr, overview.conversion, overview.past_due.at_risk), (None, None, None));
     assert_eq!((overview.trials.running, overview.trials.ending, overview.tenants), (1, 1, 1));
     assert_eq!(overview.next_trial_end.unwrap().at, ago(-2));
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -96,6 +97,7 @@ async fn revenue_adds_up_and_currencies_stay_apart() {
     );
     let page = cache.tenants_page(&TenantQuery { limit: 5, ..TenantQuery::default() }, NOW).await.unwrap();
     assert_eq!(page.rows[0].mrr, Some(vec![usd(9900)]));
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -114,6 +116,7 @@ async fn tiers_that_arrive_after_their_subscription_count_from_then_on() {
         "flat_amount": null, "flat_amount_decimal": null}]);
     put(&cache, Stream::Prices, &[price]).await;
     assert_eq!(cache.overview(None, NOW).await.unwrap().mrr.unwrap().now, [usd(1500)]);
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -131,6 +134,7 @@ async fn conversion_looks_at_closed_cohorts_only() {
     let tile = cache.overview(None, NOW).await.unwrap().conversion.unwrap();
     assert_eq!((tile.started, tile.decided, tile.converted), (4, 3, 1));
     assert_eq!((tile.from, tile.to), (ago(120), ago(30)));
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -156,6 +160,7 @@ async fn what_needs_somebody_is_listed_and_the_view_behind_it_agrees() {
     let query = TenantQuery { view: TenantView::QuotaBlocked, limit: 9, ..TenantQuery::default() };
     let row = cache.tenants_page(&query, NOW).await.unwrap().rows.remove(0);
     assert_eq!((row.used_percent, row.used_meter), (Some(100), Some(Meter::Messages)));
+    cache.close().await;
 }
 
 fn entries(entries: Vec<TimelineEntry>) -> Vec<ChangeRecord> {
@@ -204,6 +209,7 @@ async fn undo_is_offered_for_what_still_stands() {
     cache.apply_tenant(&moved).await.unwrap();
     let since = UndoRefusal::ChangedSince { adjustment: None, by: None, at: None };
     assert_eq!(states(&cache).await[3], ("a".into(), refused(since)));
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -267,4 +273,5 @@ async fn activity_is_cut_into_pages_and_filtered() {
     }
     assert!(cache.activity_page(ActivityView::Mine, "", None, None).await.unwrap().rows.is_empty());
     assert_eq!(cache.overview(Some("Mia"), NOW).await.unwrap().recent.len(), 5);
+    cache.close().await;
 }

@@ -83,6 +83,7 @@ async fn whatever_names_a_tenant_finds_it() {
     }
     assert_eq!(first(&cache, "miller@else").await.2.as_deref(), Some("tom.miller@elsewhere.example"));
     assert_eq!(cache.search("mailto:Jane@acme.de", NOW).await.unwrap().normalised, "Jane@acme.de");
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -100,6 +101,7 @@ async fn signs_are_harmless_and_every_script_is_found() {
     for text in ["", "   ", "%%%", "* OR *", "NEAR(", "\"\"\"", "zzz", "<>", "mailto:"] {
         assert!(cache.search(text, NOW).await.unwrap().hits.is_empty(), "{text:?}");
     }
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -110,6 +112,7 @@ async fn blocked_tenants_come_first_among_equals_and_none_twice() {
     let names: Vec<&str> = result.hits.iter().map(|it| it.row.name.as_str()).collect();
     assert_eq!(names, ["Acme Labs", "Acme GmbH"]);
     assert_eq!(result.as_of, Some(NOW));
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -122,4 +125,5 @@ async fn a_changed_name_is_found_and_the_old_one_is_not() {
     assert_eq!(first(&cache, "initech").await.0, "Initech");
     assert!(cache.search("jane@acme.de", NOW).await.unwrap().hits.is_empty());
     assert!(cache.search("cus_QxAcme1", NOW).await.unwrap().hits.is_empty());
+    cache.close().await;
 }

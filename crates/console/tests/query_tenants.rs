@@ -224,6 +224,7 @@ async fn a_cursor_of_another_order_is_refused() {
         let query = TenantQuery { sort, cursor: Some(cursor), limit: 2, ..TenantQuery::default() };
         assert!(cache.tenants_page(&query, NOW).await.is_err());
     }
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -237,6 +238,7 @@ async fn a_plan_narrows_and_the_count_says_so() {
     assert_eq!((page.rows.len(), page.total), (1, Some(1)));
     assert_eq!(page.rows[0].plan_name, "team", "a plan that the copy does not have is named by its id");
     assert_eq!(page.rows[0].mrr, None, "without Stripe's data revenue is unknown, not zero");
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -271,4 +273,5 @@ async fn what_time_alone_changed_moves_to_its_tab_without_a_word_from_the_server
     // Its next word counts again, also where nothing but its clock moved.
     cache.apply_feed_page(&feed_of(&[ending]), NOW).await.unwrap();
     assert_eq!(count(TenantView::Trial, NOW).await, 2);
+    cache.close().await;
 }

@@ -34,6 +34,7 @@ async fn everything_arrives_and_both_sources_are_current() {
     let begun = Instant::now();
     engine.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(1));
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +76,7 @@ async fn what_changes_arrives_by_events_without_another_full_pass() {
     assert_eq!(copy.column("SELECT status FROM stripe_invoices WHERE id = 'in_00009'").await, ["open"]);
     assert_eq!(stripe.count("/v1/invoices/"), 1, "what was fetched for the first event is not fetched again");
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,6 +98,7 @@ async fn what_changes_while_the_lists_are_read_is_not_lost() {
     assert_eq!(copy.column("SELECT status FROM stripe_invoices WHERE id = 'in_00001'").await, ["void"]);
     assert_eq!(copy.column("SELECT id FROM stripe_disputes").await.len(), 20);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,6 +130,7 @@ async fn a_lacking_permission_is_named_and_the_other_lists_are_whole() {
     assert_eq!(copy.column("SELECT id FROM stripe_charges").await.len(), 12);
     assert_eq!(source(&engine, Source::Stripe).missing.len(), 1);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,6 +148,7 @@ async fn without_events_the_lists_are_read_again() {
     assert_eq!(copy.column("SELECT id FROM stripe_invoices WHERE status = 'void'").await, ["in_00000"]);
     assert_eq!(source(&engine, Source::Stripe).missing[0].stream, "events");
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,6 +166,7 @@ async fn a_list_that_starts_over_again_and_again_ends_with_a_failure() {
     assert_eq!(seen.as_of, None, "never fresh");
     assert!(stripe.count("/v1/customers?") <= 2);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,6 +189,7 @@ async fn a_cursor_whose_object_is_gone_starts_the_list_over() {
     until(&engine, "the lists", |engine| engine.freshness().as_of.is_some()).await;
     assert_eq!(copy.column("SELECT id FROM stripe_customers").await.len(), 40);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,6 +216,7 @@ async fn a_server_that_goes_away_is_offline_after_five_seconds_and_comes_back_by
     assert!(!engine.freshness().offline);
     assert_eq!(copy.column("SELECT id FROM plans").await.len(), 35);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,6 +237,7 @@ async fn another_database_behind_the_server_starts_its_part_over() {
     expected.dedup();
     assert_eq!(copy.column("SELECT id FROM plans ORDER BY id").await, expected);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,6 +261,7 @@ async fn a_stopped_engine_reads_on_where_it_was() {
         assert_eq!(copy.column(table).await.len(), 300);
     }
     copy.cache.verify().await.unwrap();
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,6 +282,7 @@ async fn a_cancelled_pass_keeps_what_arrived_and_is_no_failure() {
     pass(&engine, Source::Stripe).await;
     assert_eq!(copy.column("SELECT id FROM stripe_customers").await.len(), 800);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -348,6 +359,7 @@ async fn without_events_only_reading_everything_makes_the_copy_fresh() {
     pass(&engine, Source::Stripe).await;
     assert_eq!(copy.column("SELECT status FROM stripe_invoices WHERE id = 'in_00003'").await, ["void"]);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -370,6 +382,7 @@ async fn a_clock_that_is_off_makes_nothing_older_or_newer() {
     let engine = copy.engine(None, None, by_hand()).await;
     assert!(off(engine.now()));
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -390,6 +403,7 @@ async fn a_lost_token_is_said_and_what_is_here_only_gets_older() {
     assert_eq!(seen.as_of, Some(known), "the older source decides");
     assert_eq!(seen.sources[0].failure.as_ref().unwrap().code, FailureCode::TokenMissing);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -411,6 +425,7 @@ async fn a_list_that_was_not_given_for_a_while_is_read_from_its_beginning() {
     pass(&engine, Source::Stripe).await;
     assert_eq!(copy.column("SELECT status FROM stripe_charges WHERE id = 'ch_00004'").await, ["refunded"]);
     engine.stop().await;
+    copy.cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -430,4 +445,5 @@ async fn events_that_are_refused_make_nothing_fresh() {
     // Asked again, everything is read, as nothing else tells.
     pass(&engine, Source::Stripe).await;
     engine.stop().await;
+    copy.cache.close().await;
 }

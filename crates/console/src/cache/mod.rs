@@ -12,7 +12,6 @@ mod feed;
 mod fold;
 mod key;
 mod passing;
-mod revenue_facts;
 mod streams;
 mod stripe;
 mod unsettled;
@@ -37,7 +36,7 @@ pub use streams::{StreamProgress, StreamState};
 pub use stripe::StripeRow;
 
 /// The newest layout that this version knows: the number of its last migration.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 /// The page cache of one connection, in KiB. `SQLCipher` decrypts a page each time it is read into the
 /// cache, so a cache that holds the working set is what keeps it near a plain file's speed.
@@ -229,13 +228,14 @@ async fn prepare(writer: &SqlitePool) -> Result<()> {
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
-    let steps = vec![Migration::new(
-        1,
-        "the local copy".into(),
-        MigrationType::Simple,
-        sqlx::SqlSafeStr::into_sql_str(include_str!("migrations/0001_copy.sql")),
-        false,
-    )];
+    let step = |number, title: &'static str, sql: &'static str| {
+        let sql = sqlx::SqlSafeStr::into_sql_str(sql);
+        Migration::new(number, title.into(), MigrationType::Simple, sql, false)
+    };
+    let steps = vec![
+        step(1, "the local copy", include_str!("migrations/0001_copy.sql")),
+        step(2, "packed objects", include_str!("migrations/0002_packed.sql")),
+    ];
     // Not `run`: its future is `Send` for one lifetime at a time only, so nothing that opens a copy could
     // move between threads.
     Migrator::with_migrations(steps).run_direct(None, connection, false).await.map_err(|error| match error {

@@ -108,10 +108,8 @@ impl Mirror {
             }
             newest = page.objects.iter().map(|event| event.created).fold(newest, i64::max);
             let ids: Vec<String> = page.objects.iter().map(|event| event.id.clone()).collect();
-            let kept = self.shared.cache.stripe_raw(Stream::Events, &ids).await?;
-            let kept: HashSet<&str> = kept.iter().filter_map(|raw| raw.get("id")?.as_str()).collect();
-            let fresh: Vec<Object> =
-                page.objects.into_iter().filter(|event| !kept.contains(event.id.as_str())).collect();
+            let seen_before = self.shared.cache.events_seen(&ids).await?;
+            let fresh: Vec<Object> = page.objects.into_iter().filter(|it| !seen_before.contains(&it.id)).collect();
             let touched: BTreeSet<(Stream, String)> =
                 fresh.iter().flat_map(|event| touched(&event.raw)).filter(|it| !fetched.contains(it)).collect();
             if let Outcome::Apart(failure) = self.fetch_again(&touched).await? {

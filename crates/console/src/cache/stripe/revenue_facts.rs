@@ -7,7 +7,8 @@ use paywall_revenue::{Catalog, MetricPolicy, RevenueError, SubscriptionFacts, mr
 use serde_json::Value;
 use sqlx::SqliteConnection;
 
-use super::Result;
+use super::packing::Unpacking;
+use crate::cache::Result;
 
 /// A subscription's revenue, computed when it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,22 +45,27 @@ pub(super) async fn revenue(tx: &mut SqliteConnection, raw: &Value, at: Timestam
         let tiers_missing = price["billing_scheme"] == "tiered" && !price["tiers"].is_array();
         if let (true, Some(id)) = (tiers_missing || price.is_string(), price.as_str().or_else(|| price["id"].as_str()))
         {
-            let stored: Option<(String,)> =
-                sqlx::query_as("SELECT raw FROM stripe_prices WHERE id = ?1").bind(id).fetch_optional(&mut *tx).await?;
-            if let Some((text,)) = stored {
-                prices.insert(id.to_owned(), serde_json::from_str(&text)?);
+            let stored: Option<(String, Vec<u8>)> = sqlx::query_as(
+                "SELECT sample, packed FROM stripe_prices, stripe_samples WHERE stream = 'prices' AND id = ?1",
+            )
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some((sample, packed)) = stored {
+                prices.insert(id.to_owned(), Unpacking::by(&sample).unpack(&packed)?);
             }
         }
     }
     let mut customer = None;
     if let Some(id) = raw["customer"].as_str() {
-        let stored: Option<(String,)> = sqlx::query_as(
-            "SELECT raw FROM stripe_customers WHERE id = ?1 AND json_extract(raw, '$.discount') IS NOT NULL",
+        let stored: Option<(String, Vec<u8>)> = sqlx::query_as(
+            "SELECT sample, packed FROM stripe_customers, stripe_samples
+             WHERE stream = 'customers' AND id = ?1 AND discounted = 1",
         )
         .bind(id)
         .fetch_optional(&mut *tx)
         .await?;
-        customer = stored.map(|(text,)| serde_json::from_str(&text)).transpose()?;
+        customer = stored.map(|(sample, packed)| Unpacking::by(&sample).unpack(&packed)).transpose()?;
     }
     Ok(compute(raw, customer.as_ref(), &Prices(prices), at)
         .unwrap_or_else(|error| Revenue { fault: Some(error.to_string()), ..Revenue::default() }))

@@ -1,0 +1,248 @@
+//! What Stripe says: objects by list, with the columns that screens need and the raw JSON, packed, beside them.
+
+mod packing;
+mod revenue_facts;
+mod rows;
+
+use std::collections::HashSet;
+
+use paywall_domain::Timestamp;
+use paywall_stripe::Stream;
+use serde_json::Value;
+use sqlx::SqliteConnection;
+
+use super::streams::{self, StreamProgress};
+use super::{Cache, Result};
+use crate::ipc::Source;
+use packing::{Packing, Unpacking};
+
+/// One object of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StripeRow {
+    /// Its id.
+    pub id: String,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// As Stripe sent it.
+    pub raw: Value,
+}
+
+/// From which age on an event is forgotten: Stripe itself keeps it for 30 days.
+const EVENTS_FORGOTTEN_S: i64 = 31 * 24 * 60 * 60;
+
+/// The fact that says through which address and key Stripe's part came.
+const STRIPE_SOURCE: &str = "stripe_source";
+
+impl Cache {
+    /// Writes a page of a list together with how far the list is with it. An object that is there already
+    /// is replaced; feeding a page twice changes nothing.
+    pub async fn apply_stripe_page(&self, stream: Stream, rows: &[StripeRow], progress: &StreamProgress) -> Result<()> {
+        let mut tx = self.begin().await?;
+        put_rows(&mut tx, stream, rows, progress.at).await?;
+        streams::advance(&mut tx, Source::Stripe, stream.name(), progress).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Writes objects that were fetched one by one, whatever list they are of, without moving a cursor. `at`
+    /// is when they were fetched.
+    pub async fn apply_stripe_rows(&self, stream: Stream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
+        let mut tx = self.begin().await?;
+        put_rows(&mut tx, stream, rows, at).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Takes out an object that Stripe says is gone. A customer stays, marked as deleted, since its
+    /// invoices still name it.
+    pub async fn delete_stripe(&self, stream: Stream, id: &str) -> Result<()> {
+        let statement = match stream {
+            Stream::Customers => "UPDATE stripe_customers SET deleted = 1 WHERE id = ?1",
+            Stream::Products => "DELETE FROM stripe_products WHERE id = ?1",
+            Stream::Prices => "DELETE FROM stripe_prices WHERE id = ?1",
+            Stream::Subscriptions => "DELETE FROM stripe_subscriptions WHERE id = ?1",
+            Stream::Invoices => "DELETE FROM stripe_invoices WHERE id = ?1",
+            Stream::Charges => "DELETE FROM stripe_charges WHERE id = ?1",
+            Stream::Refunds => "DELETE FROM stripe_refunds WHERE id = ?1",
+            Stream::Disputes => "DELETE FROM stripe_disputes WHERE id = ?1",
+            Stream::Events => "DELETE FROM stripe_events WHERE id = ?1",
+        };
+        let mut tx = self.begin().await?;
+        sqlx::query(statement).bind(id).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Makes sure that what is here came from the account behind `source`, a mark of Stripe's address and key.
+    /// What came by another one is forgotten: two accounts must not mix, and a key does not tell its account.
+    pub async fn keep_stripe_of(&self, source: &str) -> Result<()> {
+        match self.fact(STRIPE_SOURCE).await? {
+            Some(known) if known == source => return Ok(()),
+            Some(_) => self.reset_stripe_data().await?,
+            None => {}
+        }
+        self.set_fact(STRIPE_SOURCE, source).await
+    }
+
+    /// Forgets everything that came from Stripe, with its cursors: for another account's key.
+    pub async fn reset_stripe_data(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        for statement in [
+            "DELETE FROM stripe_customers",
+            "DELETE FROM stripe_products",
+            "DELETE FROM stripe_prices",
+            "DELETE FROM stripe_subscriptions",
+            "DELETE FROM stripe_invoices",
+            "DELETE FROM stripe_charges",
+            "DELETE FROM stripe_refunds",
+            "DELETE FROM stripe_disputes",
+            "DELETE FROM stripe_events",
+            "DELETE FROM stripe_samples",
+            "DELETE FROM streams WHERE source = 'stripe'",
+        ] {
+            sqlx::query(statement).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The raw objects of those ids in a list, for what is not in a column. Of an event nothing is kept but
+    /// that it was seen: see [`Cache::events_seen`].
+    pub async fn stripe_raw(&self, stream: Stream, ids: &[String]) -> Result<Vec<Value>> {
+        let statement = match stream {
+            Stream::Customers => {
+                "SELECT sample, packed FROM stripe_customers, stripe_samples
+                 WHERE stream = 'customers' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            }
+            Stream::Products => {
+                "SELECT sample, packed FROM stripe_products, stripe_samples
+                 WHERE stream = 'products' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            }
+            Stream::Prices => {
+                "SELECT sample, packed FROM stripe_prices, stripe_samples
+                 WHERE stream = 'prices' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            }
+            Stream::Subscriptions => {
+                "SELECT sample, packed FROM stripe_subscriptions, stripe_samples
+                 WHERE stream = 'subscriptions' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            }
+            Stream::Invoices => {
+                "SELECT sample, packed FROM stripe_invoices, stripe_samples
+                 WHERE stream = 'invoices' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            }
+            Stream::Charges => {
+                "SELECT sample, packed FROM stripe_charges, stripe_samples
+                 WHERE stream = 'charges' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            }
+            Stream::Refunds => {
+                "SELECT sample, packed FROM stripe_refunds, stripe_samples
+                 WHERE stream = 'refunds' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            }
+            Stream::Disputes => {
+                "SELECT sample, packed FROM stripe_disputes, stripe_samples
+                 WHERE stream = 'disputes' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+            }
+            Stream::Events => return Ok(Vec::new()),
+        };
+        let rows: Vec<(String, Vec<u8>)> =
+            sqlx::query_as(statement).bind(serde_json::to_string(ids)?).fetch_all(self.readers()).await?;
+        let Some(unpacking) = rows.first().map(|(sample, _)| Unpacking::by(sample)) else { return Ok(Vec::new()) };
+        rows.iter().map(|(_, packed)| unpacking.unpack(packed)).collect()
+    }
+
+    /// Which of these events are in the copy, that is, were acted on.
+    pub async fn events_seen(&self, ids: &[String]) -> Result<HashSet<String>> {
+        let rows: Vec<(String,)> =
+            sqlx::query_as("SELECT id FROM stripe_events WHERE id IN (SELECT value FROM json_each(?1))")
+                .bind(serde_json::to_string(ids)?)
+                .fetch_all(self.readers())
+                .await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+}
+
+async fn put_rows(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
+    // Lists come newest first, and ids grow with time: in the order of the key a page fills neighbouring
+    // leaves of the tree instead of scattered ones.
+    let was_discounted = if stream == Stream::Customers { discounted_customers(tx, rows).await? } else { Vec::new() };
+    let mut sorted: Vec<&StripeRow> = rows.iter().collect();
+    sorted.sort_by(|a, b| a.id.cmp(&b.id));
+    if stream == Stream::Events {
+        for row in sorted {
+            rows::put_event(tx, row).await?;
+        }
+        return prune_events(tx, at).await;
+    }
+    let Some(packing) = Packing::of(tx, stream, rows).await? else { return Ok(()) };
+    for row in sorted {
+        rows::put(tx, stream, row, &packing.pack(&row.raw)?, at).await?;
+    }
+    match stream {
+        Stream::Prices => recompute(tx, Dependents::Faulty, at).await,
+        Stream::Customers => {
+            let discounted = rows.iter().filter(|row| row.raw.get("discount").is_some_and(Value::is_object));
+            let ids: Vec<&str> =
+                discounted.map(|row| row.id.as_str()).chain(was_discounted.iter().map(String::as_str)).collect();
+            if ids.is_empty() { Ok(()) } else { recompute(tx, Dependents::Customers(&ids), at).await }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Which of these customers have a discount of their own in the copy, before the rows are written.
+async fn discounted_customers(tx: &mut SqliteConnection, rows: &[StripeRow]) -> Result<Vec<String>> {
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let found: Vec<(String,)> = sqlx::query_as(
+        "SELECT id FROM stripe_customers
+         WHERE id IN (SELECT value FROM json_each(?1)) AND discounted = 1",
+    )
+    .bind(serde_json::to_string(&ids)?)
+    .fetch_all(tx)
+    .await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// Forgets events that Stripe itself no longer has: they only tell which ones were acted on.
+async fn prune_events(tx: &mut SqliteConnection, at: Timestamp) -> Result<()> {
+    sqlx::query("DELETE FROM stripe_events WHERE created < ?1")
+        .bind(at.0 / 1000 - EVENTS_FORGOTTEN_S)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Subscriptions whose revenue rests on objects that came after them: the lists are read side by side.
+enum Dependents<'a> {
+    /// Those whose revenue could not be told, perhaps for want of a price.
+    Faulty,
+    /// Those of customers with a discount of their own.
+    Customers(&'a [&'a str]),
+}
+
+async fn recompute(tx: &mut SqliteConnection, which: Dependents<'_>, at: Timestamp) -> Result<()> {
+    let stored: Vec<(String, Vec<u8>, String)> = match which {
+        Dependents::Faulty => {
+            sqlx::query_as(
+                "SELECT sample, packed, id FROM stripe_subscriptions, stripe_samples
+                 WHERE mrr_fault IS NOT NULL AND stream = 'subscriptions'",
+            )
+            .fetch_all(&mut *tx)
+            .await?
+        }
+        Dependents::Customers(ids) => {
+            sqlx::query_as(
+                "SELECT sample, packed, id FROM stripe_subscriptions, stripe_samples
+                 WHERE customer IN (SELECT value FROM json_each(?1)) AND stream = 'subscriptions'",
+            )
+            .bind(serde_json::to_string(ids)?)
+            .fetch_all(&mut *tx)
+            .await?
+        }
+    };
+    let Some(unpacking) = stored.first().map(|(sample, ..)| Unpacking::by(sample)) else { return Ok(()) };
+    for (_, packed, id) in stored {
+        let revenue = revenue_facts::revenue(tx, &unpacking.unpack(&packed)?, at).await?;
+        rows::put_revenue(tx, &id, &revenue).await?;
+    }
+    Ok(())
+}
