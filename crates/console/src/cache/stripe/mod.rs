@@ -173,7 +173,7 @@ async fn put_rows(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow],
         }
         return prune_events(tx, at).await;
     }
-    let Some(packing) = Packing::of(tx, stream, rows).await? else { return Ok(()) };
+    let Some(mut packing) = Packing::of(tx, stream, rows).await? else { return Ok(()) };
     for row in sorted {
         rows::put(tx, stream, row, &packing.pack(&row.raw)?, at).await?;
     }

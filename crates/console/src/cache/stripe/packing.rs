@@ -4,12 +4,13 @@
 //! shrinks to a third, against such a sample to a tenth; see docs/adr. The sample is part of the copy and
 //! stays the same for as long as the copy holds rows of the list.
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use paywall_stripe::Stream;
 use serde_json::Value;
 use sqlx::SqliteConnection;
-use zstd::dict::{DecoderDictionary, EncoderDictionary};
+use zstd::bulk::Compressor;
+use zstd::dict::DecoderDictionary;
 
 use super::StripeRow;
 use crate::cache::{CacheError, Result};
@@ -18,7 +19,7 @@ use crate::cache::{CacheError, Result};
 const LEVEL: i32 = 1;
 
 /// What packs the objects of one list.
-pub(super) struct Packing(EncoderDictionary<'static>);
+pub(super) struct Packing(Compressor<'static>);
 
 impl Packing {
     /// That of a list. In a copy that has nothing of the list yet, the longest of `rows` is its sample from
@@ -42,14 +43,12 @@ impl Packing {
                 sample
             }
         };
-        Ok(Some(Self(EncoderDictionary::copy(sample.as_bytes(), LEVEL))))
+        Ok(Some(Self(Compressor::with_dictionary(LEVEL, sample.as_bytes())?)))
     }
 
     /// The object, packed.
-    pub(super) fn pack(&self, raw: &Value) -> Result<Vec<u8>> {
-        let mut encoder = zstd::Encoder::with_prepared_dictionary(Vec::new(), &self.0)?;
-        encoder.write_all(raw.to_string().as_bytes())?;
-        Ok(encoder.finish()?)
+    pub(super) fn pack(&mut self, raw: &Value) -> Result<Vec<u8>> {
+        Ok(self.0.compress(raw.to_string().as_bytes())?)
     }
 }
 
