@@ -25,7 +25,7 @@ pub struct AdjustmentRequest {
 /// Asks to undo an adjustment: `POST /admin/v1/adjustments/{id}/undo`, with `Idempotency-Key` and, where
 /// it was shown before, the `If-Match` of the tenant that it was shown on. `?dry_run=true` shows what
 /// would be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, TS)]
 #[ts(export_to = "contract.ts")]
 pub struct UndoRequest {
     /// Why; may be empty.

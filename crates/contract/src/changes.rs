@@ -47,5 +47,6 @@ pub struct ChangesQuery {
     pub after: Option<String>,
     /// Changes per page, 1 to 1,000; 500 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
 }

@@ -172,5 +172,6 @@ pub struct TenantsQuery {
     pub cursor: Option<String>,
     /// Rows per page at most, 1 to 500; 50 without it. A page may have fewer, and still a `next`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
 }

@@ -88,5 +88,6 @@ pub struct TimelineQuery {
     pub cursor: Option<String>,
     /// Rows per page, 1 to 500; 50 without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
 }

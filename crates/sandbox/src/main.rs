@@ -1,6 +1,6 @@
 //! `paywall-sandbox`: serves the sample world, or prints it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use paywall_domain::{DAY_MS, Timestamp};
-use paywall_sandbox::{Rules, World, WorldSpec, stripe_api};
+use paywall_sandbox::{Rules, TENANTS_MIN, World, WorldSpec, stripe_api};
 
 #[derive(Parser)]
 #[command(version, about = "A deterministic sample world and the Stripe-shaped read API that serves it")]
@@ -43,7 +43,7 @@ enum Command {
 #[derive(Args)]
 struct Choice {
     /// How many tenants; at least 60.
-    #[arg(long, default_value_t = 240, env = "PAYWALL_SIZE")]
+    #[arg(long, default_value_t = 240, env = "PAYWALL_SIZE", value_parser = tenants)]
     tenants: u32,
     /// Which world.
     #[arg(long, default_value_t = 7, env = "PAYWALL_SEED")]
@@ -51,6 +51,14 @@ struct Choice {
     /// The world's present, such as 2026-11-24T00:00:00Z; without it, today's midnight UTC.
     #[arg(long)]
     as_of: Option<DateTime<Utc>>,
+}
+
+fn tenants(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count) if count >= TENANTS_MIN => Ok(count),
+        Ok(_) => Err(format!("a sample world has at least {TENANTS_MIN} tenants, so that its whole cast has room")),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
 }
 
 impl Choice {
@@ -68,8 +76,10 @@ impl Choice {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
+        .with_ansi(!plain && io::stderr().is_terminal())
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .init();
     match Cli::parse().command {

@@ -11,6 +11,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde_json::{Value, json};
 
@@ -170,11 +172,20 @@ async fn around(State(api): State<Arc<Api>>, request: Request, next: Next) -> Re
     response
 }
 
-/// The key of a request: its bearer token.
+/// The key of a request: its bearer token, or the user's name of basic authentication (`curl -u KEY:`).
 fn key_of(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| rest.trim().to_owned())
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let (key, _) = pair.split_once(':')?;
+    (!key.is_empty()).then(|| key.to_owned())
 }
 
 impl Api {
@@ -182,7 +193,8 @@ impl Api {
     fn admit(&self, headers: &HeaderMap, kind: Kind, endpoint: usize) -> Result<(), Failure> {
         let Some(key) = key_of(headers) else {
             let message = "You did not provide an API key. You need to provide your API key in the Authorization header, \
-                           using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY').";
+                           using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'), or as the user name of \
+                           basic auth.";
             return Err(Failure::invalid(message.to_owned(), None, None).with(StatusCode::UNAUTHORIZED));
         };
         let Ok(lacks) = self.keys.lacks(&key, kind) else {

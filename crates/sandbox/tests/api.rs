@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt;
 use paywall_domain::Timestamp;
 use paywall_sandbox::{Kind, Rules, StripeHistory, World, WorldSpec, stripe_api};
@@ -194,6 +196,17 @@ async fn keys_open_what_they_may() {
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         let message = body["error"]["message"].as_str().unwrap();
         assert!(message.starts_with("Invalid API Key provided: rk_") && !message.contains(key), "{message}");
+    }
+    let basic = |pair: &str| Some(format!("Basic {}", STANDARD.encode(pair)));
+    for pair in [format!("{}:", keys.restricted), format!("{}:any", keys.restricted)] {
+        assert_eq!(with(basic(&pair), "/v1/customers").await.0, StatusCode::OK);
+    }
+    let (_, body, _) = with(basic("rk_test_wrong:"), "/v1/customers").await;
+    assert!(body["error"]["message"].as_str().unwrap().starts_with("Invalid API Key provided: rk_test_"));
+    for value in [basic(":"), basic(&keys.restricted), Some("Basic %".to_owned())] {
+        let (status, body, _) = with(value, "/v1/customers").await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert!(body["error"]["message"].as_str().unwrap().starts_with("You did not provide an API key."));
     }
     for (list, permission) in
         [("charges", Some("rak_charge_read")), ("disputes", Some("rak_dispute_read")), ("customers", None)]

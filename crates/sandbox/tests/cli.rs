@@ -58,3 +58,16 @@ async fn serve_prints_its_address_and_keys_and_answers() {
     assert_eq!(page["data"].as_array().unwrap().len(), 3);
     assert_eq!(get(&keys["live"]).await.unwrap().status(), 401);
 }
+
+#[test]
+fn a_world_smaller_than_its_cast_is_refused() {
+    for count in ["5", "59"] {
+        let asked = program().args(["tenants", "--tenants", count]).output().unwrap();
+        let variable = program().arg("tenants").env("PAYWALL_SIZE", count).output().unwrap();
+        for output in [asked, variable] {
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success() && output.stdout.is_empty());
+            assert!(error.contains("at least 60 tenants"), "{error}");
+        }
+    }
+}

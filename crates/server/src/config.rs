@@ -7,6 +7,8 @@ use paywall_domain::{Limit, Meter, Plan};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::private;
+
 /// Everything that can be set of a server.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -114,7 +116,7 @@ impl Config {
                     reason: "this version keeps its data in SQLite; write sqlite:///path/to/server.db".to_owned(),
                 });
             }
-            None => sqlite_url(&data_folder()?.join("server.db")),
+            None => sqlite_url(&made_data_folder()?.join("server.db")),
         };
         let token_key = match (variable("PAYWALL_TOKEN_KEY"), variable("PAYWALL_TOKEN_KEY_FILE"), settings.token_key) {
             (None, Some(path), _) => {
@@ -123,7 +125,7 @@ impl Config {
                 SecretString::from(text.trim().to_owned())
             }
             (Some(key), ..) | (None, None, Some(key)) => SecretString::from(key),
-            (None, None, None) => kept_token_key(&data_folder()?.join("token.key"))?,
+            (None, None, None) => kept_token_key(&made_data_folder()?.join("token.key"))?,
         };
         if token_key.expose_secret().len() < 16 {
             return Err(ConfigError::Value {
@@ -207,10 +209,15 @@ fn read_settings(path: &Path) -> Result<Settings, ConfigError> {
     toml::from_str(&text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), error: Box::new(error) })
 }
 
-fn data_folder() -> Result<PathBuf, ConfigError> {
+/// The platform's folder for this user's data of the server, made where it is not there. It is the only place
+/// that is made unasked, and its owner's alone.
+fn made_data_folder() -> Result<PathBuf, ConfigError> {
     let folders =
         directories::ProjectDirs::from("dev", "paywall", "paywall-server").ok_or(ConfigError::NoDataFolder)?;
-    Ok(folders.data_dir().to_owned())
+    let path = folders.data_dir().to_owned();
+    private::make_folder(&path).map_err(|error| ConfigError::File { path: path.clone(), error })?;
+    private::close_to_others(&path);
+    Ok(path)
 }
 
 fn sqlite_url(file: &Path) -> String {
@@ -227,22 +234,11 @@ fn kept_token_key(path: &Path) -> Result<SecretString, ConfigError> {
         Err(error) => return Err(failed(error)),
     }
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        private::make_folder(folder).map_err(failed)?;
     }
     let key = hex::encode(rand::random::<[u8; 32]>());
-    write_private(path, &key).map_err(failed)?;
+    private::write(path, &key).map_err(failed)?;
     Ok(SecretString::from(key))
-}
-
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod admin;
 mod clock;
 mod config;
 pub mod gate;
+mod private;
 mod server;
 mod store;
 mod token;
@@ -14,5 +15,5 @@ mod transition;
 
 pub use clock::{Clock, SystemClock, TestClock};
 pub use config::{Config, ConfigError, built_in_plans};
-pub use server::{Server, ServerError, openapi};
-pub use store::{ImportSummary, RefusedRecord};
+pub use server::{Server, ServerError, Token, openapi};
+pub use store::{ImportSummary, RefusedRecord, Revocation};

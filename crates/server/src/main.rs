@@ -1,6 +1,6 @@
 //! `paywall-server`: serves the admin API, migrates, makes tokens, brings tenants in.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use paywall_contract::IntakeRecord;
-use paywall_domain::Role;
-use paywall_server::{Clock, Config, RefusedRecord, Server, SystemClock, openapi};
+use paywall_domain::{Role, Timestamp};
+use paywall_server::{Clock, Config, RefusedRecord, Revocation, Server, SystemClock, Token, openapi};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -52,10 +52,25 @@ enum TokenCommand {
         /// Who holds it: stands on every adjustment that it makes
         #[arg(long)]
         name: String,
-        /// After how many days it stops working; never without this
-        #[arg(long)]
+        /// After how many days it stops working, 1 to 36500; never without this
+        #[arg(long, value_parser = days)]
         expires_in_days: Option<u32>,
     },
+    /// Shows every token that was made, never the token itself
+    List,
+    /// Makes a token worthless at once, also for a server that runs
+    Revoke {
+        /// Its id, as `token list` shows it
+        id: String,
+    },
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(days @ 1..=36_500) => Ok(days),
+        Ok(0) => Err("a token lives for a day at least; leave this out for one that does not expire".to_owned()),
+        _ => Err("a whole number from 1 to 36500".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -79,7 +94,9 @@ impl From<RoleWord> for Role {
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PAYWALL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colours = !plain && std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     match run(Arguments::parse().command).await {
         Ok(code) => code,
         Err(error) => {
@@ -105,6 +122,15 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let token = open().await?.create_token(&name, role.into(), expires_at).await?;
             print(&format!("{token}\n"))?;
         }
+        Command::Token { command: TokenCommand::List } => {
+            print(&table(&open().await?.tokens().await?, clock.now()))?;
+        }
+        Command::Token { command: TokenCommand::Revoke { id } } => {
+            print(&match open().await?.revoke_token(&id).await? {
+                Revocation::Revoked => format!("{id} is revoked\n"),
+                Revocation::Already(at) => format!("{id} was revoked before, at {}\n", instant(at)),
+            })?;
+        }
         Command::Import { file } => return import(&open().await?, &file).await,
     }
     Ok(ExitCode::SUCCESS)
@@ -123,7 +149,8 @@ async fn serve() -> anyhow::Result<()> {
             stop.cancel();
         }
     });
-    print(&format!("listening on http://{}\n", listener.local_addr()?))?;
+    // At once: whoever started it may read one line and go.
+    print(&format!("listening on http://{}\ndatabase {}\n", listener.local_addr()?, server.database().display()))?;
     server.serve(listener, stop).await?;
     Ok(())
 }
@@ -196,6 +223,42 @@ async fn import(server: &Server, file: &PathBuf) -> anyhow::Result<ExitCode> {
         return Err(error).context("reading the records");
     }
     Ok(if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A line per token under a line of headings. The name comes last: it may have any width.
+fn table(tokens: &[Token], now: Timestamp) -> String {
+    let headings = ["ID", "ROLE", "STATE", "CREATED", "EXPIRES", "LAST USED", "NAME"].map(str::to_owned);
+    let row = |token: &Token| {
+        let state = match token {
+            Token { revoked_at: Some(_), .. } => "revoked",
+            Token { expires_at: Some(end), .. } if *end <= now => "expired",
+            _ => "valid",
+        };
+        let when = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), instant);
+        [
+            token.id.clone(),
+            token.role.as_str().to_owned(),
+            state.to_owned(),
+            instant(token.created_at),
+            when(token.expires_at),
+            when(token.last_used_at),
+            // A name with a line break in it must not look like another token.
+            token.name.chars().map(|it| if it.is_control() { '\u{fffd}' } else { it }).collect(),
+        ]
+    };
+    let rows: Vec<_> = std::iter::once(headings).chain(tokens.iter().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let line = |row: &[String; 7]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  "));
+        cells.collect::<String>() + &row[6] + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+fn instant(at: Timestamp) -> String {
+    chrono::DateTime::from_timestamp_millis(at.0)
+        .map_or_else(|| at.0.to_string(), |it| it.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 fn print(text: &str) -> std::io::Result<()> {

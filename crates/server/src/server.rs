@@ -1,11 +1,12 @@
 //! The server as a whole: opened, filled, served, stopped.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use paywall_contract::IntakeRecord;
+use paywall_contract::{IntakeRecord, token::PREFIX};
 use paywall_domain::{Role, TenantId, Timestamp};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::{Config, built_in_plans};
-use crate::store::{self, ImportSummary, Store, StoreError, TokenRow, with_patience};
+use crate::store::{self, ImportSummary, Revocation, Store, StoreError, TokenRow, with_patience};
 use crate::token;
 
 /// How often the server looks whether time alone changed something.
@@ -39,6 +40,10 @@ enum ServerErrorKind {
     Listen(std::io::Error),
     #[error("a token needs a name of 1 to 200 characters")]
     TokenName,
+    #[error("there is no token with the id {0:?}; `paywall-server token list` shows the ids")]
+    NoSuchToken(String),
+    #[error("this is a token, not its id; `paywall-server token list` shows the ids")]
+    TokenForId,
 }
 
 impl From<StoreError> for ServerError {
@@ -86,6 +91,25 @@ impl State {
     }
 }
 
+/// An access token as the server keeps it: everything but the token itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Names it to `token revoke`.
+    pub id: String,
+    /// Who holds it.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working; `None` = never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last sent, to the minute; `None` = never.
+    pub last_used_at: Option<Timestamp>,
+    /// Since when it is revoked; `None` = it is not.
+    pub revoked_at: Option<Timestamp>,
+}
+
 /// What is said where time passed and could not be written.
 const LATE: &str = "statuses could not be brought up to date";
 
@@ -131,11 +155,41 @@ impl Server {
             name: name.to_owned(),
             role,
             hash: token::hash(&config.token_key, &secret),
+            created_at: now,
             expires_at,
             last_used_at: None,
+            revoked_at: None,
         };
-        store.add_token(&row, now).await?;
+        store.add_token(&row).await?;
         Ok(secret)
+    }
+
+    /// Every token that was made, the oldest first; also those that are over or revoked.
+    pub async fn tokens(&self) -> Result<Vec<Token>, ServerError> {
+        let row = |it: TokenRow| Token {
+            id: it.id,
+            name: it.name,
+            role: it.role,
+            created_at: it.created_at,
+            expires_at: it.expires_at,
+            last_used_at: it.last_used_at,
+            revoked_at: it.revoked_at,
+        };
+        Ok(self.state.store.tokens().await?.into_iter().map(row).collect())
+    }
+
+    /// Makes a token worthless from now on, also for servers that run on the same database.
+    pub async fn revoke_token(&self, id: &str) -> Result<Revocation, ServerError> {
+        if id.starts_with(PREFIX) {
+            return Err(ServerErrorKind::TokenForId.into());
+        }
+        let revoked = self.state.store.revoke_token(id, self.state.clock.now()).await?;
+        revoked.ok_or_else(|| ServerErrorKind::NoSuchToken(id.to_owned()).into())
+    }
+
+    /// Where its database lies.
+    pub fn database(&self) -> &Path {
+        self.state.store.file()
     }
 
     /// Brings tenants and plans in. The same records again change nothing. Records that cannot be

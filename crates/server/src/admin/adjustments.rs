@@ -25,7 +25,7 @@ use super::RequestId;
 use super::auth::Caller;
 use super::document::{ChangeProblems, ReadProblems};
 use super::problem::Fault;
-use super::read::{Body, Params, cursor, page_size, place, tenant_id};
+use super::read::{Body, BodyOrDefault, Params, cursor, page_size, place, tenant_id};
 use crate::server::State;
 use crate::store::{EntryKey, KeyRecord, NewEntry, Plans, TenantRow, entries, keys, plans, tenants, time};
 
@@ -107,7 +107,7 @@ pub(crate) async fn create(
         ("If-Match" = Option<String>, Header,
             description = "The tenant's ETag, to undo only on the tenant as it was read; optional"),
     ),
-    request_body = UndoRequest,
+    request_body = Option<UndoRequest>,
     responses((status = 200, body = AdjustmentOutcome, headers(("ETag" = String, description = "The tenant's"))),
         ChangeProblems))]
 pub(crate) async fn undo(
@@ -117,7 +117,7 @@ pub(crate) async fn undo(
     Path(id): Path<String>,
     Params(mode): Params<DryRun>,
     headers: HeaderMap,
-    Body(request): Body<UndoRequest>,
+    BodyOrDefault(request): BodyOrDefault<UndoRequest>,
 ) -> Result<Response, Fault> {
     caller.needs(Role::Support)?;
     let reason = checked_reason(&request.reason, false)?;

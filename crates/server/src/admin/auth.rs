@@ -49,6 +49,9 @@ impl FromRequestParts<Arc<State>> for Caller {
         let row = row
             .filter(|row| bool::from(row.hash.ct_eq(&hash)))
             .ok_or_else(|| unknown("this server does not know the token; make a new one"))?;
+        if row.revoked_at.is_some() {
+            return Err(unknown("the token was revoked; make a new one"));
+        }
         let now = state.clock.now();
         if row.expires_at.is_some_and(|end| end <= now) {
             return Err(Fault::new(ProblemCode::TokenExpired, "the token's time is over; make a new one"));

@@ -5,6 +5,7 @@ mod auth;
 mod caller;
 mod changes;
 mod document;
+mod expected;
 mod health;
 mod keys;
 mod plans;

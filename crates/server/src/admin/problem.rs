@@ -1,6 +1,6 @@
 //! Errors as the admin API answers them: problem documents with stable codes.
 
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use paywall_contract::{FieldError, Problem, ProblemCode};
@@ -31,9 +31,13 @@ impl Fault {
     }
 
     pub(crate) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
-        let field = FieldError { field: field.into(), message: message.into() };
-        let mut fault = Self::new(ProblemCode::InvalidRequest, format!("{}: {}", field.field, field.message));
-        fault.0.fields.push(field);
+        Self::fields(vec![FieldError { field: field.into(), message: message.into() }])
+    }
+
+    pub(crate) fn fields(fields: Vec<FieldError>) -> Self {
+        let details: Vec<String> = fields.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
+        let mut fault = Self::new(ProblemCode::InvalidRequest, details.join("; "));
+        fault.0.fields = fields;
         fault
     }
 
@@ -92,7 +96,7 @@ impl Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         let mut fault = match &error {
-            StoreError::Database(_) | StoreError::Migration(_) => {
+            StoreError::Database(_) | StoreError::Migration(_) | StoreError::NoFolder(_) => {
                 Self::new(ProblemCode::Unavailable, "the database is away, busy or full; try again later")
             }
             StoreError::Stored(_) => Self::of_status(StatusCode::INTERNAL_SERVER_ERROR),
@@ -112,12 +116,6 @@ impl From<sqlx::Error> for Fault {
 impl From<serde_json::Error> for Fault {
     fn from(error: serde_json::Error) -> Self {
         StoreError::from(error).into()
-    }
-}
-
-impl From<QueryRejection> for Fault {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::field("query", rejection.body_text())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the routes share: bodies, pages and cursors.
+//! What the routes share: bodies, queries, pages and cursors.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -9,36 +9,73 @@ use paywall_contract::ProblemCode;
 use paywall_domain::TenantId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::{IntoParams, ToSchema};
 
+use super::expected;
 use super::problem::Fault;
 
-/// A JSON body; what is wrong with it is told by field.
+/// A JSON body. What is wrong with it is told by field, and a field that its type does not have is refused:
+/// whoever misspells the end of a gift must not give it for ever.
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+/// Like [`Body`], where no body at all, or `null`, says the same as one without fields.
+pub(crate) struct BodyOrDefault<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + ToSchema> FromRequest<S> for Body<T> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
         let bytes = Bytes::from_request(request, state).await?;
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            Fault::field(if path == "." { "body".to_owned() } else { path }, error.inner().to_string())
-        })?;
-        json.end().map_err(|error| Fault::field("body", error.to_string()))?;
-        Ok(Self(value))
+        body(&bytes).map(Self)
     }
 }
 
-/// A query string.
-pub(crate) struct Params<T>(pub(crate) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+impl<S: Send + Sync, T: DeserializeOwned + ToSchema + Default> FromRequest<S> for BodyOrDefault<T> {
     type Rejection = Fault;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
-        let Query(value) = Query::<T>::from_request_parts(parts, state).await?;
-        Ok(Self(value))
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        let bytes = Bytes::from_request(request, state).await?;
+        if matches!(bytes.trim_ascii(), b"" | b"null") { Ok(Self(T::default())) } else { body(&bytes).map(Self) }
+    }
+}
+
+fn body<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Fault> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(Fault::field("body", format!("is empty; expected {}", expected::body(&T::name()))));
+    }
+    let sent: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Fault::field("body", format!("is not JSON; look at line {line}, column {column}"))
+    })?;
+    let wrong = expected::check_body(&T::name(), &sent);
+    if !wrong.is_empty() {
+        return Err(Fault::fields(wrong));
+    }
+    // From the bytes: in `sent`, of a field that stands twice only the last is left.
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(bytes)).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "body".to_owned() } else { path };
+        Fault::field(field, "cannot be taken: a field stands twice in it, or a number is too large")
+    })
+}
+
+/// A query string. Parameters that a route does not know are left to newer servers.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + IntoParams> FromRequestParts<S> for Params<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        let unreadable =
+            |_| Fault::field("query", "cannot be taken: a parameter stands twice in it, or a number is too large");
+        let Query(sent) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(unreadable)?;
+        let wrong = expected::check_query(&T::into_params(|| Some(ParameterIn::Query)), &sent);
+        if !wrong.is_empty() {
+            return Err(Fault::fields(wrong));
+        }
+        Query::<T>::try_from_uri(&parts.uri).map(|Query(value)| Self(value)).map_err(unreadable)
     }
 }
 

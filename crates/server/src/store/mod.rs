@@ -12,6 +12,7 @@ pub(crate) mod time;
 mod tokens;
 
 use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -29,9 +30,12 @@ pub(crate) use keys::KeyRecord;
 pub(crate) use list::{Filter, TenantKey};
 pub(crate) use plans::Plans;
 pub(crate) use tenants::TenantRow;
+pub use tokens::Revocation;
 pub(crate) use tokens::TokenRow;
 
 use paywall_domain::Timestamp;
+
+use crate::private;
 
 /// The store cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,10 @@ pub(crate) enum StoreError {
     /// The database cannot be brought to this version.
     #[error("migrating the database: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// The folder that the database is to lie in is not there. It is not made: a slip of typing would begin
+    /// an empty database elsewhere.
+    #[error("there is no folder {}; make it, or correct the path of the database (PAYWALL_DATABASE_URL)", .0.display())]
+    NoFolder(PathBuf),
 }
 
 pub(crate) type Read = Transaction<'static, Sqlite>;
@@ -55,11 +63,13 @@ pub(crate) struct Store {
     readers: SqlitePool,
     writer: SqlitePool,
     instance: String,
+    file: PathBuf,
     last_id: Mutex<Ulid>,
 }
 
 impl Store {
-    /// Opens the database, made where there is none, and brings it to this version.
+    /// Opens the database and brings it to this version. Where there is none it is made, in a folder that is
+    /// there.
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
@@ -68,9 +78,13 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10));
-        if let Some(folder) = options.get_filename().parent().filter(|it| !it.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
-        }
+        let file = if url.contains(":memory:") || url.contains("mode=memory") {
+            options.get_filename().to_owned()
+        } else {
+            let file = std::path::absolute(options.get_filename()).map_err(sqlx::Error::Io)?;
+            prepare(&file)?;
+            file
+        };
         let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         {
             // Not `run`: its future is `Send` for one lifetime at a time only, so that whoever opens a
@@ -86,12 +100,17 @@ impl Store {
             .await?;
         let (instance,): (String,) =
             sqlx::query_as("SELECT value FROM meta WHERE key = 'instance'").fetch_one(&writer).await?;
-        Ok(Self { readers, writer, instance, last_id: Mutex::new(Ulid::nil()) })
+        Ok(Self { readers, writer, instance, file, last_id: Mutex::new(Ulid::nil()) })
     }
 
     /// The random id of this database.
     pub(crate) fn instance(&self) -> &str {
         &self.instance
+    }
+
+    /// Where it lies.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// A view of the database that does not change while it is read.
@@ -151,12 +170,32 @@ async fn take_seq(connection: &mut SqliteConnection, count: usize) -> Result<i64
     Ok(last - count as i64)
 }
 
+/// Makes the file, or takes away what others may do with it: it holds customers' addresses. `SQLite` gives
+/// the files that it makes beside it the same mode.
+fn prepare(file: &Path) -> Result<(), StoreError> {
+    let folder = file.parent().unwrap_or(file);
+    if !folder.is_dir() {
+        return Err(StoreError::NoFolder(folder.to_owned()));
+    }
+    if private::make_file(file).map_err(sqlx::Error::Io)? {
+        tracing::info!(path = %file.display(), "a new, empty database was made");
+        return Ok(());
+    }
+    for beside in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(beside);
+        private::close_to_others(Path::new(&name));
+    }
+    Ok(())
+}
+
 fn migrator() -> Migrator {
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        Cow::Borrowed("tenants, plans, entries, runs, keys, tokens"),
-        MigrationType::Simple,
-        SqlStr::from_static(include_str!("schema_1.sql")),
-        false,
-    )])
+    let migration = |version, what, statements| {
+        let statements = SqlStr::from_static(statements);
+        Migration::new(version, Cow::Borrowed(what), MigrationType::Simple, statements, false)
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("schema_1.sql")),
+        migration(2, "tokens are revoked", include_str!("schema_2.sql")),
+    ])
 }

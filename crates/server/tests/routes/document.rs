@@ -33,3 +33,23 @@ fn every_reference_of_the_document_leads_somewhere() {
         assert!(schemas.contains_key(name), "{name} is not declared");
     }
 }
+
+#[test]
+fn the_document_says_how_many_rows_a_page_may_have() {
+    let document: serde_json::Value = serde_json::from_str(&paywall_server::openapi()).unwrap();
+    let mut most = Vec::new();
+    for (path, route) in document["paths"].as_object().unwrap() {
+        let parameters = route["get"]["parameters"].as_array().into_iter().flatten();
+        for limit in parameters.filter(|it| it["name"] == "limit") {
+            assert_eq!(limit["schema"]["minimum"], 1, "{path}");
+            most.push((path.as_str(), limit["schema"]["maximum"].as_u64().unwrap()));
+        }
+    }
+    let expected = [
+        ("/admin/v1/adjustments", 500),
+        ("/admin/v1/changes", 1_000),
+        ("/admin/v1/tenants", 500),
+        ("/admin/v1/tenants/{id}/timeline", 500),
+    ];
+    assert_eq!(most, expected);
+}

@@ -6,6 +6,7 @@ mod app;
 
 mod access;
 mod adjustments;
+mod bodies;
 mod changes;
 mod document;
 mod keys;

@@ -1,0 +1,205 @@
+//! The program: its tokens, its files, what it says when it starts.
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The program with its home in a folder, so that its data folder lies in there.
+fn program(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paywall-server"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PAYWALL_")) {
+        command.env_remove(name);
+    }
+    command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).env("APPDATA", home.join("data"));
+    command.env("PAYWALL_LISTEN", "127.0.0.1:0").args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// The same, on a database in that folder.
+fn on_database(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = program(folder, arguments);
+    command.env("PAYWALL_DATABASE_URL", format!("sqlite://{}", folder.join("server.db").display()));
+    command.env("PAYWALL_TOKEN_KEY", "a key of this test, long enough to be one");
+    command
+}
+
+fn told(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn refused(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(!output.status.success(), "it was taken");
+    assert!(output.stdout.is_empty());
+    said(&output)
+}
+
+/// Ends the server, however the test ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a server; answers it with its address and where it says that its database is.
+fn serve(mut command: Command) -> (Running, String, String) {
+    let mut running = Running(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let address = lines.next().unwrap().strip_prefix("listening on ").unwrap().to_owned();
+    let database = lines.next().unwrap().strip_prefix("database ").unwrap().to_owned();
+    (running, address, database)
+}
+
+#[tokio::test]
+async fn a_token_is_listed_without_its_secret_and_revoked_while_the_server_runs() {
+    let folder = TempDir::new().unwrap();
+    let create = ["token", "create", "--role", "support", "--name", "Mia\n\u{1b}[31mtok_forged"];
+    let token = told(on_database(folder.path(), &create)).trim().to_owned();
+    let until = ["token", "create", "--role", "viewer", "--name", "Bo", "--expires-in-days", "30"];
+    told(on_database(folder.path(), &until));
+    let (_running, address, database) = serve(on_database(folder.path(), &["serve"]));
+    assert_eq!(Path::new(&database), folder.path().join("server.db"));
+    let me = async || reqwest::Client::new().get(format!("{address}/admin/v1/me")).bearer_auth(&token).send().await;
+    let known: serde_json::Value = me().await.unwrap().json().await.unwrap();
+    let id = known["token_id"].as_str().unwrap();
+
+    let list = || told(on_database(folder.path(), &["token", "list"]));
+    let listed = list();
+    let lines: Vec<&str> = listed.lines().collect();
+    assert_eq!(lines.len(), 3, "{listed}");
+    assert!(lines[0].starts_with("ID ") && lines[0].ends_with("NAME"), "{listed}");
+    let cells: Vec<&str> = lines[1].split_whitespace().collect();
+    assert_eq!(cells[..3], [id, "support", "valid"], "{listed}");
+    assert!(
+        cells[3].ends_with('Z') && cells[4] == "never" && cells[5].ends_with('Z'),
+        "created, expires, used: {listed}"
+    );
+    let cells: Vec<&str> = lines[2].split_whitespace().collect();
+    assert!(cells[4].ends_with('Z') && cells[5] == "never" && cells[6] == "Bo", "{listed}");
+    assert!(!listed.contains("pwt_") && !listed.contains('\u{1b}'));
+
+    let revoke = ["token", "revoke", id];
+    assert_eq!(told(on_database(folder.path(), &revoke)), format!("{id} is revoked\n"));
+    let response = me().await.unwrap();
+    assert_eq!(response.status(), 401);
+    let problem: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(problem["code"], "unauthenticated");
+    assert!(problem["detail"].as_str().unwrap().contains("revoked"));
+    assert!(told(on_database(folder.path(), &revoke)).starts_with(&format!("{id} was revoked before, at 2")));
+    assert!(list().lines().nth(1).unwrap().contains(" revoked "));
+
+    let unknown = refused(on_database(folder.path(), &["token", "revoke", "tok_none"]));
+    assert!(unknown.contains("no token with the id \"tok_none\"") && unknown.contains("token list"), "{unknown}");
+    let secret = refused(on_database(folder.path(), &["token", "revoke", &token]));
+    assert!(secret.contains("not its id") && !secret.contains(&token), "{secret}");
+}
+
+#[test]
+fn a_token_lives_for_a_day_at_least() {
+    let folder = TempDir::new().unwrap();
+    for (days, reason) in [("0", "a day at least"), ("40000", "from 1 to 36500"), ("soon", "from 1 to 36500")] {
+        let create = ["token", "create", "--role", "viewer", "--name", "Bo", "--expires-in-days", days];
+        let error = refused(on_database(folder.path(), &create));
+        assert!(error.contains(reason), "{error}");
+    }
+    assert!(!folder.path().join("server.db").exists());
+}
+
+#[test]
+fn a_database_is_not_made_in_a_folder_that_is_not_there() {
+    let folder = TempDir::new().unwrap();
+    for arguments in [&["serve"][..], &["migrate"], &["token", "list"]] {
+        let mut command = on_database(folder.path(), arguments);
+        let absent = folder.path().join("mistyped").join("server.db");
+        command.env("PAYWALL_DATABASE_URL", format!("sqlite://{}", absent.display()));
+        let error = refused(command);
+        assert!(error.contains("there is no folder") && error.contains("mistyped"), "{error}");
+        assert!(error.contains("make it, or correct the path"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_database_in_memory_leaves_no_file() {
+    let folder = TempDir::new().unwrap();
+    let mut command = on_database(folder.path(), &["migrate"]);
+    command.current_dir(folder.path()).env("PAYWALL_DATABASE_URL", "sqlite::memory:");
+    told(command);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_log_has_colours_on_a_terminal_only() {
+    let folder = TempDir::new().unwrap();
+    let output = on_database(folder.path(), &["migrate"]).output().unwrap();
+    let log = said(&output);
+    assert!(log.contains("a new, empty database was made"), "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
+}
+
+#[cfg(unix)]
+mod modes {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn set(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn files(folder: &Path) -> Vec<(String, u32)> {
+        let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+        let mut files: Vec<_> = entries.map(|it| (it.file_name().into_string().unwrap(), mode(&it.path()))).collect();
+        files.sort();
+        files
+    }
+
+    #[test]
+    fn the_data_folder_and_all_in_it_are_their_owners_alone() {
+        let home = TempDir::new().unwrap();
+        let (running, _, database) = serve(program(home.path(), &["serve"]));
+        let database = Path::new(&database);
+        let folder = database.parent().unwrap();
+        assert!(folder.starts_with(home.path()), "{}", database.display());
+        let names = ["server.db", "server.db-shm", "server.db-wal", "token.key"];
+        assert_eq!(files(folder), names.map(|name| (name.to_owned(), 0o600)));
+        assert_eq!(mode(folder), 0o700);
+        drop(running);
+
+        // What an earlier version left open is closed, also what a killed server left beside the database.
+        set(folder, 0o755);
+        for name in &names[..3] {
+            set(&folder.join(name), 0o644);
+        }
+        let output = program(home.path(), &["migrate"]).output().unwrap();
+        assert!(output.status.success());
+        assert!(said(&output).contains("others could read this"), "{}", said(&output));
+        assert_eq!(mode(folder), 0o700);
+        assert!(files(folder).iter().all(|(_, mode)| *mode == 0o600), "{:?}", files(folder));
+    }
+
+    #[test]
+    fn a_folder_that_was_named_stays_as_it_is() {
+        let folder = TempDir::new().unwrap();
+        set(folder.path(), 0o755);
+        let (_running, ..) = serve(on_database(folder.path(), &["serve"]));
+        assert_eq!(mode(folder.path()), 0o755);
+        assert!(files(folder.path()).iter().all(|(_, mode)| *mode == 0o600));
+    }
+}
