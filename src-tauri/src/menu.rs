@@ -50,7 +50,7 @@ pub(crate) fn build(app: &AppHandle) -> tauri::Result<Menu<Wry>> {
             &item("overview", "Overview", "CmdOrCtrl+1")?,
             &item("trials", "Trials", "CmdOrCtrl+2")?,
             &item("tenants", "Tenants", "CmdOrCtrl+3")?,
-            &item("activity", "Activity", "CmdOrCtrl+6")?,
+            &item("activity", "Activity", "CmdOrCtrl+4")?,
             &PredefinedMenuItem::separator(app)?,
             &item("search", "Search…", "CmdOrCtrl+K")?,
             &item("refresh", "Refresh", "CmdOrCtrl+R")?,

@@ -30,13 +30,12 @@ export function shortcutOf(event: KeyboardEvent, typing: boolean): string | null
   if (event.key === '?' && !typing && !command) return 'shortcuts';
   if (!command || event.altKey) return null;
   const key = event.key.toLowerCase();
-  const screen = SCREENS.find((s) => s.digit === key);
+  const screen = SCREENS.find((s) => s.key === key);
   if (screen) return screen.screen;
   if (event.shiftKey) return null;
   if (key === 'k') return 'search';
   if (key === 'r') return 'refresh';
   if (key === '/') return 'shortcuts';
-  if (key === ',') return 'connections';
   if (key === 'z' && !typing) return 'undo';
   return null;
 }

@@ -11,7 +11,7 @@ import type {
 import { applyTheme, onSystemTheme } from '../theme/theme';
 import { recents } from '../search/recents';
 import { failureText } from '../text/failure';
-import { blockedBy } from '../text/words';
+import { blockedBy, FIRST_COPY } from '../text/words';
 import { clock } from './clock.svelte';
 import { asFailure } from '../host/host';
 import { host } from './host';
@@ -50,10 +50,9 @@ class App {
     if (!this.server || this.server.as_of !== null) return null;
     const { failure, state } = this.server;
     const why = failure && state === 'failing' ? failureText(failure) : null;
-    return {
-      headline: 'Nothing has been read from the server yet',
-      text: why ? `${why.headline} ${why.next}` : 'It appears here as the first copy is read.',
-    };
+    return why
+      ? { headline: 'Nothing has been read from the server yet', text: `${why.headline} ${why.next}` }
+      : { headline: FIRST_COPY, text: 'What belongs here appears as it is read.' };
   });
   /** Why the profile could not be opened, or what happened to its copy then; `null` = nothing, or it was closed. */
   openFailure: Failure | null = $derived.by(() => {

@@ -1,5 +1,6 @@
 import type { Adjustment } from '../host/generated/contract';
 import type { Failure, Settled, SettledChange, UnsettledChange } from '../host/generated/ipc';
+import { shortened } from '../text/format';
 import { changeDone, changeUndone, itDidNot, nobodyKnows, notSure, settledText } from '../text/words';
 import { app } from './app.svelte';
 import { asFailure } from '../host/host';
@@ -35,7 +36,11 @@ export type LostChange = Pick<UnsettledChange, 'key' | 'tenant_id' | 'tenant_nam
 /** Which change is being made, and which of one's own can be undone with a key. */
 class Changes {
   dialog = $state.raw<{ kind: ChangeKind; subject: Subject; days?: number; meter?: string } | null>(null);
-  #mine: Adjustment[] = [];
+  /** The adjustment that is about to be undone, once its dialog agrees. */
+  undoing = $state.raw<{ adjustment: Adjustment; tenantName: string } | null>(null);
+  #mine: { adjustment: Adjustment; tenantName: string }[] = [];
+  /** The message that offers to undo each adjustment. */
+  #offers = new Map<string, number>();
   /** Who is told what became of a change by its key, in place of a message. */
   #waiting = new Map<string, (settled: Settled) => void>();
   /** What became of changes that nobody waited for, and the message that said so. */
@@ -50,29 +55,37 @@ class Changes {
     this.dialog = null;
   }
 
-  /** A change went through: says so, with the way back. */
+  /** A change went through: says so, with the way back. A ticket gets the name in full. */
   made(adjustment: Adjustment, tenantName: string): void {
-    this.#keep(adjustment);
-    const text = changeDone(adjustment, tenantName);
-    toasts.show({ text, undo: this.#wayBack(adjustment, tenantName), copy: text });
+    this.#keep(adjustment, tenantName);
+    const undo = this.#wayBack(adjustment, tenantName);
+    const text = changeDone(adjustment, shortened(tenantName));
+    const toast = toasts.show({ text, undo, copy: changeDone(adjustment, tenantName) });
+    this.#offers.set(adjustment.id, toast);
     app.dataChanged();
+  }
+
+  /** Shows what undoing would change, and asks. */
+  askUndo(adjustment: Adjustment, tenantName: string): void {
+    this.undoing = { adjustment, tenantName };
+  }
+
+  closeUndo(): void {
+    this.undoing = null;
   }
 
   /** Undoes the latest change of this window. */
   undoLatest(): void {
-    const latest = this.#mine.findLast((adjustment) => adjustment.change.kind !== 'note');
-    if (latest) void this.undo(latest, '');
+    const latest = this.#mine.findLast(({ adjustment }) => adjustment.change.kind !== 'note');
+    if (latest) void this.undo(latest.adjustment, latest.tenantName);
   }
 
   /** Undoes a change. The server refuses it where something changed since, and says what. */
-  async undo(adjustment: Adjustment, tenantName: string, key: string = newKey()): Promise<boolean> {
+  async undo(adjustment: Adjustment, tenantName: string): Promise<boolean> {
     // What was given up under one key is never made under it: another try is another order.
     const again = () => void this.undo(adjustment, tenantName);
     try {
-      const done = await host().undoApply({ adjustment_id: adjustment.id, reason: '', key });
-      this.#keep(done.adjustment);
-      toasts.show({ text: changeUndone(done.adjustment, tenantName) });
-      app.dataChanged();
+      await this.orderUndo(adjustment, tenantName, '', newKey());
       return true;
     } catch (error) {
       const failure = asFailure(error);
@@ -82,6 +95,18 @@ class Changes {
       toasts.show({ text: '', failure, retry: failure.code === 'not_made' ? again : null });
       return false;
     }
+  }
+
+  /** Sends the undo and says what holds again; a failure is the caller's to tell. */
+  async orderUndo(adjustment: Adjustment, tenantName: string, reason: string, key: string): Promise<void> {
+    const done = await host().undoApply({ adjustment_id: adjustment.id, reason, key });
+    this.#keep(done.adjustment, tenantName);
+    // What is undone is offered to be undone no more.
+    const offer = this.#offers.get(adjustment.id);
+    if (offer !== undefined) toasts.close(offer);
+    const copy = changeUndone(done.adjustment, tenantName);
+    toasts.show({ text: changeUndone(done.adjustment, shortened(tenantName)), copy });
+    app.dataChanged();
   }
 
   /** The answer was lost: asks by the order's key whether the change was made. */
@@ -156,15 +181,15 @@ class Changes {
   tell({ tenant_id, tenant_name, change, undoes }: LostChange, settled: Settled): number {
     const made = settled.outcome === 'made' ? settled.adjustment : null;
     // Not one for the shortcut: it may be of another day, and somebody is about to take back something else.
-    if (made && made.undoes !== null) this.#keep(made);
-    const text = settledText(change.kind, undoes !== null, tenant_name, settled);
+    if (made && made.undoes !== null) this.#keep(made, tenant_name);
+    const say = (name: string) => settledText(change.kind, undoes !== null, name, settled);
     app.dataChanged();
     return toasts.show({
-      text,
+      text: say(shortened(tenant_name)),
       mark: made ? 'done' : 'otherwise',
       undo: made && this.#wayBack(made, tenant_name),
       open: made ? null : () => app.openTenant(tenant_id),
-      copy: text,
+      copy: say(tenant_name),
       lasting: true,
     });
   }
@@ -177,10 +202,10 @@ class Changes {
     return heard.settled;
   }
 
-  #keep(adjustment: Adjustment): void {
+  #keep(adjustment: Adjustment, tenantName: string): void {
     const gone = adjustment.undoes ?? adjustment.id;
-    this.#mine = this.#mine.filter((each) => each.id !== gone);
-    if (adjustment.undoes === null) this.#mine.push(adjustment);
+    this.#mine = this.#mine.filter((each) => each.adjustment.id !== gone);
+    if (adjustment.undoes === null) this.#mine.push({ adjustment, tenantName });
   }
 
   /** Undoes a change; `null` for what cannot be undone: a note, and an undo itself. */

@@ -21,6 +21,11 @@ class Clock {
     return Date.now() + this.#offset;
   }
 
+  /** An instant by this machine's clock, such as that of a failure, by the clock that the screen goes by. */
+  fromHere(at: Timestamp): Timestamp {
+    return at + this.#offset;
+  }
+
   /** Goes by what was just said to be now; `null` = by this machine's clock. */
   follow(now: Timestamp | null): void {
     this.#offset = now === null ? 0 : now - Date.now();

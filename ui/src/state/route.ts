@@ -12,13 +12,14 @@ export interface Route {
   tenant?: string | null;
 }
 
-/** The screens in the order of the sidebar, with the digit that opens each. */
-export const SCREENS: { screen: Screen; digit: string | null }[] = [
-  { screen: 'overview', digit: '1' },
-  { screen: 'trials', digit: '2' },
-  { screen: 'tenants', digit: '3' },
-  { screen: 'activity', digit: '6' },
-  { screen: 'connections', digit: null },
+/** The screens in the order of the sidebar, each with the key that opens it: digits from the top on. */
+export const SCREENS: { screen: Screen; key: string }[] = [
+  { screen: 'overview', key: '1' },
+  { screen: 'trials', key: '2' },
+  { screen: 'tenants', key: '3' },
+  { screen: 'activity', key: '4' },
+  // As the settings of any app.
+  { screen: 'connections', key: ',' },
 ];
 
 /** The views of Trials; every other view belongs to Tenants. */
@@ -34,3 +35,15 @@ export const TENANT_VIEWS: TenantView[] = [
   'expired',
   'suspended',
 ];
+
+/** The views that only a figure leads to: each has its tab as long as it is shown. */
+export const FIGURE_VIEWS: TenantView[] = [
+  'locked_out_active',
+  'quota_blocked',
+  'paying',
+  'trial_cohort',
+  'deleted',
+];
+
+/** Every view, once. */
+export const VIEWS: TenantView[] = [...new Set([...TENANT_VIEWS, ...TRIAL_VIEWS, ...FIGURE_VIEWS])];

@@ -12,9 +12,9 @@ export interface Definition {
 export const DEFINITIONS: Record<'mrr' | 'trials' | 'conversion' | 'past_due', Definition> = {
   mrr: {
     title: 'Monthly recurring revenue',
-    text: 'What active and past-due subscriptions bring per month at their licensed recurring prices, after recurring discounts. Yearly prices count a twelfth. Subscriptions of Stripe customers that are no tenant here count too; the tile says how many.',
+    text: 'What active and past-due subscriptions bring per month at their licensed recurring prices, after recurring discounts. Yearly prices count a twelfth. Subscriptions of Stripe customers that are no tenant here count too; Details says how many.',
     excludes:
-      'Trials, one-time charges, metered usage, comped plans, and tax that is added to the price. Tax inside a price cannot be told apart, and a few subscriptions’ revenue cannot be computed; the tile says for how many.',
+      'Trials, one-time charges, metered usage, comped plans, and tax that is added to the price. Tax inside a price cannot be told apart, and a few subscriptions’ revenue cannot be computed; Details says for how many.',
     source:
       'Stripe’s subscriptions and prices, from the local copy. One row per currency; currencies are never added.',
     differs:

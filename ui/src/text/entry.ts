@@ -160,8 +160,6 @@ export function differences(before: Snapshot, after: Snapshot, reader: Reader = 
 }
 
 /** The difference that matters most, for a table's cell: instants in UTC alone, the entry itself has both. */
-export function beforeAfter(adjustment: Adjustment, reader: Reader = {}): string {
-  const [first] = differences(adjustment.before, adjustment.after, { ...reader, zone: 'UTC' });
-  if (!first) return UNKNOWN;
-  return `${first.what}: ${first.before} → ${first.after}`;
+export function beforeAfter(adjustment: Adjustment, reader: Reader = {}): Difference | null {
+  return differences(adjustment.before, adjustment.after, { ...reader, zone: 'UTC' })[0] ?? null;
 }

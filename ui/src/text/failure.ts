@@ -20,8 +20,8 @@ export function keyringText(state: KeyringState): FailureText {
       return text('The keyring works.', '');
     case 'locked':
       return text(
-        'The keyring is locked.',
-        'Unlock it (log out and in again, or open your system’s password app), then try again. Or keep the credentials for this session only.',
+        'The keyring is locked, or there is no default one yet.',
+        'Open your system’s password app (“Passwords and Keys”, KWallet): unlock the keyring “Login”, or make one of that name and set it as the default. Then try again. Or keep the credentials for this session only.',
       );
     case 'waiting':
       return text(
@@ -40,6 +40,9 @@ export function keyringText(state: KeyringState): FailureText {
       );
   }
 }
+
+/** What becomes of the sample's credentials and copy where no keyring keeps them. */
+export const SAMPLE_SESSION = 'Without a keyring, it is kept until you close the app.';
 
 /** Why a change cannot be made as asked. */
 export function refusalText(error: AdjustmentError): FailureText {

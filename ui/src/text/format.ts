@@ -294,6 +294,17 @@ export function daysOf(ms: number): string {
   return ms === 0 ? `0${NBSP}d` : span(ms);
 }
 
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** A name that has room in a sentence: cut at a whole character, at a word where one ends near. */
+export function shortened(text: string, most = 40): string {
+  const marks = [...graphemes.segment(text)].map((it) => it.segment);
+  if (marks.length <= most) return text;
+  const cut = marks.slice(0, most - 1).join('');
+  const word = cut.search(/\s\S*$/);
+  return `${(word > cut.length / 2 ? cut.slice(0, word) : cut).trimEnd()}…`;
+}
+
 /** Text of any script inside an English sentence: isolated, so that neither turns the other around. */
 export function quoted(text: string): string {
   return `⁨${text}⁩`;

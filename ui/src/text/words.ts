@@ -14,6 +14,7 @@ import type {
   Freshness,
   MissingStream,
   Mode,
+  Progress,
   Settled,
   Source,
   SourceFreshness,
@@ -22,7 +23,18 @@ import type {
 } from '../host/generated/ipc';
 import { CHANGE_NAMES } from './change-words';
 import { codeText } from './failure';
-import { age, clockTime, instant, isAhead, meterLimit, quoted, span, type Reader } from './format';
+import {
+  age,
+  clockTime,
+  counted,
+  instant,
+  isAhead,
+  meterLimit,
+  number,
+  quoted,
+  span,
+  type Reader,
+} from './format';
 
 const MODES: Record<Mode, string> = { live: 'Live', test: 'Test', sample: 'Sample' };
 const STATUSES: Record<Status, string> = {
@@ -121,6 +133,9 @@ const SCREENS = {
 /** A screen's title. */
 export const screenWord = (screen: keyof typeof SCREENS): string => SCREENS[screen];
 
+/** What stands where a list is empty because the copy is not complete yet. */
+export const FIRST_COPY = 'The first copy is still under way';
+
 const BLOCKED_BY = {
   no_profile: 'Open a profile first.',
   read_only: 'This profile is read-only. Its write mode is set under Connections.',
@@ -159,6 +174,17 @@ const STREAMS: Record<string, string> = {
 };
 /** A list that a source gives, inside a sentence. */
 export const streamWord = (stream: string): string => STREAMS[stream] ?? stream.replaceAll('_', ' ');
+
+/** How far a source is read. Deleted tenants are read as well, though no list and no figure counts them. */
+export function readingText({ stream, done, total }: Progress): string {
+  const what = stream === 'tenants' ? 'tenants, deleted ones too' : streamWord(stream);
+  return `Reading ${what}: ${number(done)}${total === null ? '' : ` of about ${number(total)}`}`;
+}
+
+/** The deleted tenants that a count beside leaves out; `null` = there are none, or that is not known. */
+export function deletedBeside(deleted: number | null): string | null {
+  return deleted ? `${counted(deleted, 'deleted tenant')} not counted` : null;
+}
 
 /** A list that is not given, and why. */
 export const missingStream = (missing: MissingStream): string =>
@@ -328,7 +354,7 @@ const DONE: Record<Change['kind'], string> = {
 export function changeDone(adjustment: Adjustment, tenantName: string, reader: Reader = {}): string {
   const whose = tenantName ? `${quoted(tenantName)}’s` : 'The';
   const { change, after } = adjustment;
-  if (adjustment.undoes) return changeUndone(adjustment, tenantName);
+  if (adjustment.undoes) return changeUndone(adjustment, tenantName, reader);
   switch (change.kind) {
     case 'extend_trial':
       return after.facts.trial
@@ -345,9 +371,40 @@ export function changeDone(adjustment: Adjustment, tenantName: string, reader: R
   }
 }
 
-/** Says that a change was undone. */
-export const changeUndone = (_undo: Adjustment, tenantName: string): string =>
-  tenantName ? `Undone. ${quoted(tenantName)} is as before.` : 'Undone. The tenant is as before.';
+/** Says that a change was undone: whose, and what holds again. */
+export function changeUndone(undo: Adjustment, tenantName: string, reader: Reader = {}): string {
+  const { change, after } = undo;
+  const who = tenantName ? quoted(tenantName) : 'the tenant';
+  switch (change.kind) {
+    case 'extend_trial':
+    case 'end_trial': {
+      const trial = after.facts.trial;
+      if (!trial) return `Undone: the trial of ${who} is gone again.`;
+      const end = instant(trial.ends_at, reader);
+      return trial.ends_at > undo.at
+        ? `Undone: the trial of ${who} ends ${end} again.`
+        : `Undone: the trial of ${who} is over again, since ${end}.`;
+    }
+    case 'override_quota':
+    case 'remove_override': {
+      const reading = after.meters.find((it) => it.meter === change.meter);
+      const limit = `limit for ${meterNoun(change.meter)} of ${who}`;
+      return reading
+        ? `Undone: the ${limit} is ${meterLimit(change.meter, reading.limit)} again.`
+        : `Undone: the ${limit} is as before.`;
+    }
+    case 'change_plan':
+      return `Undone: the plan of ${who} is ${quoted(after.facts.plan)} again.`;
+    case 'suspend':
+      return `Undone: ${who} is not suspended any more.`;
+    case 'reinstate':
+      return `Undone: ${who} is suspended again.`;
+    case 'comp':
+      return `Undone: the comp of ${who} is ${after.facts.comp ? 'as before' : 'gone again'}.`;
+    case 'note':
+      return `Undone: ${who} is as before.`;
+  }
+}
 
 export const notSure = (): string => 'Not sure it worked — checking…';
 export const itDidNot = (): string => 'It did not work. Nothing was changed.';

@@ -168,6 +168,20 @@ describe('without a mouse', () => {
   });
 });
 
+describe('the screens', () => {
+  it('have their digits in the order in which they stand, and each opens its own', async () => {
+    const page = await window.open('live');
+    const items = page.getByRole('navigation').locator('li:has(kbd)');
+    const shown = await items.locator('kbd').allInnerTexts();
+    assert.deepEqual(shown, ['Ctrl+1', 'Ctrl+2', 'Ctrl+3', 'Ctrl+4', 'Ctrl+,']);
+    for (const [index, keys] of shown.entries()) {
+      await page.keyboard.press(keys.replace('Ctrl', 'Control'));
+      await items.nth(index).locator('[aria-current=page]').waitFor();
+    }
+    await done(page);
+  });
+});
+
 describe('single keys', () => {
   const noDialog = async (page, where) =>
     assert.equal(await page.getByRole('dialog').count(), 0, `a single key opened a dialog from ${where}`);
@@ -196,6 +210,35 @@ describe('single keys', () => {
     await at(page, 'nav-tenants').focus();
     await page.keyboard.type('eqcn');
     await noDialog(page, 'the sidebar');
+    await done(page);
+  });
+
+  it('act on the row that is marked, also where the list was come to by the mouse', async () => {
+    const page = await window.open('live');
+    await at(page, 'nav-trials').click();
+    await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'grid');
+    const grid = page.getByRole('grid', { name: 'Trials' });
+    const marked = () =>
+      grid
+        .locator('.row:not(.head)')
+        .evaluateAll((rows) =>
+          rows
+            .filter((it) => getComputedStyle(it).outlineStyle === 'solid')
+            .map((it) => it.querySelector('.tenant').textContent),
+        );
+    const [first, ...others] = await marked();
+    assert.deepEqual(others, []);
+    await page.keyboard.press('e');
+    await page.getByRole('dialog', { name: `Extend trial — ${first}` }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    // The marked row is scrolled away: it comes back into sight first.
+    await grid.evaluate((it) => it.scrollTo(0, 1500));
+    await page.waitForFunction(() => document.querySelector('[role=grid] .row.active') === null);
+    await page.keyboard.press('e');
+    await page.waitForFunction(() => document.querySelector('[role=grid] .row.active') !== null);
+    await noDialog(page, 'a row out of sight');
+    assert.deepEqual(await marked(), [first]);
     await done(page);
   });
 

@@ -46,6 +46,7 @@ const SCREENS = {
     },
     hide: (page) => page.getByRole('button', { name: 'Close', exact: true }).click(),
   },
+  undo: dialog((page) => at(page, 'activity-undo').first().click()),
   connections: { show: nav('connections') },
   form: {
     show: (page) => at(page, 'profile-new').click(),

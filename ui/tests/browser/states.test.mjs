@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { at, desk, done, openTenant, overflow, picture } from './window.mjs';
+import { at, desk, done, openTenant, overflow, picture, violations } from './window.mjs';
 
 let window;
 before(async () => (window = await desk()));
@@ -115,6 +115,12 @@ describe('undo', () => {
     await at(page, 'nav-activity').click();
     const row = (text) => at(page, 'activity-row').filter({ hasText: text });
     await row('Acme GmbH').first().getByRole('button', { name: 'Undo' }).click();
+    // What it will change is shown before it does.
+    await at(page, 'preview')
+      .filter({ hasText: /Status\s*Trial\s*Expired/ })
+      .waitFor();
+    await picture(page, 'states-undo-light');
+    await at(page, 'undo-apply').click();
     await row('Undo: extend trial').waitFor();
     const refused = row('Two Currencies SA').filter({ hasText: 'Goodwill' });
     const button = refused.getByRole('button', { name: 'Undo' });
@@ -135,6 +141,58 @@ describe('undo', () => {
     await at(page, 'verdict').filter({ hasText: 'PARTLY BLOCKED' }).waitFor();
     assert.match(await at(page, 'fix-open').innerText(), /Change limit/);
     await done(page);
+  });
+});
+
+describe('where there is much to show', () => {
+  const SIZES = [1280, 1000];
+
+  it('the tiles of Overview are equally high and begin and end together, with five currencies', async () => {
+    for (const theme of ['light', 'dark'])
+      for (const width of SIZES) {
+        const page = await window.open('live', { theme, width });
+        await at(page, 'tile-mrr').waitFor();
+        const tiles = await page.locator('[data-testid^=tile-]').evaluateAll((all) =>
+          all.map((it) => {
+            const { top, height } = it.getBoundingClientRect();
+            const link = it.querySelector(':scope > footer .link').getBoundingClientRect();
+            return { top, height: Math.round(height), foot: Math.round(top + height - link.bottom) };
+          }),
+        );
+        assert.equal(tiles.length, 4);
+        for (const each of ['height', 'foot'])
+          assert.equal(new Set(tiles.map((it) => it[each])).size, 1, JSON.stringify(tiles));
+        assert.equal(new Set(tiles.map((it) => it.top)).size, width === 1280 ? 1 : 2);
+        assert.ok(tiles[0].height < 260, `the tiles are ${tiles[0].height} px high`);
+        const text = await at(page, 'tile-mrr').innerText();
+        for (const code of ['USD', 'JPY', 'KWD', 'EUR', 'GBP']) assert.match(text, new RegExp(code));
+        await at(page, 'mrr-details').click();
+        assert.equal(await page.getByRole('group', { name: 'MRR in detail' }).getByRole('row').count(), 6);
+        assert.deepEqual(await violations(page), []);
+        assert.deepEqual(await overflow(page), { wide: 0, out: [] });
+        await picture(page, `states-tiles-${width}-${theme}`);
+        await done(page);
+      }
+  });
+
+  it('Activity never scrolls sideways, and what is cut is told in full', async () => {
+    for (const width of [...SIZES, 861, 640]) {
+      const page = await window.open('live', { width });
+      await at(page, 'nav-activity').click();
+      await at(page, 'activity-row').first().waitFor();
+      const list = page.getByTestId('screen-activity').locator(':scope > .list');
+      const wide = () => list.evaluate((it) => it.scrollWidth - it.clientWidth);
+      assert.equal(await wide(), 0, `at ${width} px`);
+      const row = at(page, 'activity-row').filter({ hasText: 'Gesellschaft' }).first();
+      const titles = await row.locator('td').evaluateAll((all) => all.map((it) => it.title));
+      assert.ok(titles.includes('Limit of storage: 10 GB → 20 GB (override)'), titles.join('\n'));
+      assert.ok(titles.some((it) => it.endsWith('Wissensmanagement mbH & Co. KG')));
+      await picture(page, `states-activity-${width}`);
+      await row.click();
+      await at(page, 'activity-detail').waitFor();
+      assert.equal(await wide(), 0, `beside an entry at ${width} px`);
+      await done(page);
+    }
   });
 });
 

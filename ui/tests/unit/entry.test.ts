@@ -74,8 +74,12 @@ describe('a change before and after', () => {
   });
 
   it('shows the first difference in a cell, and a dash where there is none', () => {
-    expect(beforeAfter(adjustment, UTC)).toBe('Trial ends: Mon 17 Nov, 14:00 UTC → Tue 25 Nov, 14:00 UTC');
-    expect(beforeAfter({ ...adjustment, after: expired }, UTC)).toBe('—');
+    expect(beforeAfter(adjustment, UTC)).toEqual({
+      what: 'Trial ends',
+      before: 'Mon 17 Nov, 14:00 UTC',
+      after: 'Tue 25 Nov, 14:00 UTC',
+    });
+    expect(beforeAfter({ ...adjustment, after: expired }, UTC)).toBeNull();
   });
 });
 

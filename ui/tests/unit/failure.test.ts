@@ -116,6 +116,8 @@ describe('every failure', () => {
   it('of the keyring says how it is mended, and that nothing goes to a file', () => {
     const states: KeyringState[] = ['locked', 'waiting', 'missing', 'denied'];
     for (const state of states) expect(keyringText(state).next).not.toBe('');
+    expect(keyringText('locked').headline).toContain('or there is no default one yet');
+    expect(keyringText('locked').next).toContain('make one of that name');
     expect(keyringText('missing').next).toContain('gnome-keyring');
     expect(keyringText('missing').next).toContain('never written to a file');
   });

@@ -17,6 +17,7 @@ import {
   money,
   number,
   percent,
+  shortened,
   span,
   untilOrAgo,
 } from '../../src/text/format';
@@ -206,5 +207,15 @@ describe('ages and distances', () => {
   it('drop a rest that says nothing', () => {
     expect(plain(span(DAY))).toBe('1 d');
     expect(plain(span(14 * DAY + HOUR))).toBe('14 d');
+  });
+});
+
+describe('a name in a sentence', () => {
+  it('is cut at a word where one ends near, and never inside a character', () => {
+    expect(shortened('Acme GmbH')).toBe('Acme GmbH');
+    expect(shortened('Gesellschaft für außerordentlich ausführliche Dokumentenverarbeitung')).toBe(
+      'Gesellschaft für außerordentlich…',
+    );
+    expect(shortened('👩‍👩‍👧‍👧'.repeat(50), 4)).toBe(`${'👩‍👩‍👧‍👧'.repeat(3)}…`);
   });
 });

@@ -1,4 +1,5 @@
-import { render, screen } from '@testing-library/svelte';
+import { render, screen, within } from '@testing-library/svelte';
+import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 
 import type { Billing, MrrTile, TenantDetail } from '../../src/host/generated/ipc';
@@ -69,22 +70,49 @@ describe('the revenue on Overview', () => {
     render(Overview);
     return shown(await screen.findByTestId('tile-mrr'));
   }
+  /** The same with everything that has no room on the tile. */
+  async function inDetail(of: Partial<MrrTile>) {
+    await overview(of);
+    await userEvent.click(screen.getByTestId('mrr-details'));
+    return shown(screen.getByTestId('tile-mrr'));
+  }
+
+  it('shows the main currency large, four more beneath, and all of them in its details', async () => {
+    const amount = (currency: string, amount = 120_000) => ({ currency, amount });
+    const now = ['usd', 'eur', 'gbp', 'jpy', 'kwd', 'chf', 'sek'].map((it) => amount(it));
+    const text = await overview({ now, new_30d: [amount('eur', 5000)], churned_30d: [amount('pln', 700)] });
+    expect(screen.getByText('USD 1,200', { normalizer: plain }).className).toContain('figure');
+    expect(text).toContain('Nothing new or ended in 30 days');
+    expect(text).toMatch(/EUR 1,200\s*GBP 1,200\s*JPY 120,000\s*\+3 more/);
+    await userEvent.click(screen.getByTestId('mrr-details'));
+    const rows = within(screen.getByRole('table')).getAllByRole('row');
+    const cells = rows
+      .slice(1)
+      .map((row) => [...row.children].map((cell) => plain(cell.textContent ?? '')).join(' '));
+    expect(cells[0]).toBe('USD $1,200.00 0 0');
+    expect(cells[1]).toBe('EUR €1,200.00 +€50.00 0');
+    expect(cells).toHaveLength(8);
+    // The last subscription in a currency ended: it has a row, and brings nothing now.
+    expect(cells[7]).toMatch(/^PLN \D*0\.00 0 −\D*7\.00$/);
+  });
 
   it('says what is left out of it, and what of it belongs to no tenant here', async () => {
-    const text = await overview({ untold: 3, elsewhere: 12 });
+    const text = await inDetail({ untold: 3, elsewhere: 12 });
+    expect(text).toContain('3 left out');
     expect(text).toContain('3 could not be computed and are left out');
     expect(text).toContain('12 of customers that are no tenant here');
   });
 
   it('says nothing of either where there is none', async () => {
-    const text = await overview({ untold: 0, elsewhere: 0 });
-    expect(text).not.toMatch(/could not be computed|no tenant here/);
+    const text = await inDetail({ untold: 0, elsewhere: 0 });
+    expect(text).not.toMatch(/left out|could not be computed|no tenant here/);
   });
 
   it('says what is left out also where nothing else counts', async () => {
-    expect(await overview({ now: [], subscriptions: 0, untold: 1, elsewhere: 0 })).toContain(
-      '1 could not be computed and is left out',
-    );
+    const none = { now: [], new_30d: [], churned_30d: [], subscriptions: 0, elsewhere: 0 };
+    const text = await inDetail({ ...none, untold: 1 });
+    expect(text).toContain('None yet');
+    expect(text).toContain('1 could not be computed and is left out');
   });
 
   it('leads to the tenants behind it, and the conversion to its trials', async () => {

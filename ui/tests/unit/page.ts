@@ -14,6 +14,7 @@ export async function open(otherwise: Otherwise = {}, query = 'tenants=40'): Pro
   const host: Host = { ...world, ...(typeof otherwise === 'function' ? otherwise(world) : otherwise) };
   useHost(host);
   changes.close();
+  changes.closeUndo();
   toasts.list = [];
   await app.reload();
   app.go({ screen: 'tenants', view: 'all', tenant: null });

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import FreshnessChip from '../../src/frame/FreshnessChip.svelte';
 import type { TenantRow } from '../../src/host/generated/ipc';
+import FailureNote from '../../src/parts/FailureNote.svelte';
 import EmptyState from '../../src/parts/EmptyState.svelte';
 import MeterBar from '../../src/parts/MeterBar.svelte';
 import Money from '../../src/parts/Money.svelte';
@@ -14,6 +15,7 @@ import { app } from '../../src/state/app.svelte';
 import { changes } from '../../src/state/changes.svelte';
 import { clock } from '../../src/state/clock.svelte';
 import { TenantList } from '../../src/state/tenant-list.svelte';
+import { clockTime } from '../../src/text/format';
 import { freshness, failure, HOUR, MINUTE, NOW, plain, reading, source } from './given';
 import { find, open } from './page';
 
@@ -205,6 +207,23 @@ describe('the verdict', () => {
     expect(screen.queryByText(/From the copy of/)).toBeNull();
     app.freshness = freshness({ offline: true });
     expect(await screen.findByText(/The paywall server is not reached\. From the copy of/)).toBeTruthy();
+  });
+});
+
+describe('a failure', () => {
+  it('is dated by the clock of the screen, with an age that goes on', async () => {
+    vi.useFakeTimers({ now: NOW });
+    // This machine's clock is an hour ahead of the server's.
+    clock.follow(NOW - HOUR);
+    const stop = clock.start();
+    render(FailureNote, { failure: failure({ code: 'server_fault' }, { at: NOW - 2 * MINUTE }) });
+    const caption = () =>
+      plain(screen.getByRole('alert').querySelector('.caption')?.textContent ?? '').trim();
+    expect(caption()).toBe(`${clockTime(NOW - HOUR - 2 * MINUTE)} · 2 min ago`);
+    await vi.advanceTimersByTimeAsync(3 * MINUTE);
+    expect(caption()).toMatch(/ · 5 min ago$/);
+    stop();
+    clock.follow(null);
   });
 });
 

@@ -10,9 +10,10 @@ import { orderOf } from '../../src/search/order';
 import { draftOf, newDraft } from '../../src/screens/Connections/draft';
 import { app } from '../../src/state/app.svelte';
 import { useHost } from '../../src/state/host';
-import { SCREENS, TENANT_VIEWS, TRIAL_VIEWS } from '../../src/state/route';
+import { SCREENS, TENANT_VIEWS, TRIAL_VIEWS, VIEWS } from '../../src/state/route';
 import { findingText, keyDetected } from '../../src/text/finding';
 import { stepText } from '../../src/text/step';
+import { viewWord } from '../../src/text/words';
 import { facts, reading, tenant } from './given';
 
 describe('a limit as typed', () => {
@@ -214,16 +215,21 @@ describe('where the window is', () => {
   it('has a place for every view once', () => {
     expect(new Set(TENANT_VIEWS).size).toBe(TENANT_VIEWS.length);
     expect(new Set(TRIAL_VIEWS).size).toBe(TRIAL_VIEWS.length);
+    expect(VIEWS.every((view) => viewWord(view) !== undefined)).toBe(true);
+    expect(new Set(VIEWS).size).toBe(VIEWS.length);
   });
 
   const key = (name: string, more: KeyboardEventInit = {}) =>
     new KeyboardEvent('keydown', { key: name, ...more });
 
   it('is changed by a digit with the command key, and by no bare key', () => {
-    for (const { screen, digit } of SCREENS) {
-      if (digit) expect(shortcutOf(key(digit, { ctrlKey: true }), false)).toBe(screen);
-      if (digit) expect(shortcutOf(key(digit), false)).toBeNull();
+    for (const each of SCREENS) {
+      expect(shortcutOf(key(each.key, { ctrlKey: true }), false)).toBe(each.screen);
+      expect(shortcutOf(key(each.key), false)).toBeNull();
     }
+    // The digits follow one another in the order of the sidebar, and the settings have no digit.
+    const digits = SCREENS.map((it) => it.key).filter((it) => it !== ',');
+    expect(digits).toEqual(digits.map((_, index) => `${index + 1}`));
     expect(shortcutOf(key('k', { ctrlKey: true }), true)).toBe('search');
     expect(shortcutOf(key('k'), false)).toBeNull();
   });

@@ -11,7 +11,9 @@ import type { Adjustment } from '../../src/host/generated/contract';
 import type { AppState, FailureCode, Settled, SettledChange } from '../../src/host/generated/ipc';
 import { mockHost } from '../../src/host/mock';
 import Unsettled from '../../src/screens/Activity/Unsettled.svelte';
+import Activity from '../../src/screens/Activity/Activity.svelte';
 import ProfileCard from '../../src/screens/Connections/ProfileCard.svelte';
+import FirstRun from '../../src/screens/FirstRun/FirstRun.svelte';
 import { app } from '../../src/state/app.svelte';
 import { changes } from '../../src/state/changes.svelte';
 import { clock } from '../../src/state/clock.svelte';
@@ -128,7 +130,7 @@ describe('an undo whose answer was lost', () => {
     });
     changes.made(first, 'Acme');
     expect(await changes.undo(first, 'Acme')).toBe(true);
-    expect(plain(toasts.list.at(-1)?.text ?? '')).toBe('Undone. Acme is as before.');
+    expect(plain(toasts.list.at(-1)?.text ?? '')).toMatch(/^Undone: the trial of Acme ends /);
     expect(toasts.list.at(-1)?.undo).toBeNull();
     changes.undoLatest();
     // What other tests made can be undone yet, but neither of these two.
@@ -258,6 +260,51 @@ describe('Sync now', () => {
     await card('tenants=40&scenario=no-token');
     expect(said()).toBe('');
     expect(screen.getByRole('alert').textContent).toContain('There is no token for this profile.');
+  });
+});
+
+describe('a profile that is closed', () => {
+  it('does not say of its copy what is not known', async () => {
+    await open();
+    const closed = app.state?.profiles.find((it) => it.id !== app.state?.open);
+    if (!closed) throw new Error('no other profile');
+    render(ProfileCard, { profile: closed });
+    const text = plain(screen.getByTestId(`profile-${closed.id}`).textContent ?? '').replace(/\s+/g, ' ');
+    expect(text).toContain('Not open: what is in it, and how old it is, shows once it is opened.');
+    expect(text).not.toContain('no full pass yet');
+  });
+
+  it('counts its tenants with those left out once it is open', async () => {
+    await open();
+    await waitFor(() => expect(app.count('deleted')).toBe(1));
+    if (app.profile) render(ProfileCard, { profile: app.profile });
+    expect(plain(screen.getByRole('article').textContent ?? '')).toContain(
+      '39 tenants (1 deleted tenant not counted) ·',
+    );
+  });
+});
+
+describe('sample data without a keyring', () => {
+  it('is said to be kept until the app is closed, and only then', async () => {
+    for (const [scenario, said] of [
+      ['keyring-missing', 1],
+      ['keyring-locked', 1],
+      ['first-run', 0],
+    ] as const) {
+      await open({}, `scenario=${scenario}`);
+      const { unmount } = render(FirstRun);
+      expect(screen.queryAllByText(/kept until you close the app/)).toHaveLength(said);
+      unmount();
+    }
+  });
+});
+
+describe('while the first copy is read', () => {
+  it('an empty list says so, in place of that nothing has happened', async () => {
+    await open({}, 'tenants=40&scenario=first-sync&hold');
+    render(Activity);
+    expect(await screen.findByText('The first copy is still under way')).toBeTruthy();
+    expect(screen.queryByText(/Nothing has happened|has not changed|No one/)).toBeNull();
   });
 });
 

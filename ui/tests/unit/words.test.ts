@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Adjustment } from '../../src/host/generated/contract';
-import type { Change } from '../../src/host/generated/domain';
+import type { Adjustment, Snapshot } from '../../src/host/generated/contract';
+import type { Change, Subscription, TenantFacts } from '../../src/host/generated/domain';
 import type { FailureCode, SourceFreshness } from '../../src/host/generated/ipc';
 import { missingStream, changeDone, changeUndone, environmentBand } from '../../src/text/words';
 import { blockedBy, clockSkew, freshnessLine, isMendedInConnections, listed } from '../../src/text/words';
-import { settledText, sourceState } from '../../src/text/words';
+import { sameAccess } from '../../src/text/same-access';
+import { deletedBeside, readingText, settledText, sourceState } from '../../src/text/words';
 import {
+  access,
   DAY,
   facts,
   failure,
@@ -176,8 +178,27 @@ describe('what a change did', () => {
 
   it('is told as undone where it was', () => {
     const undone = made({ kind: 'reinstate' }, { undoes: 'a-0' });
-    expect(plain(changeDone(undone, 'Acme'))).toBe('Undone. Acme is as before.');
-    expect(changeUndone(undone, '')).toBe('Undone. The tenant is as before.');
+    expect(plain(changeDone(undone, 'Acme'))).toBe('Undone: Acme is suspended again.');
+    expect(changeUndone(undone, '')).toBe('Undone: the tenant is suspended again.');
+  });
+
+  it('is told as undone with whose it was, and what holds again', () => {
+    const ended = (at: number) => ({
+      after: snapshot({ facts: facts({ trial: { ...trial, ends_at: at } }) }),
+    });
+    const extend = { kind: 'extend_trial', target: { days: 7 } } as const;
+    const undone = (of: Adjustment) => plain(changeUndone(of, 'Acme', UTC));
+    expect(undone(made(extend, ended(NOW + 3 * DAY)))).toBe(
+      'Undone: the trial of Acme ends Fri 21 Nov, 14:00 UTC again.',
+    );
+    expect(undone(made(extend, ended(NOW - DAY)))).toBe(
+      'Undone: the trial of Acme is over again, since Mon 17 Nov, 14:00 UTC.',
+    );
+    expect(undone(made(extend, { after: snapshot() }))).toBe('Undone: the trial of Acme is gone again.');
+    const limit = { kind: 'override_quota', meter: 'messages', limit: 5, expires_at: null } as const;
+    expect(undone(made(limit, { after: snapshot({ meters: [reading('messages')] }) }))).toBe(
+      'Undone: the limit for messages of Acme is 1,000 again.',
+    );
   });
 });
 
@@ -207,6 +228,59 @@ describe('a clock that is off', () => {
     );
     expect(plain(clockSkew(-5 * MINUTE) ?? '')).toMatch(
       /^This computer’s clock is 5 min behind the paywall server\./,
+    );
+  });
+});
+
+describe('tenants that were deleted', () => {
+  it('are said to be read along, and to be left out of a count', () => {
+    expect(plain(readingText({ stream: 'tenants', done: 240, total: 240 }))).toBe(
+      'Reading tenants, deleted ones too: 240 of about 240',
+    );
+    expect(plain(readingText({ stream: 'invoices', done: 1200, total: null }))).toBe(
+      'Reading invoices: 1,200',
+    );
+    expect(plain(deletedBeside(1) ?? '')).toBe('1 deleted tenant not counted');
+    expect([deletedBeside(0), deletedBeside(null)]).toEqual([null, null]);
+  });
+});
+
+describe('an access that a change leaves as it is', () => {
+  const trial = (ends_at: number) => ({ started_at: NOW, ends_at, extensions: 0, extended_ms: 0 });
+  const subscription: Subscription = {
+    id: 'sub_1',
+    status: 'active',
+    current_period_end: NOW + 20 * DAY,
+    overdue_since: null,
+    grace_ends_at: null,
+    ended_at: null,
+    cancel_at_period_end: false,
+  };
+  /** What is said of a trial that ends seven days later. */
+  const extended = (of: Partial<TenantFacts>, more: Partial<Snapshot> = {}) =>
+    sameAccess(
+      snapshot({ facts: facts({ ...of, trial: trial(NOW - DAY) }), ...more }),
+      snapshot({ facts: facts({ ...of, trial: trial(NOW + 7 * DAY) }), ...more }),
+      NOW,
+    );
+
+  it('is said, with the rule that comes before a trial', () => {
+    expect(extended({ subscription }, { status: 'active' })).toBe(
+      'Access stays the same: this tenant has a paid subscription, which comes before a trial.',
+    );
+    const comp = { plan: 'team', since: NOW - DAY, until: NOW + DAY };
+    expect(extended({ comp }, { status: 'active' })).toContain('plan is comped');
+    const suspension = { since: NOW - DAY, by: 'tom', reason: 'abuse', message: null };
+    expect(extended({ suspension }, { status: 'suspended', access: access('locked') })).toContain(
+      'this tenant is suspended',
+    );
+  });
+
+  it('is not said where another rule denies after than before', () => {
+    const ended = access('locked', [{ code: 'trial_ended', ended_at: NOW - DAY }]);
+    expect(sameAccess(snapshot({ access: ended }), snapshot(), NOW)).toBeNull();
+    expect(sameAccess(snapshot({ access: ended }), snapshot({ access: ended }), NOW)).toContain(
+      'what blocks this tenant is not lifted',
     );
   });
 });

@@ -2,24 +2,6 @@ import type { Timestamp } from '../generated/domain';
 import type { TenantRow, TenantView } from '../generated/ipc';
 import { DAY } from './rules';
 
-export const VIEWS: TenantView[] = [
-  'all',
-  'blocked',
-  'trial',
-  'active',
-  'past_due',
-  'expired',
-  'suspended',
-  'trial_ending',
-  'trial_lapsed',
-  'trial_extended',
-  'locked_out_active',
-  'quota_blocked',
-  'paying',
-  'trial_cohort',
-  'deleted',
-];
-
 /** Whether a row belongs to a view. */
 export const inView = (row: TenantRow, view: TenantView, now: Timestamp): boolean => {
   if (view === 'deleted') return row.tags.includes('deleted');

@@ -1,6 +1,7 @@
 import type { Member, Refusal, TimelineBody, TimelineEntry } from '../generated/contract';
-import type { Meter, Plan, Subscription, TenantFacts, Timestamp } from '../generated/domain';
+import type { Meter, Plan, TenantFacts, Timestamp } from '../generated/domain';
 import type { Billing, Money } from '../generated/ipc';
+import { cast, usd, type Given } from './cast';
 import { accessOf, DAY, planInForce, type Usage } from './rules';
 
 /** A tenant of the world in the page, with nothing derived. */
@@ -95,23 +96,6 @@ export function makeWorld(now: Timestamp, size: number, stripe: boolean): World 
     entries.push({ id: `entry-${entryId}`, tenant_id: person.id, tenant_name: person.name, at, body });
   };
 
-  interface Given {
-    name: string;
-    email: string;
-    plan?: string;
-    trialEnds?: number;
-    subscription?: Partial<Subscription>;
-    used?: Partial<Record<Meter, number>>;
-    mrr?: Money[];
-    active?: number | null;
-    refused?: number;
-    facts?: Partial<TenantFacts>;
-    unmeasured?: boolean;
-    deleted?: boolean;
-    customer?: 'none' | 'deleted';
-    card?: boolean | null;
-    open?: Money;
-  }
   const person = (given: Given): Person => {
     serial += 1;
     const id = hex();
@@ -268,174 +252,7 @@ export function makeWorld(now: Timestamp, size: number, stripe: boolean): World 
     return made;
   };
 
-  const usd = (amount: number): Money => ({ amount, currency: 'usd' });
-  const HOUR = DAY / 24;
-  const MIN = 60_000;
-  person({
-    name: 'Acme GmbH',
-    email: 'jane@acme.de',
-    trialEnds: -2 * DAY - 3 * HOUR,
-    used: { documents: 500, messages: 820 },
-    active: 6 * MIN,
-    refused: 6 * MIN,
-    customer: 'none',
-  });
-  person({
-    name: 'Acme Labs Ltd',
-    email: 'tom@acme.io',
-    subscription: {},
-    mrr: [usd(9900)],
-    active: 40 * MIN,
-  });
-  person({ name: 'Acmeworks', email: 'ops@acmeworks.example', trialEnds: 9 * DAY, active: 3 * HOUR });
-  person({
-    name: 'Contoso',
-    email: 'it@contoso.example',
-    trialEnds: 5 * HOUR + 17 * MIN,
-    used: { messages: 820 },
-    active: 12 * MIN,
-  });
-  person({
-    name: 'Northwind',
-    email: 'hello@northwind.example',
-    plan: 'team',
-    trialEnds: 27 * HOUR,
-    active: 6 * DAY,
-  });
-  person({
-    name: 'Globex',
-    email: 'cto@globex.example',
-    trialEnds: -2 * DAY,
-    used: { messages: 1000 },
-    active: HOUR,
-    refused: HOUR,
-  });
-  person({
-    name: 'Initech',
-    email: 'peter@initech.example',
-    plan: 'team',
-    subscription: {},
-    mrr: [usd(29_900)],
-    used: { messages: 11_200, storage_bytes: 92 * GB },
-    refused: 20 * MIN,
-    active: 20 * MIN,
-  });
-  person({
-    name: 'Hooli',
-    email: 'gavin@hooli.example',
-    plan: 'team',
-    subscription: {},
-    mrr: [usd(29_900)],
-    facts: { comp: { plan: 'scale', since: now - 5 * DAY, until: now + 25 * DAY } },
-  });
-  person({
-    name: 'Umbrella',
-    email: 'alice@umbrella.example',
-    subscription: {},
-    mrr: [usd(9900)],
-    facts: {
-      suspension: {
-        since: now - 21 * DAY,
-        by: 'Tom',
-        reason: 'chargeback',
-        message: 'Please contact billing.',
-      },
-    },
-    refused: 2 * DAY,
-  });
-  person({
-    name: 'Stark Industries',
-    email: 'pepper@stark.example',
-    subscription: { status: 'past_due', overdue_since: now - 4 * DAY, grace_ends_at: now + 3 * DAY },
-    mrr: [usd(14_900)],
-    open: usd(14_900),
-  });
-  person({
-    name: 'Wayne Enterprises',
-    email: 'lucius@wayne.example',
-    subscription: { status: 'unpaid', overdue_since: now - 30 * DAY, ended_at: now - 9 * DAY },
-    mrr: [],
-    open: usd(14_900),
-    refused: 5 * HOUR,
-    active: 5 * HOUR,
-  });
-  person({
-    name: 'Initrode',
-    email: 'bill@initrode.example',
-    subscription: { status: 'canceled', ended_at: now - 12 * DAY },
-    active: 30 * DAY,
-  });
-  person({
-    name: '株式会社さくら情報システム',
-    email: 'tanaka@sakura.example',
-    subscription: {},
-    mrr: [{ amount: 12_000, currency: 'jpy' }],
-  });
-  person({
-    name: 'شركة النور للتقنية',
-    email: 'info@alnoor.example',
-    plan: 'team',
-    subscription: {},
-    mrr: [{ amount: 45_250, currency: 'kwd' }],
-  });
-  person({
-    name: 'חברת הדוגמה בע״מ',
-    email: 'dana@example-il.example',
-    trialEnds: 2 * DAY + HOUR,
-    active: 2 * HOUR,
-  });
-  person({
-    name: 'Gesellschaft für außerordentlich ausführliche Dokumentenverarbeitung und Wissensmanagement mbH & Co. KG',
-    email: 'die.verwaltung.der.gesellschaft@dokumentenverarbeitung-wissensmanagement.example',
-    trialEnds: 6 * DAY,
-  });
-  person({ name: '🦄 Rainbow & <b>Sons</b>', email: "o'brien+test@rainbow.example", trialEnds: 11 * DAY });
-  person({
-    name: 'Two Currencies SA',
-    email: 'ana@twocur.example',
-    subscription: {},
-    mrr: [usd(4900), { amount: 9900, currency: 'eur' }],
-  });
-  person({
-    name: 'Never Measured Ltd',
-    email: 'new@neverseen.example',
-    trialEnds: 13 * DAY,
-    unmeasured: true,
-    active: null,
-  });
-  person({
-    name: 'No Trial Ever BV',
-    email: 'x@notrial.example',
-    plan: 'free',
-    active: null,
-    customer: 'none',
-  });
-  person({
-    name: 'Zero Limit Oy',
-    email: 'a@zerolimit.example',
-    trialEnds: 4 * DAY,
-    facts: { overrides: { seats: { limit: 0, expires_at: null, reason: 'Abuse check' } } },
-    used: { seats: 1 },
-  });
-  person({
-    name: 'Full Disk SARL',
-    email: 'b@fulldisk.example',
-    plan: 'team',
-    subscription: {},
-    mrr: [usd(29_900)],
-    used: { storage_bytes: 100 * GB },
-    refused: 3 * HOUR,
-  });
-  person({
-    name: 'Suspended and Expired AB',
-    email: 'c@both.example',
-    trialEnds: -20 * DAY,
-    facts: { suspension: { since: now - 10 * DAY, by: 'Mia', reason: 'abuse', message: null } },
-    refused: 9 * DAY,
-  });
-  person({ name: 'Deleted Customer Inc', email: 'd@gone.example', trialEnds: -8 * DAY, customer: 'deleted' });
-  person({ name: 'Deleted Tenant Inc', email: 'e@deleted.example', trialEnds: -30 * DAY, deleted: true });
-  person({ name: 'Free For Ever e.V.', email: 'f@coupon.example', subscription: {}, mrr: [usd(0)] });
+  for (const given of cast(now)) person(given);
 
   while (people.size < size) {
     const pick = <T>(list: T[]): T => list[Math.floor(random() * list.length)] as T;
