@@ -7,6 +7,7 @@ mod admin;
 mod clock;
 mod config;
 pub mod gate;
+mod portal;
 mod private;
 mod server;
 mod store;

@@ -27,8 +27,10 @@ pub use credentials::{
 };
 pub use operations::{Answer, Asked, Effect, Field, Kind, Methods, Place, Resource, Row, Streams, Verb, Work, table};
 pub use path::Malformed;
+pub(crate) use refusal::word as code_word;
 pub use refusal::{Blocked, Caller, Refusal, Via, refuse};
 pub use words::Language;
+pub(crate) use words::{amount, why};
 
 /// What of `decision` concerns this route and this caller.
 ///

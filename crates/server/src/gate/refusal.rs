@@ -141,7 +141,7 @@ fn status(code: DenyCode) -> StatusCode {
 }
 
 /// The stable word of a code.
-fn word(code: DenyCode) -> &'static str {
+pub(crate) fn word(code: DenyCode) -> &'static str {
     match code {
         DenyCode::TrialEnded => "trial_ended",
         DenyCode::SubscriptionEnded => "subscription_ended",

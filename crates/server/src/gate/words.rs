@@ -45,7 +45,7 @@ fn weight(parameters: &str) -> u32 {
 }
 
 /// Why, in one sentence or two, for the customer: never the reason that staff wrote for themselves.
-pub(super) fn why(denial: &Denial, language: Language) -> String {
+pub(crate) fn why(denial: &Denial, language: Language) -> String {
     use Language::{En, Es, Zh};
     match denial {
         Denial::TrialEnded { ended_at } => match (language, ended_at.and_then(day)) {
@@ -130,7 +130,7 @@ fn meter_name(meter: Meter, language: Language) -> &'static str {
 }
 
 /// Bytes in the largest unit that leaves a digit before the point, rounded to one after it.
-fn amount(meter: Meter, value: i64) -> String {
+pub(crate) fn amount(meter: Meter, value: i64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     if meter != Meter::StorageBytes {
         return value.to_string();
