@@ -181,10 +181,12 @@ impl Desktop {
         wait_for_port(port)?;
         let mut capabilities = Capabilities::new();
         capabilities.insert("webkitgtk:browserOptions".into(), json!({ "binary": path, "args": [] }));
-        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
-            .capabilities(capabilities)
-            .connect(&format!("http://127.0.0.1:{port}"))
+        let address = format!("http://127.0.0.1:{port}");
+        let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
+        builder.capabilities(capabilities);
+        let client = tokio::time::timeout(Duration::from_mins(2), builder.connect(&address))
             .await
+            .context("the window does not open in time")?
             .context("the window does not open")?;
         Ok(Window { client: Some(client), driver: Some(driver), log, environment: self.environment.clone() })
     }
@@ -339,14 +341,45 @@ impl Window {
         Ok(std::fs::read_to_string(&self.log)?)
     }
 
-    /// Closes the window and waits until its program is gone.
+    /// Closes the window and waits until its program is gone: a program that is started before that only
+    /// brings the old one to the front.
     pub async fn close(mut self) -> anyhow::Result<()> {
+        let program = self.driver.as_ref().and_then(|it| child_of(it.0.id()));
         if let Some(client) = self.client.take() {
             client.close().await?;
+        }
+        // The driver closes the page, and ends the program only a while later.
+        if let Some(program) = program
+            && !is_gone(program, Duration::from_secs(10)).await
+        {
+            Command::new("kill").arg(program.to_string()).status()?;
+            ensure!(is_gone(program, Duration::from_secs(10)).await, "the program does not end");
         }
         self.driver = None;
         Ok(())
     }
+}
+
+/// The process that a process started, if it runs.
+fn child_of(parent: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+/// Whether a process ends within `patience`. One that nobody waited for has ended too.
+async fn is_gone(process: u32, patience: Duration) -> bool {
+    let began = Instant::now();
+    let runs = || {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+    };
+    while runs() {
+        if began.elapsed() > patience {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    true
 }
 
 /// The path of a program that this workspace built.

@@ -198,7 +198,7 @@ async fn a_full_disk_is_said_loses_nothing_and_passes() {
     let error = cache.apply_feed_page(&page, NOW).await.unwrap_err();
     assert!(matches!(error, CacheError::DiskFull), "{error:?}");
     assert_eq!(cache.tenants_page(&all(), NOW).await.unwrap().total, Some(1), "nothing half applied");
-    let state = cache.stream_state(paywall_console::ipc::Source::Server, "changes").await.unwrap();
+    let state = cache.stream_state(Source::Server, "changes").await.unwrap();
     assert_eq!(state.cursor, Some("c1".into()), "the cursor stays with its page");
     cache.verify().await.unwrap();
     cache.limit_pages(None);

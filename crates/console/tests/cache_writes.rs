@@ -257,7 +257,7 @@ async fn objects_that_resemble_nothing_read_back_as_they_came() {
     let long: Vec<Value> = (0..5000).map(|n| json!({"n": n, "word": "株式会社 \u{0} \"", "amount": -n})).collect();
     let large = row("cus_b", &json!({"metadata": long, "name": null}));
     let bare = row("cus_c", &json!({}));
-    cache.apply_stripe_rows(Stream::Customers, &[small.clone()], NOW).await.unwrap();
+    cache.apply_stripe_rows(Stream::Customers, std::slice::from_ref(&small), NOW).await.unwrap();
     cache.apply_stripe_rows(Stream::Customers, &[large.clone(), bare.clone()], NOW).await.unwrap();
     let ids = ["cus_a", "cus_b", "cus_c"].map(str::to_owned);
     assert_eq!(cache.stripe_raw(Stream::Customers, &ids).await.unwrap(), [small.raw, large.raw, bare.raw]);

@@ -261,9 +261,12 @@ async fn a_line_that_stays_broken_is_settled_by_the_key() {
     stage.server.lock().unwrap().lines = vec![Line::BreaksBefore; 4].into();
     let refused = stage.desk.apply(&order("k2")).await.unwrap_err();
     assert_eq!(refused.code, FailureCode::NotMade);
-    let server = stage.server.lock().unwrap();
-    assert!(server.void.contains("k2"), "what is still on its way cannot make it later");
-    assert_eq!(server.made.len(), 1);
+    let (void, made) = {
+        let server = stage.server.lock().unwrap();
+        (server.void.contains("k2"), server.made.len())
+    };
+    assert!(void, "what is still on its way cannot make it later");
+    assert_eq!(made, 1);
     stage.cache.close().await;
 }
 

@@ -29,19 +29,18 @@ impl Packing {
             .bind(stream.name())
             .fetch_optional(&mut *tx)
             .await?;
-        let sample = match found {
-            Some((sample,)) => sample,
-            None => {
-                let Some(sample) = rows.iter().map(|row| row.raw.to_string()).max_by_key(String::len) else {
-                    return Ok(None);
-                };
-                sqlx::query("INSERT INTO stripe_samples (stream, sample) VALUES (?1, ?2)")
-                    .bind(stream.name())
-                    .bind(&sample)
-                    .execute(tx)
-                    .await?;
-                sample
-            }
+        let sample = if let Some((sample,)) = found {
+            sample
+        } else {
+            let Some(sample) = rows.iter().map(|row| row.raw.to_string()).max_by_key(String::len) else {
+                return Ok(None);
+            };
+            sqlx::query("INSERT INTO stripe_samples (stream, sample) VALUES (?1, ?2)")
+                .bind(stream.name())
+                .bind(&sample)
+                .execute(tx)
+                .await?;
+            sample
         };
         Ok(Some(Self(Compressor::with_dictionary(LEVEL, sample.as_bytes())?)))
     }
