@@ -5,7 +5,9 @@
 //! it, and the next process removes what it left.
 //!
 //! Starting takes a fraction of a second: an empty server is set up once, under `target/tmp/databases`, and
-//! copied. Nothing is flushed to the disk unless a test asks for a server that is `durable`.
+//! copied, into memory where the system has a place for files there. Only where a test asks for a server that
+//! is `durable`, it lies on the disk and flushes what it commits. What was committed outlives a kill of the
+//! server either way; a `durable` one would also outlive a loss of power, and takes the time that this takes.
 //!
 //! Everything here blocks for as long as the programs take.
 

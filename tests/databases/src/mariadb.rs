@@ -66,7 +66,7 @@ impl MariaDb {
         let (program, client) = (find("mariadbd", SERVER, &[])?, find("mariadb", CLIENT, &[])?);
         let version = run(Command::new(&program).args(["--no-defaults", "--version"]))?;
         let version = version.split_whitespace().nth(2).unwrap_or("unknown").to_owned();
-        let folder = Folder::from_template(&format!("mariadb-{version}"), &account, |folder| {
+        let folder = Folder::from_template(&format!("mariadb-{version}"), &account, durable, |folder| {
             let mut command = account.command(&find("mariadb-install-db", SERVER, &[])?)?;
             command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
             run(command.args(SMALL).arg(format!("--datadir={}", folder.display()))).map(drop)
@@ -106,7 +106,7 @@ impl MariaDb {
         command.args(["--character-set-server=utf8mb4", "--performance-schema=OFF", "--innodb-buffer-pool-size=16M"]);
         if !self.durable {
             command.args([
-                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-flush-log-at-trx-commit=2",
                 "--innodb-flush-method=nosync",
                 "--skip-innodb-doublewrite",
             ]);

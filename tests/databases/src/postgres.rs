@@ -59,7 +59,7 @@ impl Postgres {
         let programs = programs()?;
         let version = run(Command::new(programs.join("postgres")).arg("--version"))?;
         let version = version.split_whitespace().nth(2).unwrap_or("unknown");
-        let folder = Folder::from_template(&format!("postgres-{version}"), &account, |folder| {
+        let folder = Folder::from_template(&format!("postgres-{version}"), &account, durable, |folder| {
             let mut command = account.command(&programs.join("initdb"))?;
             // Another locale than C, so that whoever relies on the order of bytes has to say so. Debian's C
             // library has this one always; its letters' cases are those of Unicode.
@@ -95,6 +95,8 @@ impl Postgres {
         for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"] {
             set(setting.to_owned());
         }
+        // In the data folder, so that nothing is left elsewhere where it is killed.
+        set("dynamic_shared_memory_type=mmap".to_owned());
         // What a test database does not need costs time at each start and stop.
         for setting in
             ["shared_buffers=16MB", "max_wal_senders=0", "wal_level=minimal", "recovery_init_sync_method=syncfs"]
@@ -102,7 +104,7 @@ impl Postgres {
             set(setting.to_owned());
         }
         if !self.durable {
-            for setting in ["fsync=off", "synchronous_commit=off", "full_page_writes=off"] {
+            for setting in ["fsync=off", "full_page_writes=off"] {
                 set(setting.to_owned());
             }
         }

@@ -18,7 +18,7 @@ use super::{Dialect, Store, StoreError, migrations};
 use crate::private;
 
 /// The longest that anybody waits for a connection to `PostgreSQL`, also while it is away.
-const TURN: Duration = Duration::from_secs(3);
+const TURN: Duration = Duration::from_secs(2);
 
 /// The longest that a change waits for those before it, in this process.
 const WRITER_TURN: Duration = Duration::from_secs(10);
