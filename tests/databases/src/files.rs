@@ -13,7 +13,7 @@ use crate::program::{self, Account};
 /// The folder of one server. It is removed when this is dropped.
 pub(crate) struct Folder {
     folder: TempDir,
-    /// Held for as long as the folder is used; the system lets go of it when the process ends, however it ends.
+    /// Held for as long as the folder is used.
     _lock: File,
 }
 
@@ -38,11 +38,7 @@ impl Folder {
         let name = format!("{name}-{}", account.word());
         let template = root.join(&name);
         {
-            let path = root.join("lock");
-            let lock = File::create(&path).map_err(at(&path))?;
-            lock.lock().map_err(at(&path))?;
-            sweep(&root);
-            sweep(&place);
+            let _lock = locked(&root.join("lock"))?;
             if !template.is_dir() {
                 let unfinished = root.join(format!("{name}.new"));
                 let _ = fs::remove_dir_all(&unfinished);
@@ -52,10 +48,14 @@ impl Folder {
                 fs::rename(&unfinished, &template).map_err(at(&template))?;
             }
         }
-        let folder = tempfile::Builder::new().prefix(RUNNING).tempdir_in(&place).map_err(at(&place))?;
-        let path = folder.path().join("lock");
-        let lock = File::create(&path).map_err(at(&path))?;
-        lock.lock().map_err(at(&path))?;
+        let (folder, lock) = {
+            // Nobody sweeps a folder away between its making and its locking.
+            let _lock = locked(&place.join("sweep"))?;
+            sweep(&place);
+            let folder = tempfile::Builder::new().prefix(RUNNING).tempdir_in(&place).map_err(at(&place))?;
+            let lock = locked(&folder.path().join("lock"))?;
+            (folder, lock)
+        };
         account.own(folder.path())?;
         let data = folder.path().join("data");
         program::run(std::process::Command::new("cp").args(["-a", "--reflink=auto"]).arg(&template).arg(&data))?;
@@ -73,6 +73,13 @@ impl Folder {
     }
 }
 
+/// A file that is locked for as long as this is held, or until the process ends, however it ends.
+pub(crate) fn locked(path: &Path) -> Result<File, DatabaseError> {
+    let file = File::create(path).map_err(at(path))?;
+    file.lock().map_err(at(path))?;
+    Ok(file)
+}
+
 /// Where files are kept in memory.
 const MEMORY: &str = "/dev/shm";
 
@@ -84,7 +91,6 @@ fn sweep(root: &Path) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         let path = entry.path();
         if entry.file_name().to_string_lossy().starts_with(RUNNING)
-            // Without a lock it is just being made.
             && File::open(path.join("lock")).is_ok_and(|lock| lock.try_lock().is_ok())
         {
             let _ = fs::remove_dir_all(&path);

@@ -15,10 +15,10 @@
 
 mod files;
 mod mariadb;
+mod port;
 mod postgres;
 mod program;
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
 pub use mariadb::MariaDb;
@@ -59,6 +59,9 @@ pub enum DatabaseError {
         /// What it said.
         said: String,
     },
+    /// Something listens on every port that a server may take.
+    #[error("no port from 20000 to 31999 is free")]
+    NoPort,
     /// A server was not ready in time, or ended before.
     #[error("{program} does not answer: {said}")]
     NotReady {
@@ -67,10 +70,4 @@ pub enum DatabaseError {
         /// The end of its log.
         said: String,
     },
-}
-
-/// A port that nothing listens on. Another program may take it before it is used.
-fn free_port() -> Result<u16, DatabaseError> {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    port.map(|address| address.port()).map_err(|error| DatabaseError::Start { program: "a listener".to_owned(), error })
 }

@@ -53,16 +53,21 @@ async fn while_the_database_is_away_the_answer_is_503_and_afterwards_all_goes_on
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_needs_no_right_to_make_tables() {
-    let place = Arc::new(Place::on(Postgres::start().unwrap()));
-    let (server, name) = place.server();
     // As docs/operations.md says.
-    server.execute(name, "CREATE ROLE server LOGIN").unwrap();
-    let served = server.url_as("server", name);
+    let server = Postgres::start().unwrap();
+    server.execute("postgres", "CREATE ROLE paywall_owner LOGIN").unwrap();
+    let database = "CREATE DATABASE paywall OWNER paywall_owner ENCODING 'UTF8' TEMPLATE template0";
+    server.execute("postgres", database).unwrap();
+    let rights = "CREATE ROLE paywall_server LOGIN; SET ROLE paywall_owner;
+         ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO paywall_server";
+    server.execute("paywall", rights).unwrap();
+    let served = server.url_as("paywall_server", "paywall");
     assert!(opened(served.clone()).await.is_err(), "nobody migrated it");
-    opened(server.url(name)).await.unwrap();
-    let grants = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO server;
-         REVOKE INSERT, UPDATE, DELETE ON _sqlx_migrations FROM server";
-    server.execute(name, grants).unwrap();
+    opened(server.url_as("paywall_owner", "paywall")).await.unwrap();
+    let less = "REVOKE INSERT, UPDATE, DELETE ON _sqlx_migrations FROM paywall_server";
+    server.execute("paywall", less).unwrap();
+    let searched = "SELECT count(*) FROM pg_indexes WHERE indexname = 'tenants_search'";
+    assert_eq!(server.execute("paywall", searched).unwrap(), "1\n", "the owner may install pg_trgm");
     let less = opened(served).await.unwrap();
     let records = [IntakeRecord::Tenant(Box::new(trying(1, "One", 5)))];
     assert_eq!(less.import(records).await.unwrap().added, 1);
