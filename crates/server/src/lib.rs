@@ -6,6 +6,7 @@
 mod admin;
 mod clock;
 mod config;
+pub mod directory;
 pub mod gate;
 mod private;
 mod server;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::{Config, built_in_plans};
+use crate::directory::{Directory, DirectoryError, Mirror, Pace};
 use crate::store::{self, ImportSummary, Revocation, Store, StoreError, TokenRow, with_patience};
 use crate::token;
 
@@ -36,6 +37,8 @@ pub struct ServerError(#[from] ServerErrorKind);
 enum ServerErrorKind {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Directory(DirectoryError),
     #[error("listening: {0}")]
     Listen(std::io::Error),
     #[error("a token needs a name of 1 to 200 characters")]
@@ -225,6 +228,10 @@ impl Server {
         }
     }
 
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
     /// Every route of the server.
     pub fn router(&self) -> Router {
         admin::router(Arc::clone(&self.state))
@@ -233,15 +240,24 @@ impl Server {
     /// Answers requests until `stop` is cancelled, then finishes those that run and closes the
     /// database.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServerError> {
+        let directory = Directory::of(&self.state.config).map_err(ServerErrorKind::Directory)?;
         let ticker = tokio::spawn(tick(Arc::clone(&self.state), stop.clone()));
         let follower = tokio::spawn({
             let (state, stop) = (Arc::clone(&self.state), stop.clone());
             async move { state.store.follow(stop).await }
         });
+        let mirroring = directory.map(|directory| {
+            let mirror = Mirror::new(self, Arc::new(directory), Pace::default());
+            let stop = stop.clone();
+            tokio::spawn(async move { mirror.run(stop).await })
+        });
         let served = axum::serve(listener, self.router()).with_graceful_shutdown(stop.clone().cancelled_owned()).await;
         stop.cancel();
         let _ = ticker.await;
         let _ = follower.await;
+        if let Some(mirroring) = mirroring {
+            let _ = mirroring.await;
+        }
         self.state.store.close().await;
         served.map_err(|error| ServerErrorKind::Listen(error).into())
     }

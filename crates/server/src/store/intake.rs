@@ -134,6 +134,20 @@ fn entry_id(intake: &TenantIntake, entry: &TimelineIntake) -> String {
     }
 }
 
+/// Writes tenants that are new here.
+pub(super) async fn bring_in(
+    connection: &mut Connection,
+    tenants: Vec<TenantIntake>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut accepted = BTreeMap::new();
+    for intake in tenants {
+        let hash = Sha256::digest(serde_json::to_vec(&intake)?).to_vec();
+        accepted.insert(intake.id.as_str().to_owned(), Accepted { intake, hash });
+    }
+    write_tenants(connection, accepted, now, &mut ImportSummary::default()).await
+}
+
 async fn write_tenants(
     connection: &mut Connection,
     accepted: BTreeMap<String, Accepted>,
@@ -288,6 +302,8 @@ async fn write_tenant(
         measured_at: intake.measured_at,
         last_active_at: intake.last_active_at,
         last_refusal: intake.last_refusal.clone(),
+        mailbox: None,
+        twin_of: None,
     };
     sqlx::query(
         "INSERT INTO tenants (id, seq, version, name, name_key, email, domain, created_at, deleted_at, stripe_customer,
@@ -353,7 +369,7 @@ fn counted(days: &[DailyUsage], period: Period) -> BTreeMap<Meter, i64> {
 }
 
 /// What a search looks at, in lower case, a line each so that nothing matches across two of them.
-fn search_text(row: &TenantRow) -> String {
+pub(super) fn search_text(row: &TenantRow) -> String {
     let subscription = row.facts.subscription.as_ref().map(|it| it.id.as_str());
     let mut lines = vec![row.name.as_str(), &row.email, row.id.as_str()];
     lines.extend(row.stripe_customer.as_deref().into_iter().chain(subscription));

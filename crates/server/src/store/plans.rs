@@ -18,6 +18,14 @@ impl Plans {
         self.by_id.contains_key(id)
     }
 
+    pub(crate) fn get(&self, id: &PlanId) -> Option<&Plan> {
+        self.by_id.get(id)
+    }
+
+    pub(crate) fn first(&self) -> Option<&Plan> {
+        self.order.first().and_then(|id| self.by_id.get(id))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

@@ -14,7 +14,7 @@ use crate::transition::Period;
 macro_rules! columns {
     () => {
         "id, seq, version, name, email, domain, created_at, deleted_at, stripe_customer, facts, derived_at, \
-         members, gauges, counters, period_anchor, period_start, period_end, measured_at, last_active_at, last_refusal"
+         members, gauges, counters, period_anchor, period_start, period_end, measured_at, last_active_at, last_refusal, mailbox, twin_of"
     };
 }
 pub(crate) use columns;
@@ -40,6 +40,10 @@ pub(crate) struct TenantRow {
     pub(crate) measured_at: Option<Timestamp>,
     pub(crate) last_active_at: Option<Timestamp>,
     pub(crate) last_refusal: Option<Refusal>,
+    /// The address in the form in which spellings of one are one; `None` = not told by `RAGFlow`.
+    pub(crate) mailbox: Option<String>,
+    /// Who registered before with an address or a company like this one.
+    pub(crate) twin_of: Option<String>,
 }
 
 impl TenantRow {
@@ -72,6 +76,8 @@ impl TenantRow {
             measured_at: instant("measured_at")?,
             last_active_at: instant("last_active_at")?,
             last_refusal: refusal.map(serde_json::from_str).transpose()?,
+            mailbox: row.try_get("mailbox")?,
+            twin_of: row.try_get("twin_of")?,
         })
     }
 
@@ -128,6 +134,7 @@ impl TenantRow {
             (Tag::Extended, facts.trial.as_ref().is_some_and(|trial| trial.extensions > 0)),
             (Tag::Overridden, facts.overrides.values().any(|it| it.in_force(now))),
             (Tag::Deleted, self.deleted_at.is_some()),
+            (Tag::TrialTwin, self.twin_of.is_some()),
         ]
         .into_iter()
         .filter_map(|(tag, holds)| holds.then_some(tag))
