@@ -365,6 +365,7 @@ fn postgres(options: &PgConnectOptions, limits: Limits) -> Link {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::statement::{statement, word};
     use super::*;
 
     #[test]
@@ -391,5 +392,46 @@ mod tests {
         }
         let database = RagflowDatabase::new(&SecretString::from("mysql://paywall:s3cret@host/rag_flow"));
         assert!(!format!("{database:?}").contains("s3cret"));
+    }
+
+    /// Against real servers: the session cannot write, and does not wait for ever.
+    #[cfg(unix)]
+    async fn is_read_only_and_impatient(url: String, slow: Statement) {
+        const WRITE: Statement = Statement {
+            mysql: "INSERT INTO things VALUES (1)",
+            postgres: "INSERT INTO things VALUES (1) RETURNING CAST(1 AS BIGINT)",
+        };
+        const COUNT: Statement =
+            Statement { mysql: "SELECT COUNT(*) FROM things", postgres: "SELECT COUNT(*) FROM things" };
+        let database = RagflowDatabase::new(&SecretString::from(url)).unwrap();
+        for urgency in [Urgency::Lookup, Urgency::Bulk] {
+            let error = database.all::<(i64,)>(urgency, &WRITE, &[]).await.unwrap_err();
+            assert!(error.to_string().to_lowercase().contains("read"), "{error}");
+            tokio::time::sleep(OUTAGE_PAUSE).await;
+        }
+        assert_eq!(database.all::<(i64,)>(Urgency::Lookup, &COUNT, &[]).await.unwrap(), [(0,)]);
+        let started = Instant::now();
+        let error = database.all::<(i64,)>(Urgency::Lookup, &slow, &[]).await.unwrap_err();
+        assert_eq!(error.code(), "ragflow_database_slow", "{error}");
+        // Stopped by the server itself, before our own patience ends.
+        assert!(started.elapsed() < LOOKUPS.patience + CONNECT_PATIENCE / 2, "{:?}", started.elapsed());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn mariadb_is_read_only_and_impatient() {
+        let server = paywall_databases::MariaDb::start().unwrap();
+        let url = server.database().unwrap();
+        server.execute(url.rsplit('/').next().unwrap(), "CREATE TABLE things (number bigint)").unwrap();
+        is_read_only_and_impatient(url, statement!("SELECT CAST(SLEEP(20) AS " bigint ")")).await;
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn postgres_is_read_only_and_impatient() {
+        let server = paywall_databases::Postgres::start().unwrap();
+        let url = server.database().unwrap();
+        server.execute(url.rsplit('/').next().unwrap(), "CREATE TABLE things (number bigint)").unwrap();
+        is_read_only_and_impatient(url, statement!("SELECT 1::bigint FROM pg_sleep(20)")).await;
     }
 }
