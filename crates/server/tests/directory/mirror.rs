@@ -33,7 +33,7 @@ async fn tenants_come_in_with_members_and_gauges(engine: Engine) {
     ragflow.dataset("kb3", 1, THEN);
     ragflow.upload("doc3", "kb3", 1, 9, THEN);
     ragflow.sql("UPDATE knowledgebase SET status = '0' WHERE id = 'kb3'");
-    let paywall = Paywall::start().await;
+    let paywall = Paywall::beside(&ragflow).await;
     paywall.mirror(ragflow.directory()).pass().await.unwrap();
 
     let tenant = paywall.tenant(&id(1)).await;
@@ -66,7 +66,7 @@ async fn tenants_come_in_with_members_and_gauges(engine: Engine) {
 async fn what_changes_follows_and_what_staff_set_stays(engine: Engine) {
     let ragflow = Ragflow::start(engine);
     ragflow.register(1, "ada@example.com", THEN);
-    let paywall = Paywall::start().await;
+    let paywall = Paywall::beside(&ragflow).await;
     let mirror = paywall.mirror(ragflow.directory());
     mirror.pass().await.unwrap();
     let before = paywall.tenant(&id(1)).await;
@@ -111,7 +111,7 @@ async fn rows_that_are_committed_late_are_not_missed(engine: Engine) {
     ragflow.register(2, "two@example.com", THEN);
     ragflow.dataset("kb1", 1, THEN);
     ragflow.dataset("kb2", 2, THEN);
-    let paywall = Paywall::start().await;
+    let paywall = Paywall::beside(&ragflow).await;
     let mirror = paywall.mirror(ragflow.directory());
     mirror.pass().await.unwrap();
     // Stamped earlier, committed later; and one clock that is an hour ahead.
@@ -144,7 +144,7 @@ async fn a_deleted_tenant_is_closed_and_not_lost(engine: Engine) {
     for number in 1..=30 {
         ragflow.register(number, &format!("u{number}@mail{number}.example"), THEN);
     }
-    let paywall = Paywall::start().await;
+    let paywall = Paywall::beside(&ragflow).await;
     let mirror = paywall.mirror(ragflow.directory());
     mirror.pass().await.unwrap();
     ragflow.delete(3);
@@ -184,7 +184,7 @@ async fn a_deleted_tenant_is_closed_and_not_lost(engine: Engine) {
 
 async fn a_tenant_is_read_at_once_where_somebody_waits(engine: Engine) {
     let ragflow = Ragflow::start(engine);
-    let paywall = Paywall::start().await;
+    let paywall = Paywall::beside(&ragflow).await;
     let directory = Arc::new(ragflow.directory());
     let mirror = paywall.mirror_of(&directory);
     ragflow.register(1, "one@example.com", THEN);
@@ -209,7 +209,7 @@ async fn a_tenant_is_read_at_once_where_somebody_waits(engine: Engine) {
 async fn two_replicas_take_turns_and_a_restart_goes_on(engine: Engine) {
     let ragflow = Ragflow::start(engine);
     ragflow.register(1, "one@example.com", THEN);
-    let paywall = Paywall::start().await;
+    let paywall = Paywall::beside(&ragflow).await;
     let (one, other) = (paywall.mirror(ragflow.directory()), paywall.mirror(ragflow.directory()));
     one.pass().await.unwrap();
     ragflow.register(2, "two@example.org", THEN + 1);
@@ -226,7 +226,7 @@ async fn two_replicas_take_turns_and_a_restart_goes_on(engine: Engine) {
 
 async fn it_runs_by_itself(engine: Engine) {
     let ragflow = Ragflow::start(engine);
-    let paywall = Paywall::start().await;
+    let paywall = Paywall::beside(&ragflow).await;
     let directory = Arc::new(ragflow.directory());
     let mirror = Arc::new(paywall.mirror_of(&directory));
     let stop = CancellationToken::new();

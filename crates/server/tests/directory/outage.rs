@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use paywall_server::directory::{DirectoryError, RagflowDatabase};
+use paywall_server::directory::{Directory, DirectoryError, RagflowDatabase};
 use paywall_server::gate::{Effect, Resource};
 use secrecy::SecretString;
 
@@ -78,6 +78,53 @@ async fn a_missing_grant_is_named_with_the_statement_that_gives_it(engine: Engin
     assert!(database.tenant(&id(1)).await.unwrap().is_some());
 }
 
+/// The columns that the documentation grants, table by table.
+fn documented_columns() -> Vec<(String, String)> {
+    let text = include_str!("../../../../docs/operations-ragflow.md");
+    let (_, table) = text.split_once("| table | columns |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut columns = Vec::new();
+    for row in rows {
+        let [tables, named] = row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()[..] else { panic!() };
+        for table in tables.split(", ") {
+            columns.push((table.trim_matches('`').to_owned(), named.to_owned()));
+        }
+    }
+    columns
+}
+
+async fn the_documented_columns_are_enough(engine: Engine) {
+    let ragflow = Ragflow::start(engine);
+    let url = ragflow.stranger();
+    let name = url.rsplit('/').next().unwrap().to_owned();
+    let columns = documented_columns();
+    assert_eq!(columns.len(), 14);
+    for (table, columns) in &columns {
+        ragflow.sql(&match engine {
+            Engine::MariaDb => format!("GRANT SELECT ({columns}) ON `{name}`.`{table}` TO 'paywall'@'%'"),
+            Engine::Postgres => format!("GRANT SELECT ({columns}) ON \"{table}\" TO paywall_reader"),
+        });
+    }
+    let database = RagflowDatabase::new(&SecretString::from(url.clone())).unwrap();
+    database.check().await.unwrap();
+    ragflow.register(1, "one@example.com", THEN);
+    ragflow.dataset("kb1", 1, THEN);
+    ragflow.upload("doc1", "kb1", 1, 10, THEN);
+    assert!(database.tenant(&id(1)).await.unwrap().is_some());
+    let paywall = Paywall::start().await;
+    paywall.mirror(Directory::from_database(database)).pass().await.unwrap();
+
+    // Fewer are not, and the error names the table.
+    ragflow.sql(&match engine {
+        Engine::MariaDb => format!("REVOKE SELECT (size) ON `{name}`.document FROM 'paywall'@'%'"),
+        Engine::Postgres => "REVOKE SELECT (size) ON document FROM paywall_reader".to_owned(),
+    });
+    let database = RagflowDatabase::new(&SecretString::from(url)).unwrap();
+    let error = database.check().await.unwrap_err();
+    assert_eq!(error.code(), "ragflow_database_permission");
+    assert!(error.remedy().contains("document"), "{}", error.remedy());
+}
+
 async fn what_is_wrong_with_the_address_is_told(engine: Engine) {
     let ragflow = Ragflow::start(engine);
     let check = async |url: String| RagflowDatabase::new(&SecretString::from(url)).unwrap().check().await.unwrap_err();
@@ -98,5 +145,6 @@ async fn what_is_wrong_with_the_address_is_told(engine: Engine) {
 on_both!(
     an_outage_is_an_error_and_ends_by_itself,
     a_missing_grant_is_named_with_the_statement_that_gives_it,
+    the_documented_columns_are_enough,
     what_is_wrong_with_the_address_is_told,
 );

@@ -14,6 +14,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use crate::ragflow::Ragflow;
+
 /// 2026-06-15T12:00:00Z
 pub(crate) const NOW: Timestamp = Timestamp(1_781_524_800_000);
 
@@ -27,6 +29,11 @@ pub(crate) struct Paywall {
 impl Paywall {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
+    }
+
+    /// One whose own data is in `PostgreSQL` where `RAGFlow`'s is.
+    pub(crate) async fn beside(ragflow: &Ragflow) -> Self {
+        Self::start_with(|config| config.database_url = ragflow.beside().unwrap_or(config.database_url.clone())).await
     }
 
     pub(crate) async fn start_with(set: impl FnOnce(&mut Config)) -> Self {

@@ -147,6 +147,14 @@ impl Ragflow {
         .unwrap();
     }
 
+    /// Where the paywall keeps its own data in a test: beside, where that is a database that it can use.
+    pub(crate) fn beside(&self) -> Option<String> {
+        match &self.program {
+            Program::MariaDb(_) => None,
+            Program::Postgres(it) => Some(it.database().unwrap()),
+        }
+    }
+
     /// The URL for a user of its own, who may read nothing yet.
     pub(crate) fn stranger(&self) -> String {
         match &self.program {

@@ -13,7 +13,7 @@ async fn a_second_trial_is_flagged_and_not_refused(engine: Engine) {
     ragflow.register(1, "ada.lovelace@gmail.com", THEN);
     ragflow.register(2, "bob@gmail.com", THEN);
     ragflow.register(3, "cy@company.example", THEN);
-    let paywall = Paywall::start().await;
+    let paywall = Paywall::beside(&ragflow).await;
     let mirror = paywall.mirror(ragflow.directory());
     mirror.pass().await.unwrap();
     ragflow.register(4, "AdaLovelace+2@googlemail.com", THEN + 1);
@@ -44,6 +44,7 @@ async fn a_trial_may_begin_with_the_first_use(engine: Engine) {
     let paywall = Paywall::start_with(|config| {
         config.trial_start = TrialStart::FirstUse;
         config.trial_plan = Some("pro".into());
+        config.database_url = ragflow.beside().unwrap_or(config.database_url.clone());
     })
     .await;
     let mirror = paywall.mirror(ragflow.directory());
@@ -57,7 +58,7 @@ async fn a_trial_may_begin_with_the_first_use(engine: Engine) {
     let trial = paywall.tenant(&id(1)).await.facts.trial.unwrap();
     assert_eq!((trial.started_at, trial.ends_at), (NOW.plus_ms(60_000), NOW.plus_ms(60_000).plus_days(14)));
 
-    let paywall = Paywall::start().await;
+    let paywall = Paywall::beside(&ragflow).await;
     let mirror = paywall.mirror(ragflow.directory());
     mirror.pass().await.unwrap();
     assert_eq!(mirror.first_use(&id(1)).await.unwrap(), FirstUse::Nothing, "the policy is another");
