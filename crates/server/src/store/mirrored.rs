@@ -31,6 +31,8 @@ pub(crate) struct Seen {
     pub(crate) members: Option<Vec<Member>>,
     /// `None` = not told.
     pub(crate) gauges: Option<BTreeMap<Meter, i64>>,
+    /// When reading it began: what was written here later is newer.
+    pub(crate) read_at: Timestamp,
 }
 
 /// What a new tenant begins with.
@@ -53,6 +55,11 @@ pub(crate) struct Brought {
 impl Seen {
     /// The tenant as it is kept, after this; `None` where this is no news.
     pub(crate) fn onto(&self, row: &TenantRow, now: Timestamp) -> Option<TenantRow> {
+        // Two readings at once may be written the other way round. A time that is still to come says
+        // nothing: the clock was put back.
+        if row.measured_at.is_some_and(|at| self.read_at < at && at <= now) {
+            return None;
+        }
         let mut next = row.clone();
         (next.name, next.email) = (storable(&self.name), storable(&self.email));
         next.domain = domain_of(&next.email);
@@ -76,7 +83,7 @@ impl Seen {
             || next.members != row.members
             || next.gauges != row.gauges;
         if self.gauges.is_some() {
-            next.measured_at = Some(now);
+            next.measured_at = Some(self.read_at);
         }
         news.then_some(next)
     }
@@ -114,7 +121,7 @@ impl Seen {
             // From now on the paywall counts: nothing yet, which is known.
             usage: Some(Vec::new()),
             period: None,
-            measured_at: self.gauges.as_ref().map(|_| now),
+            measured_at: self.gauges.as_ref().map(|_| self.read_at),
             last_active_at: None,
             last_refusal: None,
             timeline: timeline.into_iter().collect(),
@@ -372,4 +379,106 @@ async fn put_meta(connection: &mut Connection, key: &str, value: &str) -> Result
         .execute(connection)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use paywall_domain::TenantFacts;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seen() -> impl Strategy<Value = Seen> {
+        let members = prop::option::of(prop::collection::vec("[a-c]", 0..3));
+        let gauges =
+            prop::option::of(prop::collection::btree_map(prop::sample::select(&Meter::ALL[3..]), 0_i64..3, 0..4));
+        ("[a-b\0]{0,2}", "[a-b]{0,2}@[a-b]{0,2}", members, gauges, 0_i64..3_000).prop_map(
+            |(name, email, members, gauges, read_at)| Seen {
+                id: id(),
+                name,
+                email,
+                registered_at: None,
+                members: members.map(|all| all.into_iter().map(member).collect()),
+                gauges,
+                read_at: Timestamp(read_at),
+            },
+        )
+    }
+
+    #[allow(clippy::unwrap_used)]
+    fn id() -> TenantId {
+        TenantId::parse(&"1".repeat(32)).unwrap()
+    }
+
+    fn member(email: String) -> Member {
+        Member { user_id: email.clone(), name: email.clone(), email, role: MemberRole::Normal }
+    }
+
+    fn row(measured_at: Option<i64>, deleted: bool) -> TenantRow {
+        TenantRow {
+            id: id(),
+            seq: 7,
+            version: 3,
+            name: "a".to_owned(),
+            email: "a@a".to_owned(),
+            domain: "a".to_owned(),
+            created_at: Timestamp(0),
+            deleted_at: deleted.then_some(Timestamp(1)),
+            stripe_customer: Some("cus_1".to_owned()),
+            facts: TenantFacts {
+                plan: "pro".into(),
+                trial: None,
+                comp: None,
+                suspension: None,
+                subscription: None,
+                overrides: BTreeMap::new(),
+            },
+            derived_at: Timestamp(5),
+            members: vec![member("a".to_owned())],
+            gauges: BTreeMap::from([(Meter::Documents, 1)]),
+            counters: Some(BTreeMap::from([(Meter::Messages, 40)])),
+            period: None,
+            measured_at: measured_at.map(Timestamp),
+            last_active_at: Some(Timestamp(4)),
+            last_refusal: None,
+            mailbox: None,
+            twin_of: Some("other".to_owned()),
+        }
+    }
+
+    /// What RAGFlow does not tell.
+    fn own(row: &TenantRow) -> impl PartialEq + std::fmt::Debug + use<> {
+        let (facts, counters) = (row.facts.clone(), row.counters.clone());
+        let rest = (row.version, row.created_at, row.stripe_customer.clone(), row.last_active_at, row.twin_of.clone());
+        (facts, counters, rest)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_said_again_is_no_news_and_what_staff_set_stays(
+            seen in seen(), measured_at in prop::option::of(0_i64..3_000), deleted: bool, now in 0_i64..3_000,
+        ) {
+            let (row, now) = (row(measured_at, deleted), Timestamp(now));
+            if let Some(next) = seen.onto(&row, now) {
+                prop_assert_eq!(own(&next), own(&row));
+                prop_assert!(next.deleted_at.is_none());
+                if seen.read_at <= now {
+                    prop_assert!(seen.onto(&next, now).is_none(), "twice");
+                }
+            }
+        }
+
+        #[test]
+        fn of_two_readings_the_later_one_stays(one in seen(), other in seen(), apart in 1_i64..500) {
+            let complete = |it: Seen| Seen { gauges: Some(it.gauges.unwrap_or_default()), ..it };
+            let (one, other) = (complete(one), complete(other));
+            let one = Seen { read_at: other.read_at.plus_ms(-apart), ..one };
+            let now = Timestamp(3_000);
+            let after = |row: TenantRow, seen: &Seen| seen.onto(&row, now).unwrap_or(row);
+            let in_order = after(after(row(None, false), &one), &other);
+            let turned = after(after(row(None, false), &other), &one);
+            let told = |row: &TenantRow| (row.name.clone(), row.email.clone(), row.gauges.clone());
+            prop_assert_eq!(told(&in_order), told(&turned));
+        }
+    }
 }

@@ -26,7 +26,8 @@ pub struct RagflowTenant {
 }
 
 // All take the first and the last id of a stretch, so that one tenant and a page of them are read alike,
-// by the indexes on `tenant_id` and `kb_id`.
+// by the indexes on `tenant_id` and `kb_id`. What is compared through COALESCE is so for a second reason:
+// RAGFlow has an index on nearly every column, and one on a column of few values must not be taken.
 
 const TENANTS: Statement = statement!(
     "SELECT t.id, COALESCE(t.name, ''), u.email, COALESCE(u.nickname, ''), CAST(COALESCE(u.create_time, 0) AS " bigint ")
@@ -46,13 +47,14 @@ const DATASETS: Statement = statement!(
 const DOCUMENTS: Statement = statement!(
     "SELECT kb.tenant_id, CAST(COUNT(*) AS " bigint "), CAST(COALESCE(SUM(CASE WHEN EXISTS
          (SELECT 1 FROM file2document l JOIN file f ON f.id = l.file_id
-          WHERE l.document_id = d.id AND f.source_type <> 'knowledgebase') THEN 0 ELSE d.size END), 0) AS " bigint ")
+          WHERE l.document_id = d.id AND COALESCE(f.source_type, '') <> 'knowledgebase') THEN 0 ELSE d.size END), 0) AS " bigint ")
      FROM knowledgebase kb JOIN document d ON d.kb_id = kb.id
      WHERE kb.tenant_id >= " p1 " AND kb.tenant_id <= " p2 " AND kb.status = '1' GROUP BY kb.tenant_id"
 );
 const FILES: Statement = statement!(
     "SELECT tenant_id, CAST(COALESCE(SUM(size), 0) AS " bigint ") FROM file
-     WHERE tenant_id >= " p1 " AND tenant_id <= " p2 " AND type <> 'folder' AND source_type <> 'knowledgebase'
+     WHERE tenant_id >= " p1 " AND tenant_id <= " p2 " AND COALESCE(type, '') <> 'folder'
+           AND COALESCE(source_type, '') <> 'knowledgebase'
      GROUP BY tenant_id"
 );
 const PAGE: Statement = statement!("SELECT id FROM tenant WHERE id > " p1 " ORDER BY id LIMIT 200");

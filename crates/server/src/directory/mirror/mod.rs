@@ -305,7 +305,8 @@ impl Mirror {
             let mut page = Vec::with_capacity(chunk.len());
             for id in chunk {
                 // Gone meanwhile: the comparison closes it.
-                page.extend(database.tenant(id).await?.map(Seen::from));
+                let read_at = self.now();
+                page.extend(database.tenant(id).await?.map(|it| seen(it, read_at)));
             }
             self.write(&page, None).await?;
         }
@@ -339,12 +340,14 @@ impl Mirror {
             Comparing { since: self.now(), read, after: String::new() }
         };
         loop {
+            let read_at = self.now();
             let (page, next) = database.tenants_after(&comparing.after).await?;
             let Some(next) = next else { break };
             comparing.after = next;
             progress.comparing = Some(comparing.clone());
             let text = serde_json::to_string(&*progress).map_err(StoreError::from)?;
-            self.write(&page.into_iter().map(Seen::from).collect::<Vec<_>>(), Some(&text)).await?;
+            let page: Vec<Seen> = page.into_iter().map(|it| seen(it, read_at)).collect();
+            self.write(&page, Some(&text)).await?;
             let now = self.now();
             // A long comparison must not lose its turn. Losing it does no harm but double work.
             self.state.store.take_turn(TURN, &self.holder, now, now.plus_ms(TURN_MS)).await?;
@@ -383,8 +386,9 @@ impl Mirror {
     pub async fn see(&self, tenant: &TenantId) -> Result<Sight, Arc<MirrorError>> {
         let read = async {
             let Some(database) = self.directory.database() else { return Ok(Sight::Unknown) };
+            let read_at = self.now();
             let Some(found) = database.tenant(tenant).await? else { return Ok(Sight::Unknown) };
-            self.write(&[found.into()], None).await?;
+            self.write(&[seen(found, read_at)], None).await?;
             Ok::<_, MirrorError>(Sight::Known)
         };
         self.seen.try_get_with(tenant.clone(), Box::pin(read)).await
@@ -396,7 +400,7 @@ impl Mirror {
             None => self.see(&identity.tenant).await,
             Some(profile) => {
                 let read = async {
-                    self.write(&[Seen::from(&**profile)], None).await?;
+                    self.write(&[seen_by_itself(profile, self.now())], None).await?;
                     Ok::<_, MirrorError>(Sight::Known)
                 };
                 self.seen.try_get_with(identity.tenant.clone(), Box::pin(read)).await
@@ -424,28 +428,26 @@ impl Mirror {
     }
 }
 
-impl From<RagflowTenant> for Seen {
-    fn from(it: RagflowTenant) -> Self {
-        Self {
-            id: it.id,
-            name: it.name,
-            email: it.email,
-            registered_at: it.registered_at,
-            members: Some(it.members),
-            gauges: Some(it.gauges),
-        }
+fn seen(it: RagflowTenant, read_at: Timestamp) -> Seen {
+    Seen {
+        id: it.id,
+        name: it.name,
+        email: it.email,
+        registered_at: it.registered_at,
+        members: Some(it.members),
+        gauges: Some(it.gauges),
+        read_at,
     }
 }
 
-impl From<&Profile> for Seen {
-    fn from(it: &Profile) -> Self {
-        Self {
-            id: it.tenant.clone(),
-            name: it.name.clone(),
-            email: it.email.clone(),
-            registered_at: it.registered_at,
-            members: None,
-            gauges: None,
-        }
+fn seen_by_itself(it: &Profile, read_at: Timestamp) -> Seen {
+    Seen {
+        id: it.tenant.clone(),
+        name: it.name.clone(),
+        email: it.email.clone(),
+        registered_at: it.registered_at,
+        members: None,
+        gauges: None,
+        read_at,
     }
 }
