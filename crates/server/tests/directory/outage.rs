@@ -80,7 +80,7 @@ async fn a_missing_grant_is_named_with_the_statement_that_gives_it(engine: Engin
 
 /// The columns that the documentation grants, table by table.
 fn documented_columns() -> Vec<(String, String)> {
-    let text = include_str!("../../../../docs/operations-ragflow.md");
+    let text = include_str!("../../../../docs/operations.md");
     let (_, table) = text.split_once("| table | columns |").unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let mut columns = Vec::new();

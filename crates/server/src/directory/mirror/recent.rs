@@ -85,10 +85,10 @@ mod tests {
     }
 
     proptest! {
-        /// Writers stamp a row, and commit it some time later, by clocks that differ.
+        /// Writers stamp a row, and commit it some time later, by clocks that differ: some are far ahead.
         #[test]
         fn no_row_is_missed_and_none_is_taken_twice(
-            rows in prop::collection::vec((0_i64..200, 0_i64..20, -20_i64..20), 1..60),
+            rows in prop::collection::vec((0_i64..200, 0_i64..20, prop_oneof![9 => -20_i64..20, 1 => 200_i64..900]), 1..60),
         ) {
             let overlap = 60;
             let tenant = |n: usize| TenantId::parse(&format!("{n:032x}")).unwrap();
