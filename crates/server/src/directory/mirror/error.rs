@@ -11,7 +11,7 @@ pub enum MirrorError {
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// The paywall's own store could not be written or read.
-    #[error("the paywall's own {0}")]
+    #[error("the paywall's own store: {0}")]
     Store(ServerError),
     /// So many tenants are gone from `RAGFlow` at once that it is rather the wrong database. None was
     /// closed.
