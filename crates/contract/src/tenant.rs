@@ -65,6 +65,9 @@ pub enum Tag {
     Overridden,
     /// It has been deleted in `RAGFlow`.
     Deleted,
+    /// Another tenant registered before with an address or a company's domain like its own: perhaps a
+    /// second trial.
+    TrialTwin,
 }
 
 /// A tenant: who it is, what it may do, and why not.

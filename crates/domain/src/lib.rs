@@ -5,6 +5,7 @@
 //! rules, so a preview, a refusal and an offline review can never disagree.
 
 mod access;
+mod address;
 mod adjustment;
 mod decision;
 mod meter;
@@ -16,6 +17,7 @@ mod time;
 mod trial;
 
 pub use access::{Access, AccessLevel, assess, blocking_since, holds_until};
+pub use address::Mailbox;
 pub use adjustment::{
     AdjustmentError, Aspect, Change, ChangeKind, Role, TrialTarget, UndoRefusal, apply, check_undo, undo,
 };

@@ -1,20 +1,24 @@
 //! Settings: a TOML file named by `PAYWALL_CONFIG`, and `PAYWALL_…` environment variables, which win.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use paywall_domain::{Limit, Meter, Plan};
+use axum::http::Uri;
+use paywall_domain::{Limit, Meter, Plan, PlanId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::directory::{RagflowDatabase, TrialStart};
 use crate::private;
+use crate::store::{is_postgres, shown};
 
 /// Everything that can be set of a server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// `sqlite://…`
+    /// `sqlite://…` or `postgres://…`. It may hold a password: [`Config::database`] is for people.
     pub database_url: String,
     /// The address at which callers reach it, where that is known: for its `OpenAPI` document.
     pub public_url: Option<String>,
@@ -22,6 +26,15 @@ pub struct Config {
     pub token_key: SecretString,
     /// The plans; `None` leaves those that the database holds, or begins with the built-in ones.
     pub plans: Option<Vec<Plan>>,
+    /// Where `RAGFlow` answers, `http://…`; `None` = there is none yet.
+    pub ragflow_url: Option<Uri>,
+    /// `RAGFlow`'s own database, `mysql://…` or `postgres://…`, read and never written; `None` = its tenants
+    /// are known by their calls alone.
+    pub ragflow_database_url: Option<SecretString>,
+    /// When the trial of a new tenant begins.
+    pub trial_start: TrialStart,
+    /// The plan that new tenants try; `None` = the first one.
+    pub trial_plan: Option<PlanId>,
 }
 
 /// Settings that cannot be used.
@@ -63,6 +76,10 @@ struct Settings {
     database_url: Option<String>,
     public_url: Option<String>,
     token_key: Option<String>,
+    ragflow_url: Option<String>,
+    ragflow_database_url: Option<String>,
+    trial_start: Option<String>,
+    trial_plan: Option<String>,
     plan: Option<Vec<PlanSettings>>,
 }
 
@@ -109,11 +126,11 @@ impl Config {
             reason: format!("{listen:?} is not an address and port such as 127.0.0.1:8787"),
         })?;
         let database_url = match variable("PAYWALL_DATABASE_URL").or(settings.database_url) {
-            Some(url) if url.starts_with("sqlite:") => url,
+            Some(url) if url.starts_with("sqlite:") || is_postgres(&url) => url,
             Some(_) => {
                 return Err(ConfigError::Value {
                     key: "database_url",
-                    reason: "this version keeps its data in SQLite; write sqlite:///path/to/server.db".to_owned(),
+                    reason: "write sqlite:///path/to/server.db, or postgres://user:password@host/database".to_owned(),
                 });
             }
             None => sqlite_url(&made_data_folder()?.join("server.db")),
@@ -142,7 +159,36 @@ impl Config {
         }
         let plans: Option<Vec<Plan>> = settings.plan.map(|plans| plans.into_iter().map(Plan::from).collect());
         check_plans(plans.as_deref().unwrap_or_default())?;
-        Ok(Self { listen, database_url, public_url, token_key, plans })
+        let ragflow_url = variable("PAYWALL_RAGFLOW_URL").or(settings.ragflow_url);
+        let ragflow_url = ragflow_url.as_deref().map(ragflow_url_of).transpose()?;
+        let ragflow_database_url = ragflow_database_url(&variable, settings.ragflow_database_url)?;
+        let trial_start = match variable("PAYWALL_TRIAL_START").or(settings.trial_start).as_deref() {
+            None => TrialStart::default(),
+            Some(word) => TrialStart::parse(word).ok_or_else(|| ConfigError::Value {
+                key: "trial_start",
+                reason: format!("{word:?} is neither \"registration\" nor \"first_use\""),
+            })?,
+        };
+        let trial_plan = variable("PAYWALL_TRIAL_PLAN").or(settings.trial_plan).map(|id| PlanId::from(id.as_str()));
+        if let (Some(plan), Some(plans)) = (&trial_plan, &plans)
+            && !plans.iter().any(|it| it.id == *plan)
+        {
+            return Err(ConfigError::Value {
+                key: "trial_plan",
+                reason: format!("there is no plan {:?} among those configured", plan.as_str()),
+            });
+        }
+        Ok(Self {
+            listen,
+            database_url,
+            public_url,
+            token_key,
+            plans,
+            ragflow_url,
+            ragflow_database_url,
+            trial_start,
+            trial_plan,
+        })
     }
 
     /// A server inside another program: its database in `file`, its token key beside it.
@@ -152,7 +198,29 @@ impl Config {
         let file = file.as_ref();
         let token_key = kept_token_key(&file.with_extension("key"))
             .unwrap_or_else(|_| SecretString::from(hex::encode(rand::random::<[u8; 32]>())));
-        Self { listen, database_url: sqlite_url(file), public_url: None, token_key, plans: None }
+        Self { listen, database_url: sqlite_url(file), token_key, ..Self::default() }
+    }
+}
+
+impl Config {
+    /// Where its database lies, without a password.
+    pub fn database(&self) -> String {
+        shown(&self.database_url)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listen, database_url: _, public_url, token_key: _, plans, .. } = self;
+        f.debug_struct("Config")
+            .field("listen", listen)
+            .field("database", &self.database())
+            .field("public_url", public_url)
+            .field("plans", plans)
+            .field("ragflow_url", &self.ragflow_url)
+            .field("trial_start", &self.trial_start)
+            .field("trial_plan", &self.trial_plan)
+            .finish_non_exhaustive()
     }
 }
 
@@ -166,6 +234,10 @@ impl Default for Config {
             public_url: None,
             token_key: SecretString::from(hex::encode(rand::random::<[u8; 32]>())),
             plans: None,
+            ragflow_url: None,
+            ragflow_database_url: None,
+            trial_start: TrialStart::default(),
+            trial_plan: None,
         }
     }
 }
@@ -202,6 +274,41 @@ fn check_plans(plans: &[Plan]) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+fn ragflow_url_of(text: &str) -> Result<Uri, ConfigError> {
+    let wrong = |reason: &str| ConfigError::Value { key: "ragflow_url", reason: format!("{text:?} {reason}") };
+    let url: Uri = text.parse().map_err(|_| wrong("is not an address such as http://127.0.0.1:9380"))?;
+    match url.scheme_str() {
+        Some("http" | "https") => Ok(url),
+        _ => Err(wrong("must begin with http:// or https://")),
+    }
+}
+
+/// From the environment, else from the file that it names, else from the settings: it holds a password.
+fn ragflow_database_url(
+    variable: &impl Fn(&str) -> Option<String>,
+    setting: Option<String>,
+) -> Result<Option<SecretString>, ConfigError> {
+    let named = variable("PAYWALL_RAGFLOW_DATABASE_URL_FILE");
+    let url = match (variable("PAYWALL_RAGFLOW_DATABASE_URL"), named) {
+        (Some(url), _) => Some(url),
+        (None, Some(path)) => {
+            let path = PathBuf::from(path);
+            let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?;
+            Some(text.trim().to_owned())
+        }
+        (None, None) => setting,
+    };
+    let url = url.map(SecretString::from);
+    if let Some(url) = &url {
+        // Here and not at the first question: a slip of typing is seen at the start.
+        RagflowDatabase::check_url(url).map_err(|error| ConfigError::Value {
+            key: "ragflow_database_url",
+            reason: error.to_string().trim_start_matches("ragflow_database_url: ").to_owned(),
+        })?;
+    }
+    Ok(url)
 }
 
 fn read_settings(path: &Path) -> Result<Settings, ConfigError> {
@@ -278,8 +385,39 @@ mod tests {
     fn a_wrong_setting_is_named() {
         let error = environment(&[("PAYWALL_LISTEN", "here"), ("PAYWALL_TOKEN_KEY", "0123456789abcdef")]);
         assert!(error.unwrap_err().to_string().starts_with("listen:"));
-        let error = environment(&[("PAYWALL_DATABASE_URL", "postgres://x"), ("PAYWALL_TOKEN_KEY", "k")]);
+        let error = environment(&[("PAYWALL_DATABASE_URL", "mysql://x"), ("PAYWALL_TOKEN_KEY", "k")]);
         assert!(error.unwrap_err().to_string().starts_with("database_url:"));
+        let config = environment(&[
+            ("PAYWALL_DATABASE_URL", "postgresql://me:hidden@db/paywall"),
+            ("PAYWALL_TOKEN_KEY", "0123456789abcdef"),
+        ]);
+        let shown = format!("{:?}", config.unwrap());
+        assert!(shown.contains("postgresql://me@db/paywall") && !shown.contains("hidden"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_said_of_ragflow_is_checked_and_its_password_is_not_repeated() {
+        let of = |pairs: &[(&'static str, &'static str)]| {
+            let mut all = vec![("PAYWALL_TOKEN_KEY", "0123456789abcdef"), ("PAYWALL_DATABASE_URL", "sqlite://a.db")];
+            all.extend(pairs);
+            environment(&all)
+        };
+        let config = of(&[
+            ("PAYWALL_RAGFLOW_DATABASE_URL", "mysql://paywall:s3cret@db:3306/rag_flow"),
+            ("PAYWALL_TRIAL_START", "first_use"),
+        ])
+        .unwrap();
+        assert_eq!(config.trial_start, TrialStart::FirstUse);
+        assert!(!format!("{config:?}").contains("s3cret"));
+        for (key, value, named) in [
+            ("PAYWALL_RAGFLOW_DATABASE_URL", "oracle://paywall:s3cret@db/rag_flow", "ragflow_database_url:"),
+            ("PAYWALL_RAGFLOW_DATABASE_URL", "mysql://paywall:s3cret@db", "ragflow_database_url:"),
+            ("PAYWALL_RAGFLOW_URL", "ragflow:9380", "ragflow_url:"),
+            ("PAYWALL_TRIAL_START", "sometimes", "trial_start:"),
+        ] {
+            let error = of(&[(key, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(named) && !error.contains("s3cret"), "{error}");
+        }
     }
 
     #[cfg(unix)]

@@ -55,6 +55,7 @@ const TAGS: Record<Tag, string> = {
   extended: 'Extended',
   overridden: 'Override',
   deleted: 'Deleted',
+  trial_twin: 'Trial twin',
 };
 const ROLES: Record<Role, string> = { viewer: 'viewer', support: 'support', owner: 'owner' };
 const SOURCES: Record<Source, string> = { server: 'Paywall server', stripe: 'Stripe' };

@@ -108,7 +108,7 @@ fn at(mut tenant: Tenant, plans: &BTreeMap<String, Plan>, now: Timestamp) -> Ten
     tenant.tags.retain(|tag| match tag {
         Tag::Comped => comped,
         Tag::Overridden => overridden,
-        Tag::Extended | Tag::Deleted => true,
+        Tag::Extended | Tag::Deleted | Tag::TrialTwin => true,
     });
     tenant
 }

@@ -234,7 +234,7 @@ meters: Array<Reading>, };
 /**
  * What is remarkable about a tenant beside its status.
  */
-export type Tag = "comped" | "extended" | "overridden" | "deleted";
+export type Tag = "comped" | "extended" | "overridden" | "deleted" | "trial_twin";
 
 /**
  * A tenant: who it is, what it may do, and why not.
