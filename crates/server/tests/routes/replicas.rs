@@ -128,44 +128,42 @@ async fn what_time_ends_is_noted_once_by_two_servers(on: Database) {
     assert_eq!(one.changes(Some(&page.cursor), 1_000).await.changes, [], "nothing is written again");
 }
 
-/// Every commit takes a time of its own, so that transactions end in another order than they began.
+/// Every commit takes a time of its own, so that transactions would end in another order than they took their
+/// numbers in. With numbers from a bare sequence of the database this fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_feed_misses_nothing_however_long_commits_take() {
     let (one, other) = two(Database::Postgres, 32, 5).await;
+    let servers = [Arc::new(one.replica().await), Arc::new(one.replica().await), one, other];
     let delay = "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql
-             AS $$ BEGIN PERFORM pg_sleep(random() * 0.008); RETURN NULL; END $$;
+             AS $$ BEGIN PERFORM pg_sleep(random() * 0.02); RETURN NULL; END $$;
          CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT OR UPDATE ON entries DEFERRABLE INITIALLY DEFERRED
              FOR EACH ROW EXECUTE FUNCTION dawdle();";
-    one.intruder().await.execute(delay).await.unwrap();
-    let writers: Vec<_> = (0..12_u32)
+    servers[0].intruder().await.execute(delay).await.unwrap();
+    let writers: Vec<_> = (0..8_u32)
         .map(|writer| {
-            let app = Arc::clone(if writer % 2 == 0 { &one } else { &other });
+            let app = Arc::clone(&servers[writer as usize % servers.len()]);
             tokio::spawn(async move {
-                for round in 0..6_u32 {
-                    let number = (writer * 7 + round * 13) % 32 + 1;
-                    let response = app.change(number, &format!("{writer}-{round}"), json!({"kind": "note"})).await;
+                for round in 0..8_u32 {
+                    let number = writer * 4 + round % 4 + 1;
+                    let key = format!("{writer}-{round}");
+                    let response = app.change_at(number, &key, 1, json!({"kind": "note"})).await;
                     assert_eq!(response.status(), StatusCode::OK);
                 }
             })
         })
         .collect();
-    let mut mirrors = [Mirror::default(), Mirror::default()];
-    while writers.iter().any(|writer| !writer.is_finished()) {
-        // Each reads now here and now there.
-        for (mirror, app) in mirrors.iter_mut().zip([&other, &one]) {
-            mirror.read_on(app, 5).await;
-        }
-        for (mirror, app) in mirrors.iter_mut().zip([&one, &other]) {
-            mirror.read_on(app, 5).await;
+    let mut mirror = Mirror::default();
+    for server in servers.iter().cycle() {
+        mirror.read_on(server, 100).await;
+        if writers.iter().all(tokio::task::JoinHandle::is_finished) {
+            break;
         }
     }
     for writer in writers {
         writer.await.unwrap();
     }
-    for mirror in &mut mirrors {
-        mirror.read_on(&one, 5).await;
-        assert_eq!((mirror.entries.len(), mirror.tenants.len()), (72, 32));
-    }
+    mirror.read_on(&servers[0], 100).await;
+    assert_eq!((mirror.entries.len(), mirror.tenants.len()), (64, 32));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
