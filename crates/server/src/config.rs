@@ -1,12 +1,16 @@
 //! Settings: a TOML file named by `PAYWALL_CONFIG`, and `PAYWALL_…` environment variables, which win.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use axum::http::Uri;
+use ipnet::IpNet;
 use paywall_domain::{Limit, Meter, Plan};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::listener::Limits;
 use crate::private;
 
 /// Everything that can be set of a server.
@@ -22,6 +26,12 @@ pub struct Config {
     pub token_key: SecretString,
     /// The plans; `None` leaves those that the database holds, or begins with the built-in ones.
     pub plans: Option<Vec<Plan>>,
+    /// Where `RAGFlow` is, `http://host:port`; without it the server is not in front of anything.
+    pub ragflow_url: Option<Uri>,
+    /// Proxies of one's own, which are believed whom they have before them and may ask `/authz`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What connections may take.
+    pub limits: Limits,
 }
 
 /// Settings that cannot be used.
@@ -64,6 +74,15 @@ struct Settings {
     public_url: Option<String>,
     token_key: Option<String>,
     plan: Option<Vec<PlanSettings>>,
+    ragflow_url: Option<String>,
+    trusted_proxies: Option<Vec<String>>,
+    connections: Option<usize>,
+    connections_per_address: Option<usize>,
+    header_bytes: Option<usize>,
+    header_timeout_seconds: Option<u64>,
+    idle_timeout_seconds: Option<u64>,
+    stall_timeout_seconds: Option<u64>,
+    drain_timeout_seconds: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,16 +118,17 @@ impl Config {
 
     /// Reads the settings with `variable` as the environment.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let settings = match variable("PAYWALL_CONFIG") {
+        let mut settings = match variable("PAYWALL_CONFIG") {
             Some(path) => read_settings(Path::new(&path))?,
             None => Settings::default(),
         };
-        let listen = variable("PAYWALL_LISTEN").or(settings.listen).unwrap_or_else(|| "127.0.0.1:8787".to_owned());
+        let listen =
+            variable("PAYWALL_LISTEN").or(settings.listen.take()).unwrap_or_else(|| "127.0.0.1:8787".to_owned());
         let listen = listen.parse().map_err(|_| ConfigError::Value {
             key: "listen",
             reason: format!("{listen:?} is not an address and port such as 127.0.0.1:8787"),
         })?;
-        let database_url = match variable("PAYWALL_DATABASE_URL").or(settings.database_url) {
+        let database_url = match variable("PAYWALL_DATABASE_URL").or(settings.database_url.take()) {
             Some(url) if url.starts_with("sqlite:") => url,
             Some(_) => {
                 return Err(ConfigError::Value {
@@ -118,31 +138,39 @@ impl Config {
             }
             None => sqlite_url(&made_data_folder()?.join("server.db")),
         };
-        let token_key = match (variable("PAYWALL_TOKEN_KEY"), variable("PAYWALL_TOKEN_KEY_FILE"), settings.token_key) {
-            (None, Some(path), _) => {
-                let path = PathBuf::from(path);
-                let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?;
-                SecretString::from(text.trim().to_owned())
-            }
-            (Some(key), ..) | (None, None, Some(key)) => SecretString::from(key),
-            (None, None, None) => kept_token_key(&made_data_folder()?.join("token.key"))?,
-        };
+        let token_key =
+            match (variable("PAYWALL_TOKEN_KEY"), variable("PAYWALL_TOKEN_KEY_FILE"), settings.token_key.take()) {
+                (None, Some(path), _) => {
+                    let path = PathBuf::from(path);
+                    let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?;
+                    SecretString::from(text.trim().to_owned())
+                }
+                (Some(key), ..) | (None, None, Some(key)) => SecretString::from(key),
+                (None, None, None) => kept_token_key(&made_data_folder()?.join("token.key"))?,
+            };
         if token_key.expose_secret().len() < 16 {
             return Err(ConfigError::Value {
                 key: "token_key",
                 reason: "it must have at least 16 characters".to_owned(),
             });
         }
-        let public_url = variable("PAYWALL_PUBLIC_URL").or(settings.public_url);
+        let public_url = variable("PAYWALL_PUBLIC_URL").or(settings.public_url.take());
         if public_url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             return Err(ConfigError::Value {
                 key: "public_url",
                 reason: "it must begin with http:// or https://".to_owned(),
             });
         }
-        let plans: Option<Vec<Plan>> = settings.plan.map(|plans| plans.into_iter().map(Plan::from).collect());
+        let plans: Option<Vec<Plan>> = settings.plan.take().map(|plans| plans.into_iter().map(Plan::from).collect());
         check_plans(plans.as_deref().unwrap_or_default())?;
-        Ok(Self { listen, database_url, public_url, token_key, plans })
+        let ragflow_url = variable("PAYWALL_RAGFLOW_URL").or(settings.ragflow_url.take());
+        let ragflow_url = ragflow_url.as_deref().map(ragflow_url_of).transpose()?;
+        let listed =
+            |list: String| list.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
+        let trusted = variable("PAYWALL_TRUSTED_PROXIES").map(listed).or(settings.trusted_proxies.take());
+        let trusted_proxies = trusted.unwrap_or_default().iter().map(|it| network(it)).collect::<Result<_, _>>()?;
+        let limits = limits(&settings, &variable)?;
+        Ok(Self { listen, database_url, public_url, token_key, plans, ragflow_url, trusted_proxies, limits })
     }
 
     /// A server inside another program: its database in `file`, its token key beside it.
@@ -152,7 +180,7 @@ impl Config {
         let file = file.as_ref();
         let token_key = kept_token_key(&file.with_extension("key"))
             .unwrap_or_else(|_| SecretString::from(hex::encode(rand::random::<[u8; 32]>())));
-        Self { listen, database_url: sqlite_url(file), public_url: None, token_key, plans: None }
+        Self { listen, database_url: sqlite_url(file), token_key, ..Self::default() }
     }
 }
 
@@ -166,8 +194,66 @@ impl Default for Config {
             public_url: None,
             token_key: SecretString::from(hex::encode(rand::random::<[u8; 32]>())),
             plans: None,
+            ragflow_url: None,
+            trusted_proxies: Vec::new(),
+            limits: Limits::default(),
         }
     }
+}
+
+/// Where `RAGFlow` is. A path would move its routes away from where they are looked for.
+fn ragflow_url_of(text: &str) -> Result<Uri, ConfigError> {
+    let wrong = |reason: &str| ConfigError::Value { key: "ragflow_url", reason: format!("{text:?} {reason}") };
+    let url: Uri = text.parse().map_err(|_| wrong("is not an address such as http://127.0.0.1:9380"))?;
+    let authority = url.authority().map(|it| it.as_str()).unwrap_or_default();
+    match (url.scheme_str(), url.path_and_query().map_or("/", |it| it.as_str())) {
+        _ if authority.contains('@') => Err(wrong("must not hold a password")),
+        (Some("http"), "/") => Ok(url),
+        (Some("http"), _) => Err(wrong("must end after host and port")),
+        (Some("https"), _) => Err(wrong("must begin with http://: RAGFlow belongs onto a network of its own")),
+        _ => Err(wrong("must begin with http://")),
+    }
+}
+
+/// A network, or a single address.
+fn network(text: &str) -> Result<IpNet, ConfigError> {
+    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| ConfigError::Value {
+        key: "trusted_proxies",
+        reason: format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"),
+    })
+}
+
+fn limits(settings: &Settings, variable: &impl Fn(&str) -> Option<String>) -> Result<Limits, ConfigError> {
+    let number = |key: &'static str, set: Option<u64>, least: u64, otherwise: u64| {
+        let wrong = |found: &str| ConfigError::Value {
+            key,
+            reason: format!("{found:?} is not a whole number of {least} or more"),
+        };
+        let value = match variable(&format!("PAYWALL_{}", key.to_uppercase())) {
+            Some(text) => text.parse().map_err(|_| wrong(&text))?,
+            None => set.unwrap_or(otherwise),
+        };
+        if value < least { Err(wrong(&value.to_string())) } else { Ok(value) }
+    };
+    let count = |key, set: Option<usize>, least, otherwise: usize| {
+        number(key, set.map(|it| it as u64), least, otherwise as u64).map(|it| it as usize)
+    };
+    let seconds = |key, set, otherwise: Duration| number(key, set, 1, otherwise.as_secs()).map(Duration::from_secs);
+    let usual = Limits::default();
+    Ok(Limits {
+        connections: count("connections", settings.connections, 1, usual.connections)?,
+        connections_per_address: count(
+            "connections_per_address",
+            settings.connections_per_address,
+            1,
+            usual.connections_per_address,
+        )?,
+        header_bytes: count("header_bytes", settings.header_bytes, 1024, usual.header_bytes)?,
+        header_timeout: seconds("header_timeout_seconds", settings.header_timeout_seconds, usual.header_timeout)?,
+        idle_timeout: seconds("idle_timeout_seconds", settings.idle_timeout_seconds, usual.idle_timeout)?,
+        stall_timeout: seconds("stall_timeout_seconds", settings.stall_timeout_seconds, usual.stall_timeout)?,
+        drain_timeout: seconds("drain_timeout_seconds", settings.drain_timeout_seconds, usual.drain_timeout)?,
+    })
 }
 
 /// The plans that an unconfigured server begins with.

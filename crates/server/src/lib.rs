@@ -7,7 +7,10 @@ mod admin;
 mod clock;
 mod config;
 pub mod gate;
+mod listener;
 mod private;
+pub mod proxy;
+mod request_id;
 mod server;
 mod store;
 mod token;
@@ -15,5 +18,6 @@ mod transition;
 
 pub use clock::{Clock, SystemClock, TestClock};
 pub use config::{Config, ConfigError, built_in_plans};
+pub use listener::Limits;
 pub use server::{Server, ServerError, Token, openapi};
 pub use store::{ImportSummary, RefusedRecord, Revocation};

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::{Config, built_in_plans};
+use crate::listener;
+use crate::proxy::{Engine, Front, Unenforced};
 use crate::store::{self, ImportSummary, Revocation, Store, StoreError, TokenRow, with_patience};
 use crate::token;
 
@@ -36,8 +38,6 @@ pub struct ServerError(#[from] ServerErrorKind);
 enum ServerErrorKind {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("listening: {0}")]
-    Listen(std::io::Error),
     #[error("a token needs a name of 1 to 200 characters")]
     TokenName,
     #[error("there is no token with the id {0:?}; `paywall-server token list` shows the ids")]
@@ -224,14 +224,29 @@ impl Server {
     }
 
     /// Answers requests until `stop` is cancelled, then finishes those that run and closes the
-    /// database.
+    /// database. What goes to `RAGFlow` passes unenforced.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServerError> {
+        if self.state.config.ragflow_url.is_some() {
+            tracing::warn!("this server passes requests to RAGFlow without deciding about them");
+        }
+        self.serve_with(listener, stop, Arc::new(Unenforced)).await
+    }
+
+    /// Like [`Server::serve`], with an engine that decides what passes to `RAGFlow`.
+    pub async fn serve_with<E: Engine>(
+        &self,
+        listener: TcpListener,
+        stop: CancellationToken,
+        engine: Arc<E>,
+    ) -> Result<(), ServerError> {
+        listener::raise_file_limit();
         let ticker = tokio::spawn(tick(Arc::clone(&self.state), stop.clone()));
-        let served = axum::serve(listener, self.router()).with_graceful_shutdown(stop.clone().cancelled_owned()).await;
-        stop.cancel();
+        let config = &self.state.config;
+        let front = Arc::new(Front::new(config, self.router(), engine));
+        listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, stop).await;
         let _ = ticker.await;
         self.state.store.close().await;
-        served.map_err(|error| ServerErrorKind::Listen(error).into())
+        Ok(())
     }
 }
 
