@@ -205,7 +205,7 @@ impl Default for Config {
 fn ragflow_url_of(text: &str) -> Result<Uri, ConfigError> {
     let wrong = |reason: &str| ConfigError::Value { key: "ragflow_url", reason: format!("{text:?} {reason}") };
     let url: Uri = text.parse().map_err(|_| wrong("is not an address such as http://127.0.0.1:9380"))?;
-    let authority = url.authority().map(|it| it.as_str()).unwrap_or_default();
+    let authority = url.authority().map(axum::http::uri::Authority::as_str).unwrap_or_default();
     match (url.scheme_str(), url.path_and_query().map_or("/", |it| it.as_str())) {
         _ if authority.contains('@') => Err(wrong("must not hold a password")),
         (Some("http"), "/") => Ok(url),

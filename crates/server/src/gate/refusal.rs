@@ -11,6 +11,8 @@
 //!
 //! Through `/authz` every refusal is a 403, since nginx passes no other status on.
 
+use std::fmt::Write;
+
 use axum::body::{Body, Bytes};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER,
@@ -212,7 +214,8 @@ pub(crate) fn header_text(text: &str) -> HeaderValue {
         if matches!(byte, b' '..=b'~') && !b"\"\\<>'`".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing into a text cannot fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     HeaderValue::from_str(&out).unwrap_or(HeaderValue::from_static(""))

@@ -15,6 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use paywall_domain::TenantId;
 use tower::ServiceExt;
 
 use super::client_address::{client, is_trusted};
@@ -98,7 +99,7 @@ impl<E: Engine> Front<E> {
                     request_id = id,
                     %method,
                     route = route.pattern,
-                    payer = payer.as_ref().map(|it| it.as_str()),
+                    payer = payer.as_ref().map(TenantId::as_str),
                     status = response.status().as_u16(),
                     ms = started.elapsed().as_millis() as u64,
                     "passed"
