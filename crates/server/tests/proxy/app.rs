@@ -110,7 +110,7 @@ impl Engine for TestEngine {
             named: Some(named.clone()),
             ..Seen::default()
         });
-        if key.contains(BLOCKED) {
+        if key.contains("blocked") {
             return Admission::Refuse(refusal(route, via, &named));
         }
         let watch = TestWatch(self.0.clone(), seen.len() - 1);

@@ -4,6 +4,7 @@
 
 mod app;
 mod bodies;
+mod fronts;
 mod headers;
 mod listener;
 mod malformed;
