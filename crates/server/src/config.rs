@@ -368,6 +368,27 @@ mod tests {
         assert!(error.unwrap_err().to_string().starts_with("database_url:"));
     }
 
+    #[test]
+    fn where_ragflow_is_and_whom_to_believe() {
+        let with = |key, value| environment(&[("PAYWALL_TOKEN_KEY", "0123456789abcdef"), (key, value)]);
+        let config = with("PAYWALL_RAGFLOW_URL", "http://127.0.0.1:9380/").unwrap();
+        assert_eq!(config.ragflow_url.unwrap().authority().unwrap(), "127.0.0.1:9380");
+        for wrong in ["127.0.0.1:9380", "https://a", "http://a/b", "http://a/?b", "http://u:p@a", "http://", "a b"] {
+            let error = with("PAYWALL_RAGFLOW_URL", wrong).unwrap_err().to_string();
+            assert!(error.starts_with("ragflow_url:"), "{error}");
+        }
+        let config = with("PAYWALL_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,::1").unwrap();
+        let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
+        assert!(with("PAYWALL_TRUSTED_PROXIES", "nginx").is_err());
+        let config = with("PAYWALL_IDLE_TIMEOUT_SECONDS", "9").unwrap();
+        assert_eq!(config.limits, Limits { idle_timeout: Duration::from_secs(9), ..Limits::default() });
+        for wrong in ["0", "-1", "x", "1.5"] {
+            let error = with("PAYWALL_CONNECTIONS", wrong).unwrap_err().to_string();
+            assert!(error.starts_with("connections:"), "{error}");
+        }
+    }
+
     #[cfg(unix)]
     #[test]
     fn the_kept_key_is_its_owners_and_stays() {

@@ -124,15 +124,14 @@ impl<E: Engine> Respond for Front<E> {
 
     async fn respond(&self, peer: IpAddr, request: Request<Incoming>) -> Answer<E> {
         let path = request.uri().path();
+        // Boxed, since hyper keeps the room for this future as long as the connection lives: of an idle
+        // stream, some kilobytes for what is over.
         if path == "/authz" {
-            return whole(authz::answer(self, peer, request).await);
-        }
-        if is_own(path) {
-            return self.own(request).await;
+            return whole(Box::pin(authz::answer(self, peer, request)).await);
         }
         match &self.upstream {
-            Some(upstream) => self.pass(upstream, peer, request).await,
-            None => self.own(request).await,
+            Some(upstream) if !is_own(path) => Box::pin(self.pass(upstream, peer, request)).await,
+            _ => Box::pin(self.own(request)).await,
         }
     }
 }

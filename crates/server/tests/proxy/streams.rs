@@ -28,7 +28,7 @@ async fn frames_arrive_one_by_one_unchanged_and_when_they_were_sent() {
         if path == "/stream" {
             // Merged or held back, they would come in fewer steps.
             let steps = times.windows(2).filter(|it| it[1] - it[0] > PAUSE / 4).count();
-            assert!(steps >= FRAMES - 3, "{steps} of {}", FRAMES - 1);
+            assert!(steps >= FRAMES / 2, "{steps} of {}", FRAMES - 1);
         }
         let seen = app.journal.ended(path).await;
         assert_eq!((seen.status, seen.chunks), (Some(StatusCode::OK), FRAMES));
