@@ -4,6 +4,7 @@ use std::error::Error;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ pub(crate) struct Front<E> {
     own: Router,
     upstream: Option<Upstream>,
     stall: Duration,
+    /// Whether the log was told that `RAGFlow` cannot be reached.
+    away: AtomicBool,
 }
 
 impl<E: Engine> Front<E> {
@@ -50,6 +53,7 @@ impl<E: Engine> Front<E> {
             own,
             upstream: config.ragflow_url.as_ref().and_then(|url| url.authority().cloned()).map(Upstream::new),
             stall: config.limits.stall_timeout,
+            away: AtomicBool::new(false),
         }
     }
 
@@ -63,10 +67,12 @@ impl<E: Engine> Front<E> {
         let id = request_id::fresh();
         let id_value = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static(""));
         let (mut head, body) = request.into_parts();
+        let trusted = is_trusted(&self.trusted, peer);
+        let client = client(&self.trusted, peer, &head.headers);
         // In its hands from here on, so that also a refused caller gets to read its answer.
         let mut body = Peek::new(body, head.headers.contains_key(EXPECT), self.stall);
         let answered = |refusal: Refusal, why: &str| {
-            tracing::info!(request_id = id, status = refusal.status.as_u16(), why, "not passed");
+            tracing::debug!(request_id = id, %client, status = refusal.status.as_u16(), why, "not passed");
             let mut response = whole(refusal);
             response.headers_mut().insert(REQUEST_ID, id_value.clone());
             response
@@ -74,8 +80,6 @@ impl<E: Engine> Front<E> {
         if let Err(odd) = head::check(&head) {
             return answered(envelope(odd.status(), &odd.to_string()), "odd head");
         }
-        let trusted = is_trusted(&self.trusted, peer);
-        let client = client(&self.trusted, peer, &head.headers);
         head::prepare(&mut head, if trusted { gate::Front::Trusted } else { gate::Front::Anyone }, peer, &id_value);
         let path = head.uri.path();
         let route = match classify_with(self.engine.unknown_routes(), head.method.as_str(), path) {
@@ -93,6 +97,9 @@ impl<E: Engine> Front<E> {
         let method = head.method.clone();
         match upstream.send(head, body).await {
             Ok(mut response) => {
+                if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
+                    tracing::info!("RAGFlow is back");
+                }
                 head::prepare_answer(response.headers_mut(), id_value);
                 *response.version_mut() = axum::http::Version::HTTP_11;
                 tracing::debug!(
@@ -112,7 +119,11 @@ impl<E: Engine> Front<E> {
                     UpstreamError::Body(..) => End::ClientFailed,
                     _ => End::UpstreamFailed,
                 });
-                tracing::warn!(request_id = id, route = route.pattern, error = &error as &dyn Error, "not answered");
+                // Once per outage: while RAGFlow is away, every request ends here.
+                if matches!(error, UpstreamError::Away(_)) && !self.away.swap(true, Ordering::Relaxed) {
+                    tracing::error!(error = &error as &dyn Error, "RAGFlow is away");
+                }
+                tracing::debug!(request_id = id, route = route.pattern, error = &error as &dyn Error, "no answer");
                 answered(envelope(error.status(), &error.to_string()), "no answer")
             }
         }

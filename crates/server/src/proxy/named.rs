@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::form::{self, Found};
 use super::{Arrival, Peek, PeekError};
-use crate::gate::{Asked, Field, PathId, Place, Resource};
+use crate::gate::{Asked, PathId, Place};
 
 /// As much of a body as is looked at. A question with its history is some kilobytes.
 const MOST: usize = 1024 * 1024;
@@ -24,22 +24,23 @@ pub struct Named {
 
 impl Named {
     /// Reads the places where `arrival`'s route says that the payer is named. Where its path names the
-    /// payer, or the body is out of reach, nothing is read and nothing is found there.
+    /// payer, or the body is out of reach, none of them is read.
     ///
     /// `RAGFlow` takes JSON whatever the content type says, and a form where it is no JSON; so does this,
     /// so that a spelling cannot hide who pays. What can be read in two ways is refused.
     pub async fn read(arrival: &Arrival<'_>, body: &mut Peek) -> Result<Self, PeekError> {
         let (head, route) = (arrival.head, arrival.route);
         let mut named = Self::default();
-        let in_path = route.payer().is_some();
-        let asks_body = |it: &Field| it.place == Place::Body;
+        if route.payer().is_some() {
+            if route.kind.stops {
+                named.asked = Self::asked(&head.headers, body).await;
+            }
+            return Ok(named);
+        }
         let mut json = None;
-        if !body.is_empty() && (route.kind.stops || (!in_path && route.fields.iter().any(asks_body))) {
+        if !body.is_empty() && (route.kind.stops || route.fields.iter().any(|it| it.place == Place::Body)) {
             json = read_json(&head.headers, body).await?;
             named.asked = json.as_ref().map(Asked::read).unwrap_or_default();
-        }
-        if in_path {
-            return Ok(named);
         }
         for field in route.fields {
             let texts = match (field.place, &json) {
@@ -64,11 +65,6 @@ impl Named {
         }
         let json = read_json(headers, body).await.ok().flatten();
         json.as_ref().map(Asked::read).unwrap_or_default()
-    }
-
-    /// Whether anything but the caller itself is named.
-    pub fn is_nothing(&self) -> bool {
-        self.ids.iter().all(|it| it.resource == Resource::Other)
     }
 }
 
