@@ -37,46 +37,13 @@ impl Front {
             }
         })
         .await;
-        let folder = tempfile::tempdir().unwrap();
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let here = snippet(name)
-            .replace("127.0.0.1:8787", &app.address.to_string())
-            .replace("127.0.0.1:8080", &app.upstream.address.to_string());
-        let root = folder.path().display();
-        let file = folder.path().join("config");
-        let mut command;
-        if name.starts_with("nginx") {
-            let here = here.replace("listen 80;", &format!("listen {address};"));
-            let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-                .map(|it| format!("{it}_temp_path {root}/{it};"))
-                .join("\n");
-            let text = format!(
-                "daemon off;\nmaster_process off;\npid {root}/pid;\nerror_log {root}/log warn;\nevents {{}}\n\
-                 http {{\naccess_log off;\n{temporary}\n{here}}}\n"
-            );
-            std::fs::write(&file, text).unwrap();
-            command = Command::new("nginx");
-            command.arg("-e").arg(folder.path().join("log")).arg("-p").arg(folder.path()).arg("-c").arg(&file);
-        } else {
-            let here = here.replace("ragflow.example {", &format!("http://{address} {{"));
-            std::fs::write(&file, format!("{{\nadmin off\n}}\n{here}")).unwrap();
-            command = Command::new("caddy");
-            command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
-            for variable in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
-                command.env(variable, folder.path());
+        // Another program may take the port before the front does.
+        for _ in 0..5 {
+            if let Some((address, process, folder)) = launch(name, &app).await {
+                return Self { address, app, _process: process, _folder: folder };
             }
         }
-        // Where administrators' programs are not on everybody's path.
-        command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn();
-        let process = process.expect("nginx-light and caddy are installed; `cargo xtask test` does that");
-        let start = Instant::now();
-        while TcpStream::connect(address).await.is_err() {
-            let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-            assert!(start.elapsed() < LONG, "{name} does not start: {}", log());
-            sleep(Duration::from_millis(10)).await;
-        }
-        Self { address, app, _process: process, _folder: folder }
+        panic!("{name} does not start");
     }
 
     async fn caller(&self) -> Caller {
@@ -151,6 +118,54 @@ impl Front {
         assert!(json["code"].is_number(), "{body}");
         assert!(self.app.upstream.take().is_empty());
     }
+}
+
+/// Starts a front of that kind before `app`; `None` where it ended at once.
+async fn launch(name: &str, app: &App) -> Option<(SocketAddr, Child, TempDir)> {
+    let folder = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let here = snippet(name)
+        .replace("127.0.0.1:8787", &app.address.to_string())
+        .replace("127.0.0.1:8080", &app.upstream.address.to_string());
+    let root = folder.path().display();
+    let file = folder.path().join("config");
+    let mut command;
+    if name.starts_with("nginx") {
+        let here = here.replace("listen 80;", &format!("listen {address};"));
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|it| format!("{it}_temp_path {root}/{it};"))
+            .join("\n");
+        let text = format!(
+            "daemon off;\nmaster_process off;\npid {root}/pid;\nerror_log {root}/log warn;\nevents {{}}\n\
+             http {{\naccess_log off;\n{temporary}\n{here}}}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        command = Command::new("nginx");
+        command.arg("-e").arg(folder.path().join("log")).arg("-p").arg(folder.path()).arg("-c").arg(&file);
+    } else {
+        let here = here.replace("ragflow.example {", &format!("http://{address} {{"));
+        std::fs::write(&file, format!("{{\nadmin off\n}}\n{here}")).unwrap();
+        command = Command::new("caddy");
+        command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
+        for variable in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
+            command.env(variable, folder.path());
+        }
+    }
+    // Where administrators' programs are not on everybody's path.
+    command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
+    let process = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn();
+    let mut process = process.expect("nginx-light and caddy are installed; `cargo xtask test` does that");
+    let start = Instant::now();
+    while TcpStream::connect(address).await.is_err() {
+        let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        assert!(start.elapsed() < LONG, "{name} does not start: {}", log());
+        if process.try_wait().unwrap().is_some() {
+            assert!(!log().contains("[emerg]") || log().contains("bind()"), "{}", log());
+            return None;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    Some((address, process, folder))
 }
 
 #[tokio::test(flavor = "multi_thread")]

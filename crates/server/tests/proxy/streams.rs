@@ -125,9 +125,10 @@ async fn trailers_arrive_in_both_directions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ragflow_that_is_away_is_said_so_and_is_found_again() {
     let upstream = Upstream::start().await;
-    let away = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Bound, so that nobody else gets the port, and not listening yet.
+    let away = tokio::net::TcpSocket::new_v4().unwrap();
+    away.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = away.local_addr().unwrap();
-    drop(away);
     let app = App::before(upstream, |config| {
         config.ragflow_url = Some(format!("http://{address}").parse().unwrap());
     })
@@ -140,7 +141,7 @@ async fn a_ragflow_that_is_away_is_said_so_and_is_found_again() {
         assert!(head.get("x-request-id").unwrap().starts_with("req_"));
     }
     assert_eq!(app.journal.ended("/a").await.ends, [End::UpstreamFailed]);
-    let _back = Upstream::start_at(address).await;
+    let _back = Upstream::start_on(away.listen(64).unwrap());
     assert_eq!(caller.ask(&get("/a")).await.1, "ok");
     let (head, _) = caller.ask(&get("/die-at-once")).await;
     assert_eq!(head.status(), 502);
