@@ -177,3 +177,21 @@ async fn http_1_0_gets_what_it_can_read() {
     let seen = app.upstream.heads();
     assert_eq!(seen[0].first, "GET /burst HTTP/1.1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_breaks_off_is_never_a_whole_request() {
+    let app = App::start().await;
+    for framing in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
+        app.upstream.take();
+        let mut caller = app.caller().await;
+        let target = format!("/upload?{}", framing.len());
+        caller.send(format!("POST {target} HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n4\r\nhalf\r\n")).await;
+        // Time for it to be on its way.
+        tokio::time::sleep(PAUSE).await;
+        drop(caller);
+        app.upstream.wait(|note| matches!(note, Note::Partial).then_some(())).await;
+        let seen = app.journal.ended(&target).await;
+        assert!(matches!(seen.ends[..], [End::ClientGone | End::ClientFailed]), "{seen:?}");
+        assert!(app.upstream.heads().is_empty());
+    }
+}
