@@ -24,7 +24,7 @@ const BUILD: &[&str] = &[
 const RUN: &[&str] = &["dbus", "gnome-keyring", "fonts-noto-core"];
 
 /// What the tests need beside: a display, a driver for the window, the databases that the server works with,
-/// independent programs to check with.
+/// fronts for the paywall, independent programs to check with.
 const TEST: &[&str] = &[
     "xvfb",
     "xauth",
@@ -37,6 +37,8 @@ const TEST: &[&str] = &[
     "postgresql",
     "mariadb-server-core",
     "mariadb-client-core",
+    "nginx-light",
+    "caddy",
     "python3",
     "python3-venv",
     "desktop-file-utils",

@@ -1,15 +1,18 @@
 //! Settings: a TOML file named by `PAYWALL_CONFIG`, and `PAYWALL_…` environment variables, which win.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::http::Uri;
+use ipnet::IpNet;
 use paywall_domain::{Limit, Meter, Plan, PlanId};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::directory::{RagflowDatabase, TrialStart};
+use crate::listener::Limits;
 use crate::private;
 use crate::store::{is_postgres, shown};
 
@@ -35,6 +38,10 @@ pub struct Config {
     pub trial_start: TrialStart,
     /// The plan that new tenants try; `None` = the first one.
     pub trial_plan: Option<PlanId>,
+    /// Proxies of one's own, which are believed whom they have before them and may ask `/authz`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What connections may take.
+    pub limits: Limits,
 }
 
 /// Settings that cannot be used.
@@ -81,6 +88,14 @@ struct Settings {
     trial_start: Option<String>,
     trial_plan: Option<String>,
     plan: Option<Vec<PlanSettings>>,
+    trusted_proxies: Option<Vec<String>>,
+    connections: Option<usize>,
+    connections_per_address: Option<usize>,
+    header_bytes: Option<usize>,
+    header_timeout_seconds: Option<u64>,
+    idle_timeout_seconds: Option<u64>,
+    stall_timeout_seconds: Option<u64>,
+    drain_timeout_seconds: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,16 +131,17 @@ impl Config {
 
     /// Reads the settings with `variable` as the environment.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let settings = match variable("PAYWALL_CONFIG") {
+        let mut settings = match variable("PAYWALL_CONFIG") {
             Some(path) => read_settings(Path::new(&path))?,
             None => Settings::default(),
         };
-        let listen = variable("PAYWALL_LISTEN").or(settings.listen).unwrap_or_else(|| "127.0.0.1:8787".to_owned());
+        let listen =
+            variable("PAYWALL_LISTEN").or(settings.listen.take()).unwrap_or_else(|| "127.0.0.1:8787".to_owned());
         let listen = listen.parse().map_err(|_| ConfigError::Value {
             key: "listen",
             reason: format!("{listen:?} is not an address and port such as 127.0.0.1:8787"),
         })?;
-        let database_url = match variable("PAYWALL_DATABASE_URL").or(settings.database_url) {
+        let database_url = match variable("PAYWALL_DATABASE_URL").or(settings.database_url.take()) {
             Some(url) if url.starts_with("sqlite:") || is_postgres(&url) => url,
             Some(_) => {
                 return Err(ConfigError::Value {
@@ -135,41 +151,43 @@ impl Config {
             }
             None => sqlite_url(&made_data_folder()?.join("server.db")),
         };
-        let token_key = match (variable("PAYWALL_TOKEN_KEY"), variable("PAYWALL_TOKEN_KEY_FILE"), settings.token_key) {
-            (None, Some(path), _) => {
-                let path = PathBuf::from(path);
-                let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?;
-                SecretString::from(text.trim().to_owned())
-            }
-            (Some(key), ..) | (None, None, Some(key)) => SecretString::from(key),
-            (None, None, None) => kept_token_key(&made_data_folder()?.join("token.key"))?,
-        };
+        let token_key =
+            match (variable("PAYWALL_TOKEN_KEY"), variable("PAYWALL_TOKEN_KEY_FILE"), settings.token_key.take()) {
+                (None, Some(path), _) => {
+                    let path = PathBuf::from(path);
+                    let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?;
+                    SecretString::from(text.trim().to_owned())
+                }
+                (Some(key), ..) | (None, None, Some(key)) => SecretString::from(key),
+                (None, None, None) => kept_token_key(&made_data_folder()?.join("token.key"))?,
+            };
         if token_key.expose_secret().len() < 16 {
             return Err(ConfigError::Value {
                 key: "token_key",
                 reason: "it must have at least 16 characters".to_owned(),
             });
         }
-        let public_url = variable("PAYWALL_PUBLIC_URL").or(settings.public_url);
+        let public_url = variable("PAYWALL_PUBLIC_URL").or(settings.public_url.take());
         if public_url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
             return Err(ConfigError::Value {
                 key: "public_url",
                 reason: "it must begin with http:// or https://".to_owned(),
             });
         }
-        let plans: Option<Vec<Plan>> = settings.plan.map(|plans| plans.into_iter().map(Plan::from).collect());
+        let plans: Option<Vec<Plan>> = settings.plan.take().map(|plans| plans.into_iter().map(Plan::from).collect());
         check_plans(plans.as_deref().unwrap_or_default())?;
-        let ragflow_url = variable("PAYWALL_RAGFLOW_URL").or(settings.ragflow_url);
+        let ragflow_url = variable("PAYWALL_RAGFLOW_URL").or(settings.ragflow_url.take());
         let ragflow_url = ragflow_url.as_deref().map(ragflow_url_of).transpose()?;
-        let ragflow_database_url = ragflow_database_url(&variable, settings.ragflow_database_url)?;
-        let trial_start = match variable("PAYWALL_TRIAL_START").or(settings.trial_start).as_deref() {
+        let ragflow_database_url = ragflow_database_url(&variable, settings.ragflow_database_url.take())?;
+        let trial_start = match variable("PAYWALL_TRIAL_START").or(settings.trial_start.take()).as_deref() {
             None => TrialStart::default(),
             Some(word) => TrialStart::parse(word).ok_or_else(|| ConfigError::Value {
                 key: "trial_start",
                 reason: format!("{word:?} is neither \"registration\" nor \"first_use\""),
             })?,
         };
-        let trial_plan = variable("PAYWALL_TRIAL_PLAN").or(settings.trial_plan).map(|id| PlanId::from(id.as_str()));
+        let trial_plan =
+            variable("PAYWALL_TRIAL_PLAN").or(settings.trial_plan.take()).map(|id| PlanId::from(id.as_str()));
         if let (Some(plan), Some(plans)) = (&trial_plan, &plans)
             && !plans.iter().any(|it| it.id == *plan)
         {
@@ -178,6 +196,11 @@ impl Config {
                 reason: format!("there is no plan {:?} among those configured", plan.as_str()),
             });
         }
+        let listed =
+            |list: String| list.split(',').map(|it| it.trim().to_owned()).filter(|it| !it.is_empty()).collect();
+        let trusted = variable("PAYWALL_TRUSTED_PROXIES").map(listed).or(settings.trusted_proxies.take());
+        let trusted_proxies = trusted.unwrap_or_default().iter().map(|it| network(it)).collect::<Result<_, _>>()?;
+        let limits = limits(&settings, &variable)?;
         Ok(Self {
             listen,
             database_url,
@@ -188,6 +211,8 @@ impl Config {
             ragflow_database_url,
             trial_start,
             trial_plan,
+            trusted_proxies,
+            limits,
         })
     }
 
@@ -238,8 +263,65 @@ impl Default for Config {
             ragflow_database_url: None,
             trial_start: TrialStart::default(),
             trial_plan: None,
+            trusted_proxies: Vec::new(),
+            limits: Limits::default(),
         }
     }
+}
+
+/// Where `RAGFlow` is. A path would move its routes away from where they are looked for.
+fn ragflow_url_of(text: &str) -> Result<Uri, ConfigError> {
+    let wrong = |reason: &str| ConfigError::Value { key: "ragflow_url", reason: format!("{text:?} {reason}") };
+    let url: Uri = text.parse().map_err(|_| wrong("is not an address such as http://127.0.0.1:9380"))?;
+    let authority = url.authority().map(axum::http::uri::Authority::as_str).unwrap_or_default();
+    match (url.scheme_str(), url.path_and_query().map_or("/", |it| it.as_str())) {
+        _ if authority.contains('@') => Err(wrong("must not hold a password")),
+        (Some("http"), "/") => Ok(url),
+        (Some("http"), _) => Err(wrong("must end after host and port")),
+        (Some("https"), _) => Err(wrong("must begin with http://: RAGFlow belongs onto a network of its own")),
+        _ => Err(wrong("must begin with http://")),
+    }
+}
+
+/// A network, or a single address.
+fn network(text: &str) -> Result<IpNet, ConfigError> {
+    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| ConfigError::Value {
+        key: "trusted_proxies",
+        reason: format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"),
+    })
+}
+
+fn limits(settings: &Settings, variable: &impl Fn(&str) -> Option<String>) -> Result<Limits, ConfigError> {
+    let number = |key: &'static str, set: Option<u64>, least: u64, otherwise: u64| {
+        let wrong = |found: &str| ConfigError::Value {
+            key,
+            reason: format!("{found:?} is not a whole number of {least} or more"),
+        };
+        let value = match variable(&format!("PAYWALL_{}", key.to_uppercase())) {
+            Some(text) => text.parse().map_err(|_| wrong(&text))?,
+            None => set.unwrap_or(otherwise),
+        };
+        if value < least { Err(wrong(&value.to_string())) } else { Ok(value) }
+    };
+    let count = |key, set: Option<usize>, least, otherwise: usize| {
+        number(key, set.map(|it| it as u64), least, otherwise as u64).map(|it| it as usize)
+    };
+    let seconds = |key, set, otherwise: Duration| number(key, set, 1, otherwise.as_secs()).map(Duration::from_secs);
+    let usual = Limits::default();
+    Ok(Limits {
+        connections: count("connections", settings.connections, 1, usual.connections)?,
+        connections_per_address: count(
+            "connections_per_address",
+            settings.connections_per_address,
+            1,
+            usual.connections_per_address,
+        )?,
+        header_bytes: count("header_bytes", settings.header_bytes, 1024, usual.header_bytes)?,
+        header_timeout: seconds("header_timeout_seconds", settings.header_timeout_seconds, usual.header_timeout)?,
+        idle_timeout: seconds("idle_timeout_seconds", settings.idle_timeout_seconds, usual.idle_timeout)?,
+        stall_timeout: seconds("stall_timeout_seconds", settings.stall_timeout_seconds, usual.stall_timeout)?,
+        drain_timeout: seconds("drain_timeout_seconds", settings.drain_timeout_seconds, usual.drain_timeout)?,
+    })
 }
 
 /// The plans that an unconfigured server begins with.
@@ -274,15 +356,6 @@ fn check_plans(plans: &[Plan]) -> Result<(), ConfigError> {
         }
     }
     Ok(())
-}
-
-fn ragflow_url_of(text: &str) -> Result<Uri, ConfigError> {
-    let wrong = |reason: &str| ConfigError::Value { key: "ragflow_url", reason: format!("{text:?} {reason}") };
-    let url: Uri = text.parse().map_err(|_| wrong("is not an address such as http://127.0.0.1:9380"))?;
-    match url.scheme_str() {
-        Some("http" | "https") => Ok(url),
-        _ => Err(wrong("must begin with http:// or https://")),
-    }
 }
 
 /// From the environment, else from the file that it names, else from the settings: it holds a password.
@@ -417,6 +490,27 @@ mod tests {
         ] {
             let error = of(&[(key, value)]).unwrap_err().to_string();
             assert!(error.starts_with(named) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn where_ragflow_is_and_whom_to_believe() {
+        let with = |key, value| environment(&[("PAYWALL_TOKEN_KEY", "0123456789abcdef"), (key, value)]);
+        let config = with("PAYWALL_RAGFLOW_URL", "http://127.0.0.1:9380/").unwrap();
+        assert_eq!(config.ragflow_url.unwrap().authority().unwrap(), "127.0.0.1:9380");
+        for wrong in ["127.0.0.1:9380", "https://a", "http://a/b", "http://a/?b", "http://u:p@a", "http://", "a b"] {
+            let error = with("PAYWALL_RAGFLOW_URL", wrong).unwrap_err().to_string();
+            assert!(error.starts_with("ragflow_url:"), "{error}");
+        }
+        let config = with("PAYWALL_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,::1").unwrap();
+        let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
+        assert!(with("PAYWALL_TRUSTED_PROXIES", "nginx").is_err());
+        let config = with("PAYWALL_IDLE_TIMEOUT_SECONDS", "9").unwrap();
+        assert_eq!(config.limits, Limits { idle_timeout: Duration::from_secs(9), ..Limits::default() });
+        for wrong in ["0", "-1", "x", "1.5"] {
+            let error = with("PAYWALL_CONNECTIONS", wrong).unwrap_err().to_string();
+            assert!(error.starts_with("connections:"), "{error}");
         }
     }
 

@@ -15,6 +15,8 @@ use crate::admin;
 use crate::clock::Clock;
 use crate::config::{Config, built_in_plans};
 use crate::directory::{Directory, DirectoryError, Mirror, Pace};
+use crate::listener;
+use crate::proxy::{Engine, Front, Unenforced};
 use crate::store::{self, ImportSummary, Revocation, Store, StoreError, TokenRow, with_patience};
 use crate::token;
 
@@ -39,8 +41,6 @@ enum ServerErrorKind {
     Store(#[from] StoreError),
     #[error(transparent)]
     Directory(DirectoryError),
-    #[error("listening: {0}")]
-    Listen(std::io::Error),
     #[error("a token needs a name of 1 to 200 characters")]
     TokenName,
     #[error("there is no token with the id {0:?}; `paywall-server token list` shows the ids")]
@@ -238,9 +238,24 @@ impl Server {
     }
 
     /// Answers requests until `stop` is cancelled, then finishes those that run and closes the
-    /// database.
+    /// database. What goes to `RAGFlow` passes unenforced.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServerError> {
-        let directory = Directory::of(&self.state.config).map_err(ServerErrorKind::Directory)?;
+        if self.state.config.ragflow_url.is_some() {
+            tracing::warn!("this server passes requests to RAGFlow without deciding about them");
+        }
+        self.serve_with(listener, stop, Arc::new(Unenforced)).await
+    }
+
+    /// Like [`Server::serve`], with an engine that decides what passes to `RAGFlow`.
+    pub async fn serve_with<E: Engine>(
+        &self,
+        listener: TcpListener,
+        stop: CancellationToken,
+        engine: Arc<E>,
+    ) -> Result<(), ServerError> {
+        listener::raise_file_limit();
+        let config = &self.state.config;
+        let directory = Directory::of(config).map_err(ServerErrorKind::Directory)?;
         let ticker = tokio::spawn(tick(Arc::clone(&self.state), stop.clone()));
         let follower = tokio::spawn({
             let (state, stop) = (Arc::clone(&self.state), stop.clone());
@@ -251,7 +266,8 @@ impl Server {
             let stop = stop.clone();
             tokio::spawn(async move { mirror.run(stop).await })
         });
-        let served = axum::serve(listener, self.router()).with_graceful_shutdown(stop.clone().cancelled_owned()).await;
+        let front = Arc::new(Front::new(config, self.router(), engine));
+        listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, stop.clone()).await;
         stop.cancel();
         let _ = ticker.await;
         let _ = follower.await;
@@ -259,7 +275,7 @@ impl Server {
             let _ = mirroring.await;
         }
         self.state.store.close().await;
-        served.map_err(|error| ServerErrorKind::Listen(error).into())
+        Ok(())
     }
 }
 

@@ -17,11 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::{Router, routing};
-use paywall_contract::REQUEST_ID;
+use paywall_contract::{ProblemCode, REQUEST_ID};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -30,6 +30,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::problem::Fault;
+use crate::proxy::is_own;
+use crate::request_id;
 use crate::server::State;
 
 /// The largest body that a request may have, in bytes.
@@ -69,6 +71,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
     router
         .route("/healthz", routing::get(health::alive))
         .route("/readyz", routing::get(health::ready))
+        .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CompressionLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
@@ -77,10 +80,20 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
+/// What is `RAGFlow`'s gets here only where nobody said where that is.
+async fn nothing(uri: Uri) -> Fault {
+    if is_own(uri.path()) {
+        return Fault::of_status(StatusCode::NOT_FOUND);
+    }
+    Fault::new(
+        ProblemCode::NotFound,
+        "there is nothing at this path; if it is RAGFlow's, set ragflow_url (PAYWALL_RAGFLOW_URL) to where RAGFlow is",
+    )
+}
+
 /// Gives the request its id, and every error its document.
 async fn identify(mut request: Request, next: Next) -> Response {
-    let id =
-        format!("req_{}", ulid::Ulid::from_parts(0, rand::random()).to_string().to_lowercase().trim_start_matches('0'));
+    let id = request_id::fresh();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     request.extensions_mut().insert(RequestId(id.clone()));
     let started = std::time::Instant::now();

@@ -27,6 +27,7 @@ pub use credentials::{
 };
 pub use operations::{Answer, Asked, Effect, Field, Kind, Methods, Place, Resource, Row, Streams, Verb, Work, table};
 pub use path::Malformed;
+pub(crate) use refusal::header_text;
 pub(crate) use refusal::word as code_word;
 pub use refusal::{Blocked, Caller, Refusal, Via, refuse};
 pub use words::Language;

@@ -11,6 +11,8 @@
 //!
 //! Through `/authz` every refusal is a 403, since nginx passes no other status on.
 
+use std::fmt::Write;
+
 use axum::body::{Body, Bytes};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER,
@@ -28,6 +30,10 @@ use super::words::{self, Language};
 const CODE: HeaderName = HeaderName::from_static("x-paywall-code");
 /// The header that carries the exhausted meter.
 const METER: HeaderName = HeaderName::from_static("x-paywall-meter");
+/// The header that carries the reason to a front's error page.
+const MESSAGE: HeaderName = HeaderName::from_static("x-paywall-message");
+/// The header that carries where to pay to a front's error page.
+const URL: HeaderName = HeaderName::from_static("x-paywall-url");
 
 /// What kind of caller reads the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,6 +100,9 @@ pub struct Blocked<'a> {
 }
 
 /// A whole answer.
+///
+/// Where another server asks, it also carries what that one's error page may say: `X-Paywall-Message` in
+/// the caller's language, and `X-Paywall-Url` where paying helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Its status.
@@ -176,6 +185,14 @@ fn headers(blocked: &Blocked<'_>, denial: &Denial, shape: Shape) -> HeaderMap {
     if let Some(seconds) = blocked.retry_after.filter(|_| waiting_helps(denial)) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if blocked.via == Via::Authz {
+        let customer = blocked.caller.is_customer();
+        let why = if customer { words::why(denial, blocked.language) } else { words::visitor(blocked.language).into() };
+        headers.insert(MESSAGE, header_text(&why));
+        if customer && words::remedy(denial, blocked.language).is_some() {
+            headers.insert(URL, header_text(blocked.upgrade_url));
+        }
+    }
     if blocked.via == Via::Proxy {
         // As RAGFlow's own answers do; without it a page of another origin sees no answer at all.
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -186,6 +203,22 @@ fn headers(blocked: &Blocked<'_>, denial: &Denial, shape: Shape) -> HeaderMap {
         headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     }
     headers
+}
+
+/// A text for a header, which an error page can put into JSON or HTML as it is: what is not plain, or
+/// would end such a place early, is percent-encoded as `decodeURIComponent` reads it. What is encoded
+/// already stays so.
+pub(crate) fn header_text(text: &str) -> HeaderValue {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if matches!(byte, b' '..=b'~') && !b"\"\\<>'`".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing into a text cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    HeaderValue::from_str(&out).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// A gauge does not fall by waiting, and a trial does not come back.
