@@ -1,0 +1,4 @@
+//! Metering.
+mod event;
+
+pub use event::{Amounts, TokenSource, UsageEvent};

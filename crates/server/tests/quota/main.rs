@@ -1,0 +1,7 @@
+//! Quotas: never above a limit, and every unit of it can be used.
+#![allow(clippy::unwrap_used)]
+
+mod admission;
+mod memory;
+mod rules;
+mod simulation;
