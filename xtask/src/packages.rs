@@ -23,7 +23,8 @@ const BUILD: &[&str] = &[
 /// What running the window needs beside: a session bus and somewhere to keep secrets.
 const RUN: &[&str] = &["dbus", "gnome-keyring", "fonts-noto-core"];
 
-/// What the tests need beside: a display, a driver for the window, independent programs to check with.
+/// What the tests need beside: a display, a driver for the window, the databases that the server works with,
+/// independent programs to check with.
 const TEST: &[&str] = &[
     "xvfb",
     "xauth",
@@ -33,6 +34,9 @@ const TEST: &[&str] = &[
     "xdotool",
     "imagemagick",
     "chromium",
+    "postgresql",
+    "mariadb-server-core",
+    "mariadb-client-core",
     "python3",
     "python3-venv",
     "desktop-file-utils",

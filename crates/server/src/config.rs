@@ -1,5 +1,6 @@
 //! Settings: a TOML file named by `PAYWALL_CONFIG`, and `PAYWALL_…` environment variables, which win.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -8,13 +9,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::private;
+use crate::store::{is_postgres, shown};
 
 /// Everything that can be set of a server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// `sqlite://…`
+    /// `sqlite://…` or `postgres://…`. It may hold a password: [`Config::database`] is for people.
     pub database_url: String,
     /// The address at which callers reach it, where that is known: for its `OpenAPI` document.
     pub public_url: Option<String>,
@@ -109,11 +111,11 @@ impl Config {
             reason: format!("{listen:?} is not an address and port such as 127.0.0.1:8787"),
         })?;
         let database_url = match variable("PAYWALL_DATABASE_URL").or(settings.database_url) {
-            Some(url) if url.starts_with("sqlite:") => url,
+            Some(url) if url.starts_with("sqlite:") || is_postgres(&url) => url,
             Some(_) => {
                 return Err(ConfigError::Value {
                     key: "database_url",
-                    reason: "this version keeps its data in SQLite; write sqlite:///path/to/server.db".to_owned(),
+                    reason: "write sqlite:///path/to/server.db, or postgres://user:password@host/database".to_owned(),
                 });
             }
             None => sqlite_url(&made_data_folder()?.join("server.db")),
@@ -153,6 +155,25 @@ impl Config {
         let token_key = kept_token_key(&file.with_extension("key"))
             .unwrap_or_else(|_| SecretString::from(hex::encode(rand::random::<[u8; 32]>())));
         Self { listen, database_url: sqlite_url(file), public_url: None, token_key, plans: None }
+    }
+}
+
+impl Config {
+    /// Where its database lies, without a password.
+    pub fn database(&self) -> String {
+        shown(&self.database_url)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listen, database_url: _, public_url, token_key: _, plans } = self;
+        f.debug_struct("Config")
+            .field("listen", listen)
+            .field("database", &self.database())
+            .field("public_url", public_url)
+            .field("plans", plans)
+            .finish_non_exhaustive()
     }
 }
 
@@ -278,8 +299,14 @@ mod tests {
     fn a_wrong_setting_is_named() {
         let error = environment(&[("PAYWALL_LISTEN", "here"), ("PAYWALL_TOKEN_KEY", "0123456789abcdef")]);
         assert!(error.unwrap_err().to_string().starts_with("listen:"));
-        let error = environment(&[("PAYWALL_DATABASE_URL", "postgres://x"), ("PAYWALL_TOKEN_KEY", "k")]);
+        let error = environment(&[("PAYWALL_DATABASE_URL", "mysql://x"), ("PAYWALL_TOKEN_KEY", "k")]);
         assert!(error.unwrap_err().to_string().starts_with("database_url:"));
+        let config = environment(&[
+            ("PAYWALL_DATABASE_URL", "postgresql://me:hidden@db/paywall"),
+            ("PAYWALL_TOKEN_KEY", "0123456789abcdef"),
+        ]);
+        let shown = format!("{:?}", config.unwrap());
+        assert!(shown.contains("postgresql://me@db/paywall") && !shown.contains("hidden"), "{shown}");
     }
 
     #[cfg(unix)]

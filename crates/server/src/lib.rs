@@ -1,6 +1,6 @@
 //! The paywall server: tenants, decisions, adjustments, and the admin API to see and change them.
 //!
-//! It keeps its data in `SQLite`, listens on loopback unless told otherwise, and runs as its own
+//! It keeps its data in `SQLite` or `PostgreSQL`, listens on loopback unless told otherwise, and runs as its own
 //! process (`paywall-server serve`) or inside another program ([`Server`]).
 
 mod admin;

@@ -110,7 +110,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(SystemClock);
     let open = async || -> anyhow::Result<Server> {
         let config = Config::load().context("settings")?;
-        let url = config.database_url.clone();
+        let url = config.database();
         Server::open(config, Arc::new(SystemClock)).await.with_context(|| format!("opening {url}"))
     };
     match command {
@@ -138,7 +138,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 async fn serve() -> anyhow::Result<()> {
     let config = Config::load().context("settings")?;
-    let (listen, url) = (config.listen, config.database_url.clone());
+    let (listen, url) = (config.listen, config.database());
     let server = Server::open(config, Arc::new(SystemClock)).await.with_context(|| format!("opening {url}"))?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     let stop = CancellationToken::new();
@@ -150,7 +150,7 @@ async fn serve() -> anyhow::Result<()> {
         }
     });
     // At once: whoever started it may read one line and go.
-    print(&format!("listening on http://{}\ndatabase {}\n", listener.local_addr()?, server.database().display()))?;
+    print(&format!("listening on http://{}\ndatabase {}\n", listener.local_addr()?, server.database()))?;
     server.serve(listener, stop).await?;
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! The server as a whole: opened, filled, served, stopped.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use axum::Router;
 use paywall_contract::{IntakeRecord, token::PREFIX};
 use paywall_domain::{Role, TenantId, Timestamp};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
@@ -132,7 +132,7 @@ impl Server {
         for (position, plan) in plans.iter().enumerate() {
             store::plans::put(&mut write, plan, Some(position)).await?;
         }
-        write.commit().await.map_err(StoreError::from)?;
+        write.commit().await?;
         Ok(Self { state: Arc::new(State { store, clock, config, failing: AtomicBool::new(false) }) })
     }
 
@@ -187,9 +187,16 @@ impl Server {
         revoked.ok_or_else(|| ServerErrorKind::NoSuchToken(id.to_owned()).into())
     }
 
-    /// Where its database lies.
-    pub fn database(&self) -> &Path {
-        self.state.store.file()
+    /// Where its database lies: a file, or an address without a password.
+    pub fn database(&self) -> &str {
+        self.state.store.place()
+    }
+
+    /// The number of the newest change that is known here. It grows with each change of tenants, plans and
+    /// timelines: at once with those made here, and while [`Server::serve`] runs with those that other servers
+    /// make in the same database, within a second. It falls where the database was put back from a backup.
+    pub fn changes(&self) -> watch::Receiver<i64> {
+        self.state.store.changes_watch()
     }
 
     /// Brings tenants and plans in. The same records again change nothing. Records that cannot be
@@ -227,9 +234,14 @@ impl Server {
     /// database.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServerError> {
         let ticker = tokio::spawn(tick(Arc::clone(&self.state), stop.clone()));
+        let follower = tokio::spawn({
+            let (state, stop) = (Arc::clone(&self.state), stop.clone());
+            async move { state.store.follow(stop).await }
+        });
         let served = axum::serve(listener, self.router()).with_graceful_shutdown(stop.clone().cancelled_owned()).await;
         stop.cancel();
         let _ = ticker.await;
+        let _ = follower.await;
         self.state.store.close().await;
         served.map_err(|error| ServerErrorKind::Listen(error).into())
     }

@@ -18,7 +18,6 @@ use paywall_domain::{
 };
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use sqlx::SqliteConnection;
 use utoipa::IntoParams;
 
 use super::RequestId;
@@ -27,7 +26,7 @@ use super::document::{ChangeProblems, ReadProblems};
 use super::problem::Fault;
 use super::read::{Body, BodyOrDefault, Params, cursor, page_size, place, tenant_id};
 use crate::server::State;
-use crate::store::{EntryKey, KeyRecord, NewEntry, Plans, TenantRow, entries, keys, plans, tenants, time};
+use crate::store::{Connection, EntryKey, KeyRecord, NewEntry, Plans, TenantRow, entries, keys, plans, tenants, time};
 
 /// The longest reason, in characters.
 const REASON_MAX: usize = 2_000;
@@ -220,23 +219,19 @@ fn preview(row: &TenantRow, after: &TenantFacts, plans: &Plans, now: Timestamp) 
     }
 }
 
-async fn tenant(connection: &mut SqliteConnection, id: &TenantId) -> Result<TenantRow, Fault> {
+async fn tenant(connection: &mut Connection, id: &TenantId) -> Result<TenantRow, Fault> {
     tenants::get(connection, id).await?.ok_or_else(|| Fault::not_found("tenant"))
 }
 
 /// An adjustment that the caller may undo.
-async fn undoable(connection: &mut SqliteConnection, caller: &Caller, id: &str) -> Result<Adjustment, Fault> {
+async fn undoable(connection: &mut Connection, caller: &Caller, id: &str) -> Result<Adjustment, Fault> {
     let target = entries::adjustment(connection, id).await?.ok_or_else(|| Fault::not_found("adjustment"))?;
     caller.needs(target.change.kind().role())?;
     Ok(target)
 }
 
 /// The tenant's facts without an adjustment; or why it has to stay.
-async fn without(
-    connection: &mut SqliteConnection,
-    target: &Adjustment,
-    row: &TenantRow,
-) -> Result<TenantFacts, Fault> {
+async fn without(connection: &mut Connection, target: &Adjustment, row: &TenantRow) -> Result<TenantFacts, Fault> {
     if target.undone_by.is_some() {
         return Err(Fault::undo_refused(UndoRefusal::AlreadyUndone));
     }
@@ -262,7 +257,7 @@ async fn without(
 #[allow(clippy::too_many_arguments)]
 async fn record(
     state: &State,
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     caller: &Caller,
     row: &TenantRow,
     after: TenantFacts,
@@ -301,7 +296,7 @@ async fn record(
 }
 
 /// The answer given before under this key, if one was.
-async fn replayed(write: &mut SqliteConnection, key: &str, request_hash: &[u8]) -> Result<Option<Response>, Fault> {
+async fn replayed(write: &mut Connection, key: &str, request_hash: &[u8]) -> Result<Option<Response>, Fault> {
     match keys::get(write, key).await? {
         None => Ok(None),
         Some(KeyRecord::Void) => Err(Fault::new(
@@ -324,7 +319,7 @@ async fn replayed(write: &mut SqliteConnection, key: &str, request_hash: &[u8]) 
 }
 
 async fn remember(
-    write: &mut SqliteConnection,
+    write: &mut Connection,
     key: &str,
     request_hash: Vec<u8>,
     made: &Made,

@@ -3,11 +3,11 @@
 use paywall_contract::ChangeRecord;
 use paywall_domain::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 
 use super::tenants::{TenantRow, columns};
 use super::time::rolled;
-use super::{Read, StoreError, entries, plans};
+use super::{Connection, Read, StoreError, entries, plans};
 
 /// How far a mirror has read. Plans have a place of their own: they come before every tenant, also
 /// when they changed after it, so that no mirror meets a plan that it does not know.
@@ -33,10 +33,10 @@ pub(crate) struct Stretch {
 
 /// The stretch of at most `limit` changes after `place`.
 pub(crate) async fn after(read: &mut Read, place: Place, limit: usize, now: Timestamp) -> Result<Stretch, StoreError> {
-    let connection: &mut SqliteConnection = read;
+    let connection: &mut Connection = read;
     let all_plans = plans::all(connection).await?;
     let plan_rows: Vec<(String, i64)> =
-        sqlx::query_as("SELECT body, seq FROM plans WHERE seq > ?1 ORDER BY seq LIMIT ?2")
+        sqlx::query_as("SELECT body, seq FROM plans WHERE seq > $1 ORDER BY seq LIMIT $2")
             .bind(place.plans)
             .bind(limit as i64)
             .fetch_all(&mut *connection)
@@ -51,9 +51,9 @@ pub(crate) async fn after(read: &mut Read, place: Place, limit: usize, now: Time
     if room > 0 {
         let (boundary,): (Option<i64>,) = sqlx::query_as(
             "SELECT max(seq) FROM (
-               SELECT seq FROM (SELECT seq FROM tenants WHERE seq > ?1 ORDER BY seq LIMIT ?2)
-               UNION ALL SELECT seq FROM (SELECT seq FROM entries WHERE seq > ?1 ORDER BY seq LIMIT ?2)
-               ORDER BY 1 LIMIT ?2)",
+               SELECT seq FROM (SELECT seq FROM tenants WHERE seq > $1 ORDER BY seq LIMIT $2) AS tenant
+               UNION ALL SELECT seq FROM (SELECT seq FROM entries WHERE seq > $1 ORDER BY seq LIMIT $2) AS entry
+               ORDER BY 1 LIMIT $2) AS next",
         )
         .bind(place.rest)
         .bind(room as i64)
@@ -62,7 +62,7 @@ pub(crate) async fn after(read: &mut Read, place: Place, limit: usize, now: Time
         if let Some(boundary) = boundary {
             end.rest = boundary;
             let mut rest: Vec<(i64, ChangeRecord)> = Vec::with_capacity(room);
-            let rows = sqlx::query(concat!("SELECT ", columns!(), " FROM tenants WHERE seq > ?1 AND seq <= ?2"))
+            let rows = sqlx::query(concat!("SELECT ", columns!(), " FROM tenants WHERE seq > $1 AND seq <= $2"))
                 .bind(place.rest)
                 .bind(boundary)
                 .fetch_all(&mut *connection)
@@ -74,7 +74,7 @@ pub(crate) async fn after(read: &mut Read, place: Place, limit: usize, now: Time
             let rows = sqlx::query(
                 "SELECT entries.id, tenant_id, tenants.name AS tenant_name, at, body, entries.seq AS seq
                  FROM entries JOIN tenants ON tenants.id = tenant_id
-                 WHERE entries.seq > ?1 AND entries.seq <= ?2",
+                 WHERE entries.seq > $1 AND entries.seq <= $2",
             )
             .bind(place.rest)
             .bind(boundary)
@@ -88,8 +88,8 @@ pub(crate) async fn after(read: &mut Read, place: Place, limit: usize, now: Time
         }
     }
     let (remaining,): (i64,) = sqlx::query_as(
-        "SELECT (SELECT count(*) FROM plans WHERE seq > ?1) + (SELECT count(*) FROM tenants WHERE seq > ?2)
-                + (SELECT count(*) FROM entries WHERE seq > ?2)",
+        "SELECT (SELECT count(*) FROM plans WHERE seq > $1) + (SELECT count(*) FROM tenants WHERE seq > $2)
+                + (SELECT count(*) FROM entries WHERE seq > $2)",
     )
     .bind(end.plans)
     .bind(end.rest)

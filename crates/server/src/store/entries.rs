@@ -3,10 +3,10 @@
 use paywall_contract::{Adjustment, TimelineBody, TimelineEntry};
 use paywall_domain::{Aspect, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
+use sqlx::any::AnyRow;
 
-use super::{StoreError, take_seq};
+use super::{Connection, StoreError, storable, take_seq};
 
 /// Where a page of entries ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,10 +59,10 @@ pub(crate) fn kind_word(body: &TimelineBody) -> &'static str {
 }
 
 /// Writes an entry once: the same id again changes nothing.
-pub(crate) async fn put(connection: &mut SqliteConnection, entry: &NewEntry<'_>) -> Result<(), StoreError> {
+pub(crate) async fn put(connection: &mut Connection, entry: &NewEntry<'_>) -> Result<(), StoreError> {
     let seq = take_seq(connection, 1).await? + 1;
     sqlx::query(
-        "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+        "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq, place) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&entry.id)
@@ -78,10 +78,10 @@ pub(crate) async fn put(connection: &mut SqliteConnection, entry: &NewEntry<'_>)
 }
 
 /// Writes an adjustment anew, marked as undone. It comes again in the feed.
-pub(crate) async fn rewrite(connection: &mut SqliteConnection, adjustment: &Adjustment) -> Result<(), StoreError> {
+pub(crate) async fn rewrite(connection: &mut Connection, adjustment: &Adjustment) -> Result<(), StoreError> {
     let seq = take_seq(connection, 1).await? + 1;
     let body = TimelineBody::Adjustment { adjustment: Box::new(adjustment.clone()) };
-    sqlx::query("UPDATE entries SET body = ?2, seq = ?3 WHERE id = ?1")
+    sqlx::query("UPDATE entries SET body = $2, seq = $3 WHERE id = $1")
         .bind(&adjustment.id)
         .bind(serde_json::to_string(&body)?)
         .bind(seq)
@@ -91,9 +91,9 @@ pub(crate) async fn rewrite(connection: &mut SqliteConnection, adjustment: &Adju
 }
 
 /// One adjustment.
-pub(crate) async fn adjustment(connection: &mut SqliteConnection, id: &str) -> Result<Option<Adjustment>, StoreError> {
-    let row: Option<(String,)> = sqlx::query_as("SELECT body FROM entries WHERE id = ?1 AND kind = 'adjustment'")
-        .bind(id)
+pub(crate) async fn adjustment(connection: &mut Connection, id: &str) -> Result<Option<Adjustment>, StoreError> {
+    let row: Option<(String,)> = sqlx::query_as("SELECT body FROM entries WHERE id = $1 AND kind = 'adjustment'")
+        .bind(storable(id))
         .fetch_optional(connection)
         .await?;
     row.map_or(Ok(None), |(body,)| as_adjustment(&body))
@@ -102,31 +102,36 @@ pub(crate) async fn adjustment(connection: &mut SqliteConnection, id: &str) -> R
 /// The latest adjustment that stands on this one: of the same part, made after it, and neither undone
 /// nor itself an undo.
 pub(crate) async fn standing_on(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     adjustment: &Adjustment,
 ) -> Result<Option<Adjustment>, StoreError> {
     let aspect = adjustment.change.aspect();
     if aspect == Aspect::Nothing {
         return Ok(None);
     }
-    let row: Option<(String,)> = sqlx::query_as(
+    // Few were made of one part of one tenant since.
+    let rows: Vec<(String,)> = sqlx::query_as(
         "SELECT body FROM entries
-         WHERE tenant_id = ?1 AND kind = 'adjustment' AND aspect = ?2
-               AND place > (SELECT place FROM entries WHERE id = ?3)
-               AND body ->> '$.adjustment.undoes' IS NULL AND body ->> '$.adjustment.undone_by' IS NULL
-         ORDER BY place DESC LIMIT 1",
+         WHERE tenant_id = $1 AND kind = 'adjustment' AND aspect = $2
+               AND place > (SELECT place FROM entries WHERE id = $3)
+         ORDER BY place DESC",
     )
     .bind(adjustment.tenant_id.as_str())
     .bind(aspect_word(aspect))
     .bind(&adjustment.id)
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await?;
-    row.map_or(Ok(None), |(body,)| as_adjustment(&body))
+    for (body,) in rows {
+        if let Some(later) = as_adjustment(&body)?.filter(|it| it.undoes.is_none() && it.undone_by.is_none()) {
+            return Ok(Some(later));
+        }
+    }
+    Ok(None)
 }
 
 /// A page of one tenant's timeline, newest first.
 pub(crate) async fn timeline(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     tenant: &TenantId,
     after: Option<&EntryKey>,
     limit: usize,
@@ -134,12 +139,12 @@ pub(crate) async fn timeline(
     sqlx::query(
         "SELECT entries.id, tenant_id, tenants.name AS tenant_name, at, body
          FROM entries JOIN tenants ON tenants.id = tenant_id
-         WHERE tenant_id = ?1 AND (at, entries.id) < (?2, ?3)
-         ORDER BY at DESC, entries.id DESC LIMIT ?4",
+         WHERE tenant_id = $1 AND (at, entries.id) < ($2, $3)
+         ORDER BY at DESC, entries.id DESC LIMIT $4",
     )
     .bind(tenant.as_str())
     .bind(after.map_or(i64::MAX, |key| key.at))
-    .bind(after.map_or("", |key| key.id.as_str()))
+    .bind(after.map(|key| storable(&key.id)).unwrap_or_default())
     .bind(limit as i64)
     .fetch_all(connection)
     .await?
@@ -150,23 +155,23 @@ pub(crate) async fn timeline(
 
 /// A page of the adjustments of all tenants, newest first.
 pub(crate) async fn adjustments(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     after: Option<&EntryKey>,
     limit: usize,
 ) -> Result<Vec<Adjustment>, StoreError> {
     let rows: Vec<(String,)> = sqlx::query_as(
-        "SELECT body FROM entries WHERE kind = 'adjustment' AND (at, id) < (?1, ?2)
-         ORDER BY at DESC, id DESC LIMIT ?3",
+        "SELECT body FROM entries WHERE kind = 'adjustment' AND (at, id) < ($1, $2)
+         ORDER BY at DESC, id DESC LIMIT $3",
     )
     .bind(after.map_or(i64::MAX, |key| key.at))
-    .bind(after.map_or("", |key| key.id.as_str()))
+    .bind(after.map(|key| storable(&key.id)).unwrap_or_default())
     .bind(limit as i64)
     .fetch_all(connection)
     .await?;
     rows.iter().filter_map(|(body,)| as_adjustment(body).transpose()).collect()
 }
 
-pub(crate) fn read_entry(row: &SqliteRow) -> Result<TimelineEntry, StoreError> {
+pub(crate) fn read_entry(row: &AnyRow) -> Result<TimelineEntry, StoreError> {
     let tenant: &str = row.try_get("tenant_id")?;
     Ok(TimelineEntry {
         id: row.try_get("id")?,

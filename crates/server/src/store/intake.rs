@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use paywall_contract::{DailyUsage, IntakeRecord, TenantIntake, TimelineBody};
+use paywall_contract::{DailyUsage, IntakeRecord, TenantIntake, TimelineBody, TimelineIntake};
 use paywall_domain::{Meter, MeterKind, Timestamp, status};
 use sha2::{Digest, Sha256};
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 
 use super::entries::{aspect_word, kind_word};
 use super::time::up_to;
-use super::{Plans, Store, StoreError, TenantRow, plans, take_seq, tenants};
+use super::{Connection, Dialect, Plans, Store, StoreError, TenantRow, plans, storable, take_seq, tenants};
 use crate::clock::Clock;
 use crate::transition::Period;
 
 /// Records written in one transaction.
 pub(crate) const BATCH: usize = 1_000;
+
+/// The longest id of an entry, in bytes: what the indexes of both databases take.
+const ENTRY_ID_MAX: usize = 1_000;
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,7 +72,9 @@ impl Store {
         for (number, record) in records {
             match record {
                 IntakeRecord::Plan(plan) => {
-                    if plans::put(&mut write, &plan, None).await? {
+                    if plan.id.as_str().contains('\0') {
+                        summary.refused.push(RefusedRecord { number, reason: "a plan's id holds a NUL".to_owned() });
+                    } else if plans::put(&mut write, &plan, None).await? {
                         summary.plans += 1;
                         known = plans::all(&mut write).await?;
                     } else {
@@ -112,23 +117,38 @@ fn fault(intake: &TenantIntake, plans: &Plans) -> Option<String> {
     if counters.chain(&intake.gauges).any(|(_, amount)| *amount < 0) {
         return Some("an amount is below zero".to_owned());
     }
+    if intake.timeline.iter().any(|entry| entry_id(intake, entry).len() > ENTRY_ID_MAX) {
+        return Some(format!("an entry's id is longer than {ENTRY_ID_MAX} bytes"));
+    }
     if intake.period.is_some_and(|(start, end)| start >= end) {
         return Some("the period ends before it begins".to_owned());
     }
     None
 }
 
+/// The id under which an entry is kept.
+fn entry_id(intake: &TenantIntake, entry: &TimelineIntake) -> String {
+    match &entry.body {
+        TimelineBody::Adjustment { adjustment } => storable(&adjustment.id),
+        _ => format!("{}.{}", intake.id, storable(&entry.id)),
+    }
+}
+
 async fn write_tenants(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     accepted: BTreeMap<String, Accepted>,
     now: Timestamp,
     summary: &mut ImportSummary,
 ) -> Result<(), StoreError> {
     let ids: Vec<&str> = accepted.keys().map(String::as_str).collect();
-    let rows = sqlx::query(
-        "SELECT id, intake_hash, version, facts, derived_at > ?2 OR coalesce(next_transition_at <= ?2, 0) AS due
-         FROM tenants WHERE id IN (SELECT value FROM json_each(?1))",
-    )
+    let rows = sqlx::query(Dialect::of(connection).pick(
+        "SELECT id, intake_hash, version, facts,
+                    CASE WHEN derived_at > $2 OR next_transition_at <= $2 THEN 1 ELSE 0 END AS due
+             FROM tenants WHERE id IN (SELECT value FROM json_each($1))",
+        "SELECT id, intake_hash, version, facts,
+                    CASE WHEN derived_at > $2 OR next_transition_at <= $2 THEN 1 ELSE 0 END AS due
+             FROM tenants WHERE id IN (SELECT value FROM json_array_elements_text(CAST($1 AS json)))",
+    ))
     .bind(serde_json::to_string(&ids)?)
     .bind(now.0)
     .fetch_all(&mut *connection)
@@ -139,7 +159,7 @@ async fn write_tenants(
             hash: row.try_get("intake_hash")?,
             version: row.try_get("version")?,
             facts: row.try_get("facts")?,
-            due: row.try_get("due")?,
+            due: row.try_get::<i64, _>("due")? != 0,
         };
         present.insert(row.try_get::<String, _>("id")?, known);
     }
@@ -153,7 +173,8 @@ async fn write_tenants(
         }
     }
 
-    let mut usage = Vec::new();
+    // A day once, told last: PostgreSQL takes no row twice in one statement.
+    let mut usage = BTreeMap::new();
     let mut entries = Vec::new();
     let mut seq = take_seq(connection, accepted.len()).await?;
     for Accepted { intake, hash } in accepted.values() {
@@ -175,44 +196,57 @@ async fn write_tenants(
         write_tenant(connection, intake, hash, version, seq, now).await?;
         for day in intake.usage.iter().flatten() {
             let amount = |meter| day.amounts.get(&meter).copied().unwrap_or(0);
-            usage.push((
-                intake.id.as_str(),
-                day.day.0,
-                amount(Meter::Messages),
-                amount(Meter::Tokens),
-                amount(Meter::ApiRequests),
-            ));
+            let (id, day) = (intake.id.as_str(), day.day.0);
+            let amounts = (amount(Meter::Messages), amount(Meter::Tokens), amount(Meter::ApiRequests));
+            usage.insert((id, day), (id, day, amounts.0, amounts.1, amounts.2));
         }
         for entry in &intake.timeline {
-            let (id, aspect) = match &entry.body {
-                TimelineBody::Adjustment { adjustment } => {
-                    (adjustment.id.clone(), Some(aspect_word(adjustment.change.aspect())))
-                }
-                _ => (format!("{}.{}", intake.id, entry.id), None),
+            let aspect = match &entry.body {
+                TimelineBody::Adjustment { adjustment } => Some(aspect_word(adjustment.change.aspect())),
+                _ => None,
             };
             let body = serde_json::to_string(&entry.body)?;
-            entries.push((id, intake.id.as_str(), entry.at.0, kind_word(&entry.body), aspect, body));
+            entries.push((
+                entry_id(intake, entry),
+                intake.id.as_str(),
+                entry.at.0,
+                kind_word(&entry.body),
+                aspect,
+                body,
+            ));
         }
     }
-    sqlx::query(
+    sqlx::query(Dialect::of(connection).pick(
         "INSERT INTO usage_days (tenant_id, day, messages, tokens, api_requests)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1) WHERE true
-         ON CONFLICT (tenant_id, day) DO UPDATE SET messages = excluded.messages, tokens = excluded.tokens,
-                api_requests = excluded.api_requests",
-    )
-    .bind(serde_json::to_string(&usage)?)
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each($1) WHERE true
+             ON CONFLICT (tenant_id, day) DO UPDATE SET messages = excluded.messages, tokens = excluded.tokens,
+                    api_requests = excluded.api_requests",
+        "INSERT INTO usage_days (tenant_id, day, messages, tokens, api_requests)
+             SELECT value ->> 0, CAST(value ->> 1 AS bigint), CAST(value ->> 2 AS bigint),
+                    CAST(value ->> 3 AS bigint), CAST(value ->> 4 AS bigint)
+             FROM json_array_elements(CAST($1 AS json))
+             ON CONFLICT (tenant_id, day) DO UPDATE SET messages = excluded.messages, tokens = excluded.tokens,
+                    api_requests = excluded.api_requests",
+    ))
+    .bind(serde_json::to_string(&usage.into_values().collect::<Vec<_>>())?)
     .execute(&mut *connection)
     .await?;
     // In the order in which they were made, whatever the order in which they are told.
     entries.sort_by(|(a_id, _, a, ..), (b_id, _, b, ..)| (a, a_id).cmp(&(b, b_id)));
     let base = take_seq(connection, entries.len()).await?;
     // What became of an adjustment here, such as that it was undone, is not taken back.
-    sqlx::query(
+    sqlx::query(Dialect::of(connection).pick(
         "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq, place)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?2 + 1 + key, ?2 + 1 + key
-         FROM json_each(?1) WHERE true
-         ON CONFLICT (id) DO NOTHING",
-    )
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+                    $2 + 1 + key, $2 + 1 + key
+             FROM json_each($1) WHERE true
+             ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO entries (id, tenant_id, at, kind, aspect, body, seq, place)
+             SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS bigint), value ->> 3, value ->> 4, value ->> 5,
+                    $2 + number, $2 + number
+             FROM json_array_elements(CAST($1 AS json)) WITH ORDINALITY AS entry (value, number)
+             ON CONFLICT (id) DO NOTHING",
+    ))
     .bind(serde_json::to_string(&entries)?)
     .bind(base)
     .execute(&mut *connection)
@@ -221,7 +255,7 @@ async fn write_tenants(
 }
 
 async fn write_tenant(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     intake: &TenantIntake,
     hash: &[u8],
     version: i64,
@@ -239,12 +273,12 @@ async fn write_tenant(
         id: intake.id.clone(),
         seq,
         version,
-        name: intake.name.clone(),
-        email: intake.email.clone(),
-        domain,
+        name: storable(&intake.name),
+        email: storable(&intake.email),
+        domain: storable(&domain),
         created_at: intake.created_at,
         deleted_at: intake.deleted_at,
-        stripe_customer: intake.stripe_customer.clone(),
+        stripe_customer: intake.stripe_customer.as_deref().map(storable),
         facts: intake.facts.clone(),
         derived_at: now,
         members: intake.members.clone(),
@@ -259,8 +293,8 @@ async fn write_tenant(
         "INSERT INTO tenants (id, seq, version, name, name_key, email, domain, created_at, deleted_at, stripe_customer,
              facts, plan, comp_plan, trial_ends_at, status, derived_at, next_transition_at, members, gauges, counters,
              period_anchor, period_start, period_end, measured_at, last_active_at, last_refusal, search, intake_hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-             ?23, ?24, ?25, ?26, ?27, ?28)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+             $23, $24, $25, $26, $27, $28)
          ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, version = excluded.version, name = excluded.name,
              name_key = excluded.name_key, email = excluded.email, domain = excluded.domain,
              created_at = excluded.created_at, deleted_at = excluded.deleted_at,
@@ -326,5 +360,5 @@ fn search_text(row: &TenantRow) -> String {
     for member in &row.members {
         lines.extend([member.email.as_str(), member.user_id.as_str()]);
     }
-    lines.join("\n").to_lowercase()
+    storable(&lines.join("\n").to_lowercase())
 }

@@ -1,9 +1,8 @@
 //! Idempotency keys: what was answered under them, or that they are void.
 
 use paywall_domain::{DAY_MS, Timestamp};
-use sqlx::SqliteConnection;
 
-use super::{Store, StoreError};
+use super::{Connection, Store, StoreError};
 
 /// How long a key is kept: far longer than a console stays away with a change in doubt.
 const KEPT_MS: i64 = 90 * DAY_MS;
@@ -29,10 +28,10 @@ pub(crate) enum KeyRecord {
     },
 }
 
-pub(crate) async fn get(connection: &mut SqliteConnection, key: &str) -> Result<Option<KeyRecord>, StoreError> {
+pub(crate) async fn get(connection: &mut Connection, key: &str) -> Result<Option<KeyRecord>, StoreError> {
     type Columns = (Option<Vec<u8>>, Option<String>, Option<String>, Option<i64>);
     let row: Option<Columns> =
-        sqlx::query_as("SELECT request_hash, adjustment_id, answer, version FROM idempotency_keys WHERE key = ?1")
+        sqlx::query_as("SELECT request_hash, adjustment_id, answer, version FROM idempotency_keys WHERE key = $1")
             .bind(key)
             .fetch_optional(connection)
             .await?;
@@ -46,14 +45,14 @@ pub(crate) async fn get(connection: &mut SqliteConnection, key: &str) -> Result<
 
 /// Writes what became of a key that was not known before.
 pub(crate) async fn put(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     key: &str,
     record: &KeyRecord,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let query = sqlx::query(
         "INSERT INTO idempotency_keys (key, at, request_hash, adjustment_id, answer, version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(key)
     .bind(now.0);
@@ -72,7 +71,7 @@ impl Store {
     pub(crate) async fn prune_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
         let before = now.plus_ms(-KEPT_MS).0;
         // Most of the time there is none, and finding that out must not wait for the writer.
-        let old: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM idempotency_keys WHERE at < ?1 LIMIT 1")
+        let old: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM idempotency_keys WHERE at < $1 LIMIT 1")
             .bind(before)
             .fetch_optional(&self.readers)
             .await?;
@@ -81,7 +80,7 @@ impl Store {
         }
         let mut write = self.write().await?;
         let done = sqlx::query(
-            "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE at < ?1 LIMIT ?2)",
+            "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE at < $1 LIMIT $2)",
         )
         .bind(before)
         .bind(BATCH)

@@ -3,12 +3,11 @@
 use paywall_contract::TenantSort;
 use paywall_domain::{PlanId, Status, Timestamp, status};
 use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use super::tenants::{TenantRow, columns};
 use super::time::rolled;
-use super::{Read, StoreError};
+use super::{Connection, Dialect, Read, StoreError, storable};
 
 /// The least number of characters that the index of texts can look up.
 const INDEXED_CHARS: usize = 3;
@@ -30,6 +29,9 @@ pub(crate) struct Filter {
     pub(crate) text: Option<String>,
 }
 
+/// A list's statements in a dialect: from the start and after a key, for each way to look for a text.
+type Statements = [[&'static str; 2]; 3];
+
 /// How a text is looked for.
 #[derive(Debug, Clone, Copy)]
 enum Search {
@@ -41,69 +43,99 @@ enum Search {
     Scan,
 }
 
-/// One statement. A row whose status is stored for another instant than now comes along whatever the
+/// One statement. The row's place in the order is `$6`, its id `$7`. A row whose status is stored for another instant than now comes along whatever the
 /// status asked for: which it has now is only known once it is derived.
 macro_rules! statement {
-    ($text:expr, $place:expr, $key:literal, $direction:literal) => {
+    ($text:expr, $place:expr, $order:expr) => {
         concat!(
             "SELECT ",
             columns!(),
             " FROM tenants",
-            " WHERE (?1 IS NULL OR status = ?1 OR next_transition_at <= ?5 OR derived_at > ?5)",
-            " AND (?2 IS NULL OR plan = ?2)",
+            " WHERE ($1 IS NULL OR status = $1 OR next_transition_at <= $5 OR derived_at > $5)",
+            " AND ($2 IS NULL OR plan = $2)",
             $text,
             $place,
             " ORDER BY ",
-            $key,
-            $direction,
-            ", id",
-            $direction,
-            " LIMIT ?4"
+            $order,
+            " LIMIT $4"
         )
     };
 }
 
-/// The statements of one order: from the start and after a key, for each way to look for a text.
+/// The statements of one order, with what has to come after a key.
 macro_rules! statements {
-    ($key:literal, $comparison:literal, $direction:literal) => {
+    (sqlite, $after:expr, $order:expr) => {
         statements!(
-            $key,
-            $direction,
-            concat!(" AND (", $key, ", id) ", $comparison, " (?6, ?7)"),
-            " AND num IN (SELECT rowid FROM tenants_search WHERE tenants_search MATCH ?3)",
-            " AND instr(search, ?3) > 0"
+            $after,
+            $order,
+            " AND num IN (SELECT rowid FROM tenants_search WHERE tenants_search MATCH $3)",
+            " AND instr(search, $3) > 0"
         )
     };
-    ($key:literal, $direction:literal, $after:expr, $index:literal, $scan:literal) => {
+    (postgres, $after:expr, $order:expr) => {
+        statements!($after, $order, " AND search LIKE $3", " AND strpos(search, $3) > 0")
+    };
+    ($after:expr, $order:expr, $index:literal, $scan:literal) => {
         [
-            [statement!("", "", $key, $direction), statement!("", $after, $key, $direction)],
-            [statement!($index, "", $key, $direction), statement!($index, $after, $key, $direction)],
-            [statement!($scan, "", $key, $direction), statement!($scan, $after, $key, $direction)],
+            [statement!("", "", $order), statement!("", $after, $order)],
+            [statement!($index, "", $order), statement!($index, $after, $order)],
+            [statement!($scan, "", $order), statement!($scan, $after, $order)],
         ]
     };
 }
 
-fn statement(sort: TenantSort, search: Search, after: bool) -> &'static str {
-    let statements: [[&'static str; 2]; 3] = match sort {
-        TenantSort::Name => statements!("name_key", ">", ""),
-        TenantSort::NameDesc => statements!("name_key", "<", " DESC"),
-        TenantSort::CreatedAt => statements!("created_at", ">", ""),
-        TenantSort::CreatedAtDesc => statements!("created_at", "<", " DESC"),
-        TenantSort::TrialEndsAt => statements!("trial_end_asc", ">", ""),
-        TenantSort::TrialEndsAtDesc => statements!("trial_end_desc", "<", " DESC"),
+/// The statements of an order by one column and the id, in one direction.
+macro_rules! by {
+    ($dialect:ident, $key:literal) => {
+        statements!($dialect, concat!(" AND (", $key, ", id) > ($6, $7)"), concat!($key, ", id"))
+    };
+    ($dialect:ident, $key:literal, DESC) => {
+        statements!($dialect, concat!(" AND (", $key, ", id) < ($6, $7)"), concat!($key, " DESC, id DESC"))
+    };
+}
+
+fn statement(dialect: Dialect, sort: TenantSort, search: Search, after: bool) -> &'static str {
+    let statements: Statements = match (dialect, sort) {
+        (Dialect::Sqlite, TenantSort::Name) => by!(sqlite, "name_key"),
+        (Dialect::Sqlite, TenantSort::NameDesc) => by!(sqlite, "name_key", DESC),
+        (Dialect::Sqlite, TenantSort::CreatedAt) => by!(sqlite, "created_at"),
+        (Dialect::Sqlite, TenantSort::CreatedAtDesc) => by!(sqlite, "created_at", DESC),
+        (Dialect::Sqlite, TenantSort::TrialEndsAt) => by!(sqlite, "trial_end_asc"),
+        (Dialect::Sqlite, TenantSort::TrialEndsAtDesc) => by!(sqlite, "trial_end_desc", DESC),
+        // Its index holds the beginnings of names only.
+        (Dialect::Postgres, TenantSort::Name) => statements!(
+            postgres,
+            " AND (left(name_key, 256), name_key, id) > (left($6, 256), $6, $7)",
+            "left(name_key, 256), name_key, id"
+        ),
+        (Dialect::Postgres, TenantSort::NameDesc) => statements!(
+            postgres,
+            " AND (left(name_key, 256), name_key, id) < (left($6, 256), $6, $7)",
+            "left(name_key, 256) DESC, name_key DESC, id DESC"
+        ),
+        (Dialect::Postgres, TenantSort::CreatedAt) => by!(postgres, "created_at"),
+        (Dialect::Postgres, TenantSort::CreatedAtDesc) => by!(postgres, "created_at", DESC),
+        (Dialect::Postgres, TenantSort::TrialEndsAt) => by!(postgres, "trial_end_asc"),
+        (Dialect::Postgres, TenantSort::TrialEndsAtDesc) => by!(postgres, "trial_end_desc", DESC),
     };
     statements[search as usize][usize::from(after)]
 }
 
 /// How to look for a text, and what to bind for it.
-fn search(text: Option<&str>) -> (Search, Option<String>) {
-    match text {
+fn search(dialect: Dialect, text: Option<&str>) -> (Search, Option<String>) {
+    match text.map(storable) {
         None => (Search::Nothing, None),
-        // A NUL ends what the index reads of a text.
-        Some(text) if text.chars().count() >= INDEXED_CHARS && !text.contains('\0') => {
-            (Search::Index, Some(format!("\"{}\"", text.replace('"', "\"\""))))
+        Some(text) if text.chars().count() < INDEXED_CHARS => (Search::Scan, Some(text)),
+        Some(text) => {
+            let pattern = match dialect {
+                Dialect::Sqlite => format!("\"{}\"", text.replace('"', "\"\"")),
+                Dialect::Postgres => {
+                    let plain = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+                    format!("%{plain}%")
+                }
+            };
+            (Search::Index, Some(pattern))
         }
-        Some(text) => (Search::Scan, Some(text.to_owned())),
     }
 }
 
@@ -128,20 +160,23 @@ pub(crate) async fn page(
     limit: usize,
     now: Timestamp,
 ) -> Result<(Vec<TenantRow>, Option<TenantKey>), StoreError> {
-    let connection: &mut SqliteConnection = read;
-    let (search, text) = search(filter.text.as_deref());
-    let query = sqlx::query(statement(sort, search, after.is_some()))
+    let connection: &mut Connection = read;
+    let dialect = Dialect::of(connection);
+    let (search, text) = search(dialect, filter.text.as_deref());
+    let query = sqlx::query(statement(dialect, sort, search, after.is_some()))
         .bind(filter.status.map(Status::as_str))
-        .bind(filter.plan.as_ref().map(PlanId::as_str))
+        .bind(filter.plan.as_ref().map(|plan| storable(plan.as_str())))
         .bind(text)
         .bind(limit as i64 + 1)
         .bind(now.0);
     let query = match after {
         None => query,
-        Some(key) if matches!(sort, TenantSort::Name | TenantSort::NameDesc) => query.bind(&key.text).bind(&key.id),
-        Some(key) => query.bind(key.number).bind(&key.id),
+        Some(key) if matches!(sort, TenantSort::Name | TenantSort::NameDesc) => {
+            query.bind(storable(&key.text)).bind(storable(&key.id))
+        }
+        Some(key) => query.bind(key.number).bind(storable(&key.id)),
     };
-    let found: Vec<SqliteRow> = query.fetch_all(&mut *connection).await?;
+    let found: Vec<AnyRow> = query.fetch_all(&mut *connection).await?;
     let mut rows = found.iter().take(limit).map(TenantRow::read).collect::<Result<Vec<_>, _>>()?;
     let next = rows.last().filter(|_| found.len() > limit).map(|row| key_of(row, sort));
     rows.retain(|row| filter.status.is_none_or(|wanted| status(&row.facts, now) == wanted));
@@ -174,12 +209,12 @@ mod tests {
         for sort in SORTS {
             for after in [false, true] {
                 for search in [Search::Nothing, Search::Scan] {
-                    let plan = store.plan(statement(sort, search, after)).await;
+                    let plan = store.plan(statement(Dialect::Sqlite, sort, search, after)).await;
                     let step = if after { "SEARCH tenants USING INDEX" } else { "SCAN tenants USING INDEX" };
                     assert!(plan.contains(step), "{sort:?} {search:?} after {after}: {plan}");
                     assert!(!plan.contains("TEMP B-TREE"), "{sort:?} {search:?} after {after}: {plan}");
                 }
-                let plan = store.plan(statement(sort, Search::Index, after)).await;
+                let plan = store.plan(statement(Dialect::Sqlite, sort, Search::Index, after)).await;
                 assert!(plan.contains("SCAN tenants_search VIRTUAL TABLE INDEX"), "{sort:?}: {plan}");
                 assert!(plan.contains("SEARCH tenants USING INTEGER PRIMARY KEY"), "{sort:?} after {after}: {plan}");
             }
@@ -188,10 +223,15 @@ mod tests {
 
     #[test]
     fn a_text_is_quoted_for_the_index_and_short_ones_are_not_looked_up_there() {
-        assert!(matches!(search(None), (Search::Nothing, None)));
-        assert!(matches!(search(Some("ab")), (Search::Scan, Some(text)) if text == "ab"));
-        assert!(matches!(search(Some("a\0bc")), (Search::Scan, _)));
-        assert!(matches!(search(Some("会社の")), (Search::Index, Some(text)) if text == "\"会社の\""));
-        assert!(matches!(search(Some("a\"b")), (Search::Index, Some(text)) if text == "\"a\"\"b\""));
+        for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            assert!(matches!(search(dialect, None), (Search::Nothing, None)));
+            assert!(matches!(search(dialect, Some("ab")), (Search::Scan, Some(text)) if text == "ab"));
+        }
+        let sqlite = |text| search(Dialect::Sqlite, Some(text));
+        assert!(matches!(sqlite("会社の"), (Search::Index, Some(text)) if text == "\"会社の\""));
+        assert!(matches!(sqlite("a\"b"), (Search::Index, Some(text)) if text == "\"a\"\"b\""));
+        assert!(matches!(sqlite("a\0bc"), (Search::Index, Some(text)) if text == "\"a\u{fffd}bc\""));
+        let postgres = |text| search(Dialect::Postgres, Some(text));
+        assert!(matches!(postgres("10% _\\"), (Search::Index, Some(text)) if text == "%10\\% \\_\\\\%"));
     }
 }

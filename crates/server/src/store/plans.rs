@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use paywall_domain::{Plan, PlanId, TenantFacts, Timestamp};
-use sqlx::SqliteConnection;
 
-use super::{StoreError, take_seq};
+use super::{Connection, StoreError, take_seq};
 
 /// Every plan, in the order in which people read them.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +39,7 @@ impl Plans {
     }
 }
 
-pub(crate) async fn all(connection: &mut SqliteConnection) -> Result<Plans, StoreError> {
+pub(crate) async fn all(connection: &mut Connection) -> Result<Plans, StoreError> {
     let rows: Vec<(String,)> =
         sqlx::query_as("SELECT body FROM plans ORDER BY position, id").fetch_all(connection).await?;
     let mut plans = Plans::default();
@@ -54,18 +53,14 @@ pub(crate) async fn all(connection: &mut SqliteConnection) -> Result<Plans, Stor
 
 /// Writes a plan; answers whether that changed anything. Its tenants come again in the feed, since
 /// their limits changed with it.
-pub(crate) async fn put(
-    connection: &mut SqliteConnection,
-    plan: &Plan,
-    position: Option<usize>,
-) -> Result<bool, StoreError> {
+pub(crate) async fn put(connection: &mut Connection, plan: &Plan, position: Option<usize>) -> Result<bool, StoreError> {
     let body = serde_json::to_string(plan)?;
     let seq = take_seq(connection, 1).await? + 1;
     let done = sqlx::query(
         "INSERT INTO plans (id, position, body, seq)
-         VALUES (?1, coalesce(?2, (SELECT coalesce(max(position), -1) + 1 FROM plans)), ?3, ?4)
-         ON CONFLICT (id) DO UPDATE SET position = coalesce(?2, position), body = excluded.body, seq = excluded.seq
-         WHERE body <> excluded.body",
+         VALUES ($1, coalesce($2, (SELECT coalesce(max(position), -1) + 1 FROM plans)), $3, $4)
+         ON CONFLICT (id) DO UPDATE SET position = coalesce($2, plans.position), body = excluded.body, seq = excluded.seq
+         WHERE plans.body <> excluded.body",
     )
     .bind(plan.id.as_str())
     .bind(position.map(|it| it as i64))
@@ -76,15 +71,15 @@ pub(crate) async fn put(
     if done.rows_affected() == 0 {
         return Ok(false);
     }
-    let (count,): (i64,) = sqlx::query_as("SELECT count(*) FROM tenants WHERE plan = ?1 OR comp_plan = ?1")
+    let (count,): (i64,) = sqlx::query_as("SELECT count(*) FROM tenants WHERE plan = $1 OR comp_plan = $1")
         .bind(plan.id.as_str())
         .fetch_one(&mut *connection)
         .await?;
     let base = take_seq(connection, count as usize).await?;
     sqlx::query(
-        "UPDATE tenants SET seq = ?2 + place.number
+        "UPDATE tenants SET seq = $2 + place.number
          FROM (SELECT id, row_number() OVER (ORDER BY seq) AS number
-               FROM tenants WHERE plan = ?1 OR comp_plan = ?1) AS place
+               FROM tenants WHERE plan = $1 OR comp_plan = $1) AS place
          WHERE tenants.id = place.id",
     )
     .bind(plan.id.as_str())

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use paywall_contract::{Member, Refusal, Snapshot, Tag, Tenant};
 use paywall_domain::{Meter, TenantFacts, TenantId, Timestamp, Usage, assess, holds_until, readings, status};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
+use sqlx::any::AnyRow;
 
-use super::{Plans, StoreError, take_seq};
+use super::{Connection, Plans, StoreError, take_seq};
 use crate::transition::Period;
 
 /// The columns that [`TenantRow::read`] takes.
@@ -43,7 +43,7 @@ pub(crate) struct TenantRow {
 }
 
 impl TenantRow {
-    pub(crate) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+    pub(crate) fn read(row: &AnyRow) -> Result<Self, StoreError> {
         let json = |column: &str| row.try_get::<&str, _>(column);
         let counters: Option<&str> = row.try_get("counters")?;
         let refusal: Option<&str> = row.try_get("last_refusal")?;
@@ -147,8 +147,8 @@ impl TenantRow {
 }
 
 /// One tenant.
-pub(crate) async fn get(connection: &mut SqliteConnection, id: &TenantId) -> Result<Option<TenantRow>, StoreError> {
-    sqlx::query(concat!("SELECT ", columns!(), " FROM tenants WHERE id = ?1"))
+pub(crate) async fn get(connection: &mut Connection, id: &TenantId) -> Result<Option<TenantRow>, StoreError> {
+    sqlx::query(concat!("SELECT ", columns!(), " FROM tenants WHERE id = $1"))
         .bind(id.as_str())
         .fetch_optional(connection)
         .await?
@@ -158,13 +158,13 @@ pub(crate) async fn get(connection: &mut SqliteConnection, id: &TenantId) -> Res
 
 /// Writes what can change of a tenant: facts, counters, period, and what derives from them at `now`.
 /// It comes again in the feed: answers the place.
-pub(crate) async fn put(connection: &mut SqliteConnection, row: &TenantRow, now: Timestamp) -> Result<i64, StoreError> {
+pub(crate) async fn put(connection: &mut Connection, row: &TenantRow, now: Timestamp) -> Result<i64, StoreError> {
     let seq = take_seq(connection, 1).await? + 1;
     sqlx::query(
-        "UPDATE tenants SET seq = ?2, version = ?3, facts = ?4, plan = ?5, comp_plan = ?6, trial_ends_at = ?7,
-                status = ?8, derived_at = ?9, next_transition_at = ?10, counters = ?11,
-                period_anchor = ?12, period_start = ?13, period_end = ?14
-         WHERE id = ?1",
+        "UPDATE tenants SET seq = $2, version = $3, facts = $4, plan = $5, comp_plan = $6, trial_ends_at = $7,
+                status = $8, derived_at = $9, next_transition_at = $10, counters = $11,
+                period_anchor = $12, period_start = $13, period_end = $14
+         WHERE id = $1",
     )
     .bind(row.id.as_str())
     .bind(seq)
@@ -187,14 +187,14 @@ pub(crate) async fn put(connection: &mut SqliteConnection, row: &TenantRow, now:
 
 /// A tenant's counters by day in `[from, to)`, oldest first.
 pub(crate) async fn usage_days(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &TenantId,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<(i64, i64, i64, i64)>, StoreError> {
     let rows = sqlx::query_as(
         "SELECT day, messages, tokens, api_requests FROM usage_days
-         WHERE tenant_id = ?1 AND day >= ?2 AND day < ?3 ORDER BY day LIMIT 401",
+         WHERE tenant_id = $1 AND day >= $2 AND day < $3 ORDER BY day LIMIT 401",
     )
     .bind(id.as_str())
     .bind(from.0)
@@ -206,13 +206,14 @@ pub(crate) async fn usage_days(
 
 /// The counters of a period: the sums of its days.
 pub(crate) async fn counted(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     id: &TenantId,
     period: Period,
 ) -> Result<BTreeMap<Meter, i64>, StoreError> {
     let (messages, tokens, api_requests): (i64, i64, i64) = sqlx::query_as(
-        "SELECT coalesce(sum(messages), 0), coalesce(sum(tokens), 0), coalesce(sum(api_requests), 0)
-         FROM usage_days WHERE tenant_id = ?1 AND day >= ?2 AND day < ?3",
+        "SELECT CAST(coalesce(sum(messages), 0) AS BIGINT), CAST(coalesce(sum(tokens), 0) AS BIGINT),
+                CAST(coalesce(sum(api_requests), 0) AS BIGINT)
+         FROM usage_days WHERE tenant_id = $1 AND day >= $2 AND day < $3",
     )
     .bind(id.as_str())
     .bind(period.start.0)

@@ -1,29 +1,28 @@
 //! Brings stored statuses and counters up to an instant.
 
 use paywall_domain::{TenantId, Timestamp};
-use sqlx::SqliteConnection;
 
 use super::tenants::{self, TenantRow, columns};
-use super::{NewEntry, Store, StoreError, entries};
+use super::{Connection, NewEntry, Store, StoreError, entries};
 use crate::clock::Clock;
 use crate::transition::passed;
 
 /// Whether any tenant is due: time passed it, or the clock was put back to before it was derived.
-const ANY_DUE: &str = "SELECT 1 FROM tenants WHERE next_transition_at <= ?1
-     UNION ALL SELECT 1 FROM tenants WHERE derived_at > ?1 LIMIT 1";
+const ANY_DUE: &str = "SELECT 1 FROM tenants WHERE next_transition_at <= $1
+     UNION ALL SELECT 1 FROM tenants WHERE derived_at > $1 LIMIT 1";
 
 /// The tenants that are due, the longest due first among those that time passed.
 const DUE: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM tenants WHERE id IN (
-        SELECT id FROM (SELECT id FROM tenants WHERE next_transition_at <= ?1 ORDER BY next_transition_at LIMIT ?2)
-        UNION SELECT id FROM (SELECT id FROM tenants WHERE derived_at > ?1 LIMIT ?2)) LIMIT ?2"
+        SELECT id FROM (SELECT id FROM tenants WHERE next_transition_at <= $1 ORDER BY next_transition_at LIMIT $2) AS passed
+        UNION SELECT id FROM (SELECT id FROM tenants WHERE derived_at > $1 LIMIT $2) AS ahead) LIMIT $2"
 );
 
 /// The row at `now`, in memory only: a counting period that is over gives way to the running one.
 pub(crate) async fn rolled(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     mut row: TenantRow,
     now: Timestamp,
 ) -> Result<TenantRow, StoreError> {
@@ -40,7 +39,7 @@ pub(crate) async fn rolled(
 /// The row at `now`, and written so where it was due: with the entries of what happened by itself
 /// meanwhile. A change is applied to this, or it would cover up what time did before it.
 pub(crate) async fn up_to(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     row: TenantRow,
     now: Timestamp,
 ) -> Result<TenantRow, StoreError> {

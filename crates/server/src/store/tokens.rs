@@ -46,9 +46,9 @@ impl From<Columns> for TokenRow {
 
 impl Store {
     pub(crate) async fn add_token(&self, token: &TokenRow) -> Result<(), StoreError> {
-        let mut write = self.write().await?;
+        let mut write = self.write_beside().await?;
         sqlx::query(
-            "INSERT INTO tokens (id, name, role, hash, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO tokens (id, name, role, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(&token.id)
         .bind(&token.name)
@@ -64,7 +64,7 @@ impl Store {
     pub(crate) async fn token(&self, hash: &[u8]) -> Result<Option<TokenRow>, StoreError> {
         let row: Option<Columns> = sqlx::query_as(
             "SELECT id, name, role, hash, created_at, expires_at, last_used_at, revoked_at \
-             FROM tokens WHERE hash = ?1",
+             FROM tokens WHERE hash = $1",
         )
         .bind(hash)
         .fetch_optional(&self.readers)
@@ -84,8 +84,8 @@ impl Store {
     }
 
     pub(crate) async fn token_used(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
-        let mut write = self.write().await?;
-        sqlx::query("UPDATE tokens SET last_used_at = ?2 WHERE id = ?1")
+        let mut write = self.write_beside().await?;
+        sqlx::query("UPDATE tokens SET last_used_at = $2 WHERE id = $1")
             .bind(id)
             .bind(now.0)
             .execute(&mut *write)
@@ -97,12 +97,12 @@ impl Store {
     pub(crate) async fn revoke_token(&self, id: &str, now: Timestamp) -> Result<Option<Revocation>, StoreError> {
         let mut write = self.write().await?;
         let before: Option<(Option<i64>,)> =
-            sqlx::query_as("SELECT revoked_at FROM tokens WHERE id = ?1").bind(id).fetch_optional(&mut *write).await?;
+            sqlx::query_as("SELECT revoked_at FROM tokens WHERE id = $1").bind(id).fetch_optional(&mut *write).await?;
         let Some((before,)) = before else { return Ok(None) };
         if let Some(at) = before {
             return Ok(Some(Revocation::Already(Timestamp(at))));
         }
-        sqlx::query("UPDATE tokens SET revoked_at = ?2 WHERE id = ?1")
+        sqlx::query("UPDATE tokens SET revoked_at = $2 WHERE id = $1")
             .bind(id)
             .bind(now.0)
             .execute(&mut *write)

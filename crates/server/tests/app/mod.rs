@@ -1,20 +1,24 @@
 //! One server that really listens, and callers of each role.
 
+#[macro_use]
+mod place;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 
 use paywall_contract::{ChangesPage, DailyUsage, IntakeRecord, Member, MemberRole, Tenant, TenantIntake};
 use paywall_domain::{DAY_MS, Meter, Role, TenantFacts, TenantId, Timestamp, Trial};
 use paywall_server::{Config, Server, TestClock};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use secrecy::SecretString;
 use serde_json::{Value, json};
-use sqlx::{Connection, SqliteConnection};
-use tempfile::TempDir;
+use sqlx::AnyConnection;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use place::{Database, Place, held};
 
 /// 2026-06-15T12:00:00Z
 pub(crate) const NOW: Timestamp = Timestamp(1_781_524_800_000);
@@ -27,18 +31,33 @@ pub(crate) struct TestApp {
     client: reqwest::Client,
     stop: CancellationToken,
     serving: JoinHandle<()>,
-    folder: TempDir,
+    pub(crate) place: Arc<Place>,
+}
+
+impl Database {
+    /// A server on an empty database.
+    pub(crate) async fn start(self) -> TestApp {
+        TestApp::start_in(Arc::new(Place::new(self)), Arc::new(TestClock::at(NOW)), BTreeMap::new()).await
+    }
+
+    /// A server that knows these tenants.
+    pub(crate) async fn with(self, tenants: Vec<TenantIntake>) -> TestApp {
+        let app = self.start().await;
+        app.bring_in(tenants).await;
+        app
+    }
 }
 
 impl TestApp {
-    pub(crate) async fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), Arc::new(TestClock::at(NOW)), BTreeMap::new()).await
-    }
-
-    async fn start_in(folder: TempDir, clock: Arc<TestClock>, mut tokens: BTreeMap<Role, String>) -> Self {
+    pub(crate) async fn start_in(place: Arc<Place>, clock: Arc<TestClock>, mut tokens: BTreeMap<Role, String>) -> Self {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let config = Config::embedded(folder.path().join("server.db"), address);
+        let config = Config {
+            listen: address,
+            database_url: place.url(),
+            token_key: SecretString::from("a key of every replica"),
+            ..Config::default()
+        };
         let server = Server::open(config, clock.clone()).await.unwrap();
         if tokens.is_empty() {
             for role in [Role::Viewer, Role::Support, Role::Owner] {
@@ -51,13 +70,12 @@ impl TestApp {
             async move { server.serve(listener, stop).await.unwrap() }
         });
         let url = format!("http://{address}");
-        Self { server, clock, url, tokens, client: reqwest::Client::new(), stop, serving, folder }
+        Self { server, clock, url, tokens, client: reqwest::Client::new(), stop, serving, place }
     }
 
-    pub(crate) async fn with(tenants: Vec<TenantIntake>) -> Self {
-        let app = Self::start().await;
-        app.bring_in(tenants).await;
-        app
+    /// Another server on the same database, which knows the same clock and tokens.
+    pub(crate) async fn replica(&self) -> Self {
+        Self::start_in(Arc::clone(&self.place), Arc::clone(&self.clock), self.tokens.clone()).await
     }
 
     pub(crate) async fn bring_in(&self, tenants: Vec<TenantIntake>) {
@@ -119,19 +137,17 @@ impl TestApp {
         self.serving.await.unwrap();
     }
 
-    /// Stops, does something to the folder of the database, `server.db`, and starts again with the
-    /// same tokens.
-    pub(crate) async fn restart(self, meanwhile: impl FnOnce(&Path)) -> Self {
+    /// Stops, does something to the database, and starts again with the same tokens.
+    pub(crate) async fn restart(self, meanwhile: impl FnOnce(&Place)) -> Self {
         self.stop.cancel();
         self.serving.await.unwrap();
-        meanwhile(self.folder.path());
-        Self::start_in(self.folder, self.clock, self.tokens).await
+        meanwhile(&self.place);
+        Self::start_in(self.place, self.clock, self.tokens).await
     }
 
     /// Another program's connection to the database.
-    pub(crate) async fn intruder(&self) -> SqliteConnection {
-        let file = self.folder.path().join("server.db");
-        SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap()
+    pub(crate) async fn intruder(&self) -> AnyConnection {
+        self.place.connection().await
     }
 }
 

@@ -5,11 +5,17 @@ use paywall_domain::Role;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::app::{NOW, TestApp, extend, id, trying};
+use crate::app::{Database, NOW, extend, id, trying};
 
-#[tokio::test]
-async fn every_route_asks_for_a_token_and_a_role() {
-    let app = TestApp::with(vec![trying(1, "One", 5)]).await;
+on_each_database! {
+    every_route_asks_for_a_token_and_a_role,
+    every_error_is_a_problem_document,
+    a_token_ends_at_its_instant_and_a_foreign_one_is_unknown,
+    health_needs_no_token,
+}
+
+async fn every_route_asks_for_a_token_and_a_role(on: Database) {
+    let app = on.with(vec![trying(1, "One", 5)]).await;
     let tenant = format!("/admin/v1/tenants/{}", id(1));
     let reads = [
         "/admin/v1/me".to_owned(),
@@ -57,9 +63,8 @@ async fn every_route_asks_for_a_token_and_a_role() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn every_error_is_a_problem_document() {
-    let app = TestApp::with(vec![trying(1, "One", 5)]).await;
+async fn every_error_is_a_problem_document(on: Database) {
+    let app = on.with(vec![trying(1, "One", 5)]).await;
     let adjust = format!("/admin/v1/tenants/{}/adjustments", id(1));
     let get = |path: &str| app.request(Role::Owner, Method::GET, path);
     let post = |body: String| app.request(Role::Owner, Method::POST, &adjust).body(body);
@@ -102,9 +107,8 @@ async fn every_error_is_a_problem_document() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_token_ends_at_its_instant_and_a_foreign_one_is_unknown() {
-    let app = TestApp::start().await;
+async fn a_token_ends_at_its_instant_and_a_foreign_one_is_unknown(on: Database) {
+    let app = on.start().await;
     let token = app.server.create_token("short", Role::Viewer, Some(NOW.plus_ms(1_000))).await.unwrap();
     let me = || app.bare(Method::GET, "/admin/v1/me").bearer_auth(&token).send();
     assert_eq!(me().await.unwrap().status(), StatusCode::OK);
@@ -112,7 +116,7 @@ async fn a_token_ends_at_its_instant_and_a_foreign_one_is_unknown() {
     let problem: serde_json::Value = me().await.unwrap().json().await.unwrap();
     assert_eq!(problem["code"], "token_expired");
 
-    let other = TestApp::start().await;
+    let other = on.start().await;
     let response = other.bare(Method::GET, "/admin/v1/me").bearer_auth(&token).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(response.json::<serde_json::Value>().await.unwrap()["code"], "unauthenticated");
@@ -120,9 +124,8 @@ async fn a_token_ends_at_its_instant_and_a_foreign_one_is_unknown() {
     other.stop().await;
 }
 
-#[tokio::test]
-async fn health_needs_no_token() {
-    let app = TestApp::start().await;
+async fn health_needs_no_token(on: Database) {
+    let app = on.start().await;
     for path in ["/healthz", "/readyz"] {
         assert_eq!(app.bare(Method::GET, path).send().await.unwrap().status(), StatusCode::OK);
     }

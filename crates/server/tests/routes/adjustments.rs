@@ -5,11 +5,16 @@ use paywall_domain::{AccessLevel, Role, Status, UndoRefusal};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{NOW, TestApp, extend, id, trying};
+use crate::app::{Database, NOW, extend, id, trying};
 
-#[tokio::test]
-async fn an_extension_lets_a_locked_out_tenant_in_and_its_undo_locks_it_again() {
-    let app = TestApp::with(vec![trying(1, "Late", -3)]).await;
+on_each_database! {
+    an_extension_lets_a_locked_out_tenant_in_and_its_undo_locks_it_again,
+    a_change_of_an_old_version_is_refused_with_the_present_one,
+    a_dry_run_shows_what_the_change_then_does_and_changes_nothing,
+}
+
+async fn an_extension_lets_a_locked_out_tenant_in_and_its_undo_locks_it_again(on: Database) {
+    let app = on.with(vec![trying(1, "Late", -3)]).await;
     let before = app.tenant(1).await;
     assert_eq!((before.status, before.access.level), (Status::Expired, AccessLevel::Locked));
 
@@ -35,9 +40,8 @@ async fn an_extension_lets_a_locked_out_tenant_in_and_its_undo_locks_it_again() 
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_change_of_an_old_version_is_refused_with_the_present_one() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn a_change_of_an_old_version_is_refused_with_the_present_one(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let version = app.tenant(1).await.version;
     app.change(1, "k1", extend(1)).await;
     let response = app.change_at(1, "k2", version, extend(1)).await;
@@ -48,9 +52,8 @@ async fn a_change_of_an_old_version_is_refused_with_the_present_one() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_dry_run_shows_what_the_change_then_does_and_changes_nothing() {
-    let app = TestApp::with(vec![trying(1, "One", -2)]).await;
+async fn a_dry_run_shows_what_the_change_then_does_and_changes_nothing(on: Database) {
+    let app = on.with(vec![trying(1, "One", -2)]).await;
     let changes = [
         extend(3),
         json!({"kind": "override_quota", "meter": "messages", "limit": null, "expires_at": null}),

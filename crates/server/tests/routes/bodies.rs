@@ -5,7 +5,14 @@ use paywall_domain::Role;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{NOW, TestApp, extend, id, trying};
+use crate::app::{Database, NOW, extend, id, trying};
+
+on_each_database! {
+    a_field_that_a_change_does_not_have_is_refused_by_its_name,
+    what_is_wrong_with_a_body_is_said_by_field,
+    what_is_wrong_with_a_query_is_said_by_parameter,
+    an_undo_without_a_body_is_one_without_a_reason,
+}
 
 /// Words of the parser, which say nothing to whoever wrote the request.
 const FOREIGN: [&str; 7] =
@@ -22,9 +29,8 @@ async fn refused(response: reqwest::Response, sent: &str) -> Vec<(String, String
     problem.fields.into_iter().map(|it| (it.field, it.message)).collect()
 }
 
-#[tokio::test]
-async fn a_field_that_a_change_does_not_have_is_refused_by_its_name() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn a_field_that_a_change_does_not_have_is_refused_by_its_name(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let before = app.tenant(1).await;
     let cases = [
         (json!({"kind": "comp", "plan": "pro", "expires_at": NOW.plus_days(30)}), "change.expires_at"),
@@ -58,9 +64,8 @@ async fn a_field_that_a_change_does_not_have_is_refused_by_its_name() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn what_is_wrong_with_a_body_is_said_by_field() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn what_is_wrong_with_a_body_is_said_by_field(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let path = format!("/admin/v1/tenants/{}/adjustments?dry_run=true", id(1));
     let kinds = "extend_trial, end_trial, override_quota, remove_override, comp, suspend, reinstate, change_plan, note";
     let meters = "messages, tokens, api_requests, documents, storage_bytes, datasets, seats";
@@ -144,9 +149,8 @@ async fn what_is_wrong_with_a_body_is_said_by_field() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn what_is_wrong_with_a_query_is_said_by_parameter() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn what_is_wrong_with_a_query_is_said_by_parameter(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let usage = format!("/admin/v1/tenants/{}/usage", id(1));
     let limit = |most: u32, sent: &str| format!("expected a whole number from 1 to {most}, not {sent}");
     let cases = [
@@ -184,9 +188,8 @@ async fn what_is_wrong_with_a_query_is_said_by_parameter() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn an_undo_without_a_body_is_one_without_a_reason() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn an_undo_without_a_body_is_one_without_a_reason(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     for (number, body) in ["", " ", "null", "{}"].into_iter().enumerate() {
         let made: AdjustmentOutcome = app.change(1, &format!("k{number}"), extend(1)).await.json().await.unwrap();
         let path = format!("/admin/v1/adjustments/{}/undo", made.adjustment.unwrap().id);

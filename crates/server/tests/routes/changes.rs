@@ -6,18 +6,26 @@ use std::sync::Arc;
 use paywall_contract::{ChangeRecord, Tenant};
 use serde_json::json;
 
-use crate::app::{TestApp, extend, id, trying};
+use crate::app::{Database, Place, TestApp, extend, id, trying};
+
+on_each_database! {
+    nothing_is_missed_under_sixteen_writers,
+    an_undone_adjustment_and_a_passed_trial_come_again,
+    the_cursor_of_another_database_is_refused,
+    a_cursor_of_what_a_backup_does_not_know_is_refused,
+    a_tenant_carries_its_place_in_the_feed_everywhere,
+}
 
 #[derive(Default)]
-struct Mirror {
-    tenants: BTreeMap<String, Tenant>,
-    entries: BTreeSet<String>,
+pub(crate) struct Mirror {
+    pub(crate) tenants: BTreeMap<String, Tenant>,
+    pub(crate) entries: BTreeSet<String>,
     plans: BTreeSet<String>,
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
 }
 
 impl Mirror {
-    async fn read_on(&mut self, app: &TestApp, limit: u32) {
+    pub(crate) async fn read_on(&mut self, app: &TestApp, limit: u32) {
         loop {
             let page = app.changes(self.cursor.as_deref(), limit).await;
             for record in page.changes {
@@ -45,9 +53,8 @@ impl Mirror {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_missed_under_sixteen_writers() {
-    let app = Arc::new(TestApp::with((1..=64).map(|n| trying(n, "T", 5)).collect()).await);
+async fn nothing_is_missed_under_sixteen_writers(on: Database) {
+    let app = Arc::new(on.with((1..=64).map(|n| trying(n, "T", 5)).collect()).await);
     let writers: Vec<_> = (0..16_u32)
         .map(|writer| {
             let app = app.clone();
@@ -80,9 +87,8 @@ async fn nothing_is_missed_under_sixteen_writers() {
     }
 }
 
-#[tokio::test]
-async fn an_undone_adjustment_and_a_passed_trial_come_again() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn an_undone_adjustment_and_a_passed_trial_come_again(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let mut mirror = Mirror::default();
     mirror.read_on(&app, 1).await;
     assert_eq!(mirror.plans.len(), 3);
@@ -107,9 +113,8 @@ async fn an_undone_adjustment_and_a_passed_trial_come_again() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn the_cursor_of_another_database_is_refused() {
-    let (one, two) = (TestApp::start().await, TestApp::start().await);
+async fn the_cursor_of_another_database_is_refused(on: Database) {
+    let (one, two) = (on.start().await, on.start().await);
     let cursor = one.changes(None, 10).await.cursor;
     let path = format!("/admin/v1/changes?after={cursor}");
     let response = two.request(paywall_domain::Role::Viewer, reqwest::Method::GET, &path).send().await.unwrap();
@@ -118,7 +123,7 @@ async fn the_cursor_of_another_database_is_refused() {
     two.stop().await;
 }
 
-async fn refused(app: &TestApp, cursor: &str) -> bool {
+pub(crate) async fn refused(app: &TestApp, cursor: &str) -> bool {
     let path = format!("/admin/v1/changes?after={cursor}");
     let response = app.request(paywall_domain::Role::Viewer, reqwest::Method::GET, &path).send().await.unwrap();
     match response.status().as_u16() {
@@ -127,15 +132,10 @@ async fn refused(app: &TestApp, cursor: &str) -> bool {
     }
 }
 
-#[tokio::test]
-async fn a_cursor_of_what_a_backup_does_not_know_is_refused() {
-    let app = TestApp::with(vec![trying(1, "One", 2), trying(2, "Two", 2)]).await;
+async fn a_cursor_of_what_a_backup_does_not_know_is_refused(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2), trying(2, "Two", 2)]).await;
     let backed_up = app.changes(None, 100).await.cursor;
-    let app = app
-        .restart(|folder| {
-            std::fs::copy(folder.join("server.db"), folder.join("backup.db")).unwrap();
-        })
-        .await;
+    let app = app.restart(Place::back_up).await;
     assert!(!refused(&app, &backed_up).await, "a restart alone is nothing to a cursor");
     for key in ["k1", "k2"] {
         assert!(app.change(1, key, extend(1)).await.status().is_success());
@@ -144,14 +144,7 @@ async fn a_cursor_of_what_a_backup_does_not_know_is_refused() {
     assert_eq!(lost.changes.len(), 3);
     assert!(!refused(&app, &lost.cursor).await);
 
-    let app = app
-        .restart(|folder| {
-            for beside in ["server.db-wal", "server.db-shm"] {
-                let _ = std::fs::remove_file(folder.join(beside));
-            }
-            std::fs::copy(folder.join("backup.db"), folder.join("server.db")).unwrap();
-        })
-        .await;
+    let app = app.restart(Place::put_back).await;
     assert!(refused(&app, &lost.cursor).await, "the feed has not come there yet");
     for key in 0..5 {
         assert!(app.change(2, &format!("other {key}"), extend(1)).await.status().is_success());
@@ -166,9 +159,8 @@ async fn a_cursor_of_what_a_backup_does_not_know_is_refused() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_tenant_carries_its_place_in_the_feed_everywhere() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn a_tenant_carries_its_place_in_the_feed_everywhere(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let made: serde_json::Value = app.change(1, "k1", extend(1)).await.json().await.unwrap();
     let seq = app.tenant(1).await.seq;
     assert_eq!(made["seq"], seq);

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use crate::app::TestApp;
+use crate::app::Database;
 
-#[tokio::test]
-async fn the_committed_document_is_the_servers_own() {
+on_each_database! {
+    the_committed_document_is_the_servers_own,
+}
+
+async fn the_committed_document_is_the_servers_own(on: Database) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contract/openapi.json");
     let document = paywall_server::openapi();
     if std::env::var_os("PAYWALL_WRITE_OPENAPI").is_some() {
@@ -16,7 +19,7 @@ async fn the_committed_document_is_the_servers_own() {
         committed == document,
         "the API changed: PAYWALL_WRITE_OPENAPI=1 cargo test -p paywall-server --test routes writes it anew"
     );
-    let app = TestApp::start().await;
+    let app = on.start().await;
     let served = app.get("/admin/v1/openapi.json").await;
     assert_eq!(served, serde_json::from_str::<serde_json::Value>(&document).unwrap());
     assert!(served["openapi"].as_str().unwrap().starts_with("3.1"));

@@ -7,11 +7,19 @@ use paywall_domain::Role;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, extend, id, trying};
+use crate::app::{Database, extend, id, trying};
 
-#[tokio::test]
-async fn the_same_key_makes_one_change() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+on_each_database! {
+    the_same_key_makes_one_change,
+    forty_of_the_same_at_once_make_one_change,
+    settling_tells_what_was_made_and_voids_what_was_not,
+    a_replaced_token_is_told_what_was_made_and_voids_for_everybody,
+    a_change_sent_to_another_database_is_not_settled_here,
+    keys_are_forgotten_after_ninety_days,
+}
+
+async fn the_same_key_makes_one_change(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let version = app.tenant(1).await.version;
     let first = app.change_at(1, "key", version, extend(7)).await;
     assert!(!first.headers().contains_key("idempotent-replayed"));
@@ -42,9 +50,8 @@ async fn the_same_key_makes_one_change() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn forty_of_the_same_at_once_make_one_change() {
-    let app = std::sync::Arc::new(TestApp::with(vec![trying(1, "One", 2)]).await);
+async fn forty_of_the_same_at_once_make_one_change(on: Database) {
+    let app = std::sync::Arc::new(on.with(vec![trying(1, "One", 2)]).await);
     let version = app.tenant(1).await.version;
     let sent: Vec<_> = (0..40)
         .map(|_| {
@@ -58,9 +65,8 @@ async fn forty_of_the_same_at_once_make_one_change() {
     assert_eq!(app.tenant(1).await.facts.trial.unwrap().extensions, 1);
 }
 
-#[tokio::test]
-async fn settling_tells_what_was_made_and_voids_what_was_not() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn settling_tells_what_was_made_and_voids_what_was_not(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let settle = async |key: &str| -> Settlement {
         let path = format!("/admin/v1/keys/{key}/settle");
         app.request(Role::Owner, Method::POST, &path).send().await.unwrap().json().await.unwrap()
@@ -75,9 +81,8 @@ async fn settling_tells_what_was_made_and_voids_what_was_not() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_replaced_token_is_told_what_was_made_and_voids_for_everybody() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn a_replaced_token_is_told_what_was_made_and_voids_for_everybody(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let version = app.tenant(1).await.version;
     let made: AdjustmentOutcome = app.change_at(1, "made", version, extend(7)).await.json().await.unwrap();
 
@@ -107,9 +112,8 @@ async fn a_replaced_token_is_told_what_was_made_and_voids_for_everybody() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_change_sent_to_another_database_is_not_settled_here() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn a_change_sent_to_another_database_is_not_settled_here(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let settle = async |instance: &str| -> Response {
         let path = format!("/admin/v1/keys/doubt/settle?instance={instance}");
         app.request(Role::Support, Method::POST, &path).send().await.unwrap()
@@ -124,9 +128,8 @@ async fn a_change_sent_to_another_database_is_not_settled_here() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn keys_are_forgotten_after_ninety_days() {
-    let app = TestApp::with(vec![trying(1, "One", 200)]).await;
+async fn keys_are_forgotten_after_ninety_days(on: Database) {
+    let app = on.with(vec![trying(1, "One", 200)]).await;
     app.change(1, "old", json!({"kind": "note"})).await;
     let day = paywall_domain::DAY_MS;
     app.clock.advance_ms(89 * day);

@@ -1,6 +1,7 @@
-//! Every route of the admin API, driven over a socket.
+//! Every route of the admin API, driven over a socket, on each database.
 #![allow(clippy::unwrap_used)]
 
+#[macro_use]
 #[path = "../app/mod.rs"]
 mod app;
 
@@ -10,6 +11,7 @@ mod bodies;
 mod changes;
 mod document;
 mod keys;
+mod replicas;
 mod tenants;
 mod time;
 mod undo;

@@ -4,7 +4,14 @@ use paywall_contract::{IntakeRecord, Page, Tenant};
 use paywall_domain::Role;
 use reqwest::Method;
 
-use crate::app::{NOW, TestApp, id, trying};
+use crate::app::{Database, NOW, TestApp, id, trying};
+
+on_each_database! {
+    pages_make_the_whole_list_in_every_order_under_ties,
+    search_finds_what_is_written_and_nothing_else,
+    the_same_import_again_changes_nothing,
+    what_is_unknown_is_not_zero,
+}
 
 async fn whole(app: &TestApp, sort: &str, limit: u32) -> Vec<Tenant> {
     let mut all = Vec::new();
@@ -20,8 +27,7 @@ async fn whole(app: &TestApp, sort: &str, limit: u32) -> Vec<Tenant> {
     }
 }
 
-#[tokio::test]
-async fn pages_make_the_whole_list_in_every_order_under_ties() {
+async fn pages_make_the_whole_list_in_every_order_under_ties(on: Database) {
     let names = ["Same", "same", "SAME", "Ärger", "東京", "a", "Same"];
     let tenants: Vec<_> = (0..43_u32)
         .map(|n| {
@@ -32,7 +38,7 @@ async fn pages_make_the_whole_list_in_every_order_under_ties() {
             tenant
         })
         .collect();
-    let app = TestApp::with(tenants).await;
+    let app = on.with(tenants).await;
     for sort in ["name", "-name", "created_at", "-created_at", "trial_ends_at", "-trial_ends_at"] {
         let at_once = whole(&app, sort, 500).await;
         assert_eq!(at_once.len(), 43, "{sort}");
@@ -48,13 +54,11 @@ async fn pages_make_the_whole_list_in_every_order_under_ties() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn search_finds_what_is_written_and_nothing_else() {
+async fn search_finds_what_is_written_and_nothing_else(on: Database) {
     let long = "Ünïcode ".repeat(500);
     let mut percent = trying(2, "100% _Sure\\", 3);
     percent.email = "sales@Big-Corp.example".to_owned();
-    let app =
-        TestApp::with(vec![trying(1, "Plain", 3), percent, trying(3, &long, 3), trying(4, "株式会社テスト", 3)]).await;
+    let app = on.with(vec![trying(1, "Plain", 3), percent, trying(3, &long, 3), trying(4, "株式会社テスト", 3)]).await;
     let found = async |text: &str| -> Vec<u32> {
         let response = app
             .request(Role::Viewer, Method::GET, "/admin/v1/tenants")
@@ -81,9 +85,8 @@ async fn search_finds_what_is_written_and_nothing_else() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn the_same_import_again_changes_nothing() {
-    let app = TestApp::start().await;
+async fn the_same_import_again_changes_nothing(on: Database) {
+    let app = on.start().await;
     let tenants = || (1..=2_500_u32).map(|n| IntakeRecord::Tenant(Box::new(trying(n, "T", 5))));
     let first = app.server.import(tenants()).await.unwrap();
     assert_eq!((first.added, first.changed, first.unchanged), (2_500, 0, 0));
@@ -100,12 +103,11 @@ async fn the_same_import_again_changes_nothing() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn what_is_unknown_is_not_zero() {
+async fn what_is_unknown_is_not_zero(on: Database) {
     let mut unmeasured = trying(1, "One", 5);
     (unmeasured.usage, unmeasured.measured_at) = (None, None);
     unmeasured.gauges.clear();
-    let app = TestApp::with(vec![unmeasured]).await;
+    let app = on.with(vec![unmeasured]).await;
     let tenant = app.tenant(1).await;
     assert!(tenant.meters.iter().all(|reading| reading.used.is_none() && reading.resets_at.is_none()));
     let days = app.get(&format!("/admin/v1/tenants/{}/usage?to={}", id(1), NOW.0)).await;

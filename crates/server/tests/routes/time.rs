@@ -6,9 +6,17 @@ use std::time::{Duration, Instant};
 use paywall_contract::{AdjustmentOutcome, ChangeRecord, Page, Tenant};
 use paywall_domain::{DAY_MS, Status};
 use serde_json::{Value, json};
-use sqlx::{Connection, Executor};
 
-use crate::app::{NOW, TestApp, extend, id, trying};
+use crate::app::{Database, NOW, TestApp, extend, held, id, trying};
+
+on_each_database! {
+    what_time_ends_is_noted_once_and_counters_start_again,
+    a_change_does_not_cover_up_what_time_did_before_it,
+    neither_does_an_undo_nor_an_import,
+    reads_answer_for_now_while_nothing_can_be_written,
+    reads_do_not_wait_for_a_long_writer,
+    what_was_derived_at_an_instant_still_to_come_is_derived_again,
+}
 
 async fn kinds(app: &TestApp, number: u32) -> Vec<String> {
     let timeline = app.get(&format!("/admin/v1/tenants/{}/timeline", id(number))).await;
@@ -20,9 +28,8 @@ async fn count(app: &TestApp, status: &str) -> usize {
     serde_json::from_value::<Page<Tenant>>(app.get(&path).await).unwrap().items.len()
 }
 
-#[tokio::test]
-async fn what_time_ends_is_noted_once_and_counters_start_again() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn what_time_ends_is_noted_once_and_counters_start_again(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     assert_eq!(app.tenant(1).await.meters[0].used, Some(40));
     app.clock.set(NOW.plus_ms(2 * DAY_MS - 1));
     assert_eq!(app.tenant(1).await.status, Status::Trial);
@@ -45,7 +52,7 @@ async fn what_time_ends_is_noted_once_and_counters_start_again() {
 /// Holds every writer back while `request` is sent, and lets 20 days pass until it gets its turn.
 async fn overtaken<T: Send + 'static>(app: &Arc<TestApp>, request: impl Future<Output = T> + Send + 'static) -> T {
     let mut intruder = app.intruder().await;
-    let lock = intruder.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let lock = held(&mut intruder).await;
     let request = tokio::spawn(request);
     tokio::time::sleep(Duration::from_millis(500)).await;
     app.clock.set(NOW.plus_days(20));
@@ -53,9 +60,8 @@ async fn overtaken<T: Send + 'static>(app: &Arc<TestApp>, request: impl Future<O
     request.await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_change_does_not_cover_up_what_time_did_before_it() {
-    let app = Arc::new(TestApp::with(vec![trying(1, "One", 2)]).await);
+async fn a_change_does_not_cover_up_what_time_did_before_it(on: Database) {
+    let app = Arc::new(on.with(vec![trying(1, "One", 2)]).await);
     let version = app.tenant(1).await.version;
     app.change(1, "k0", json!({"kind": "note"})).await;
     let response = overtaken(&app, {
@@ -73,9 +79,8 @@ async fn a_change_does_not_cover_up_what_time_did_before_it() {
     assert!(messages.used == Some(0) && messages.resets_at.unwrap() > NOW.plus_days(20));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn neither_does_an_undo_nor_an_import() {
-    let app = Arc::new(TestApp::with(vec![trying(1, "One", 2), trying(2, "Two", 2)]).await);
+async fn neither_does_an_undo_nor_an_import(on: Database) {
+    let app = Arc::new(on.with(vec![trying(1, "One", 2), trying(2, "Two", 2)]).await);
     let made: Value = app.change(1, "k1", extend(1)).await.json().await.unwrap();
     let response = overtaken(&app, {
         let app = app.clone();
@@ -86,7 +91,7 @@ async fn neither_does_an_undo_nor_an_import() {
     assert!(response.status().is_success());
     assert_eq!(kinds(&app, 1).await, ["adjustment", "trial_ended", "adjustment"]);
 
-    let app = Arc::new(TestApp::with(vec![trying(2, "Two", 2)]).await);
+    let app = Arc::new(on.with(vec![trying(2, "Two", 2)]).await);
     overtaken(&app, {
         let app = app.clone();
         async move { app.bring_in(vec![trying(2, "Two", 60)]).await }
@@ -96,17 +101,10 @@ async fn neither_does_an_undo_nor_an_import() {
     assert_eq!(app.tenant(2).await.status, Status::Trial);
 }
 
-#[tokio::test]
-async fn reads_answer_for_now_while_nothing_can_be_written() {
-    let app = TestApp::with((1..=300).map(|n| trying(n, "T", 2)).collect()).await;
-    let mut intruder = app.intruder().await;
+async fn reads_answer_for_now_while_nothing_can_be_written(on: Database) {
+    let app = on.with((1..=300).map(|n| trying(n, "T", 2)).collect()).await;
     for table in ["tenants", "tokens", "entries"] {
-        for event in ["INSERT", "UPDATE"] {
-            let sql = format!(
-                "CREATE TRIGGER no_{event}_{table} BEFORE {event} ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END"
-            );
-            intruder.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
-        }
+        app.place.refuse_writes(table).await;
     }
     app.clock.set(NOW.plus_days(20));
     let tenant = app.tenant(1).await;
@@ -121,11 +119,10 @@ async fn reads_answer_for_now_while_nothing_can_be_written() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn reads_do_not_wait_for_a_long_writer() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn reads_do_not_wait_for_a_long_writer(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let mut intruder = app.intruder().await;
-    let lock = intruder.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let lock = held(&mut intruder).await;
     app.clock.set(NOW.plus_days(3));
     let asked = Instant::now();
     assert_eq!(app.tenant(1).await.status, Status::Expired);
@@ -134,9 +131,8 @@ async fn reads_do_not_wait_for_a_long_writer() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn what_was_derived_at_an_instant_still_to_come_is_derived_again() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn what_was_derived_at_an_instant_still_to_come_is_derived_again(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     app.clock.advance_ms(3 * DAY_MS);
     let ahead = app.changes(None, 100).await;
     let late = app.tenant(1).await;

@@ -5,15 +5,20 @@ use paywall_domain::{Role, Status, UndoRefusal};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, extend, trying};
+use crate::app::{Database, extend, trying};
+
+on_each_database! {
+    an_undo_is_refused_where_a_later_change_stands_on_it,
+    a_way_there_and_back_still_stands_on_its_first_step,
+    an_undo_can_be_bound_to_the_version_that_was_read,
+}
 
 fn stands_on(later: &Adjustment) -> UndoRefusal {
     UndoRefusal::ChangedSince { adjustment: Some(later.id.clone()), by: Some(later.actor.clone()), at: Some(later.at) }
 }
 
-#[tokio::test]
-async fn an_undo_is_refused_where_a_later_change_stands_on_it() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn an_undo_is_refused_where_a_later_change_stands_on_it(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let first: AdjustmentOutcome = app.change(1, "k1", extend(7)).await.json().await.unwrap();
     let other: Value = app.change(1, "k2", json!({"kind": "suspend", "message": null})).await.json().await.unwrap();
     let later: AdjustmentOutcome = app.change(1, "k3", extend(1)).await.json().await.unwrap();
@@ -44,9 +49,8 @@ async fn an_undo_is_refused_where_a_later_change_stands_on_it() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn a_way_there_and_back_still_stands_on_its_first_step() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn a_way_there_and_back_still_stands_on_its_first_step(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let mut made = Vec::new();
     for (number, plan) in ["pro", "starter", "pro"].into_iter().enumerate() {
         // Not even a clock that goes back makes the later change the earlier one.
@@ -74,9 +78,8 @@ async fn a_way_there_and_back_still_stands_on_its_first_step() {
     app.stop().await;
 }
 
-#[tokio::test]
-async fn an_undo_can_be_bound_to_the_version_that_was_read() {
-    let app = TestApp::with(vec![trying(1, "One", 2)]).await;
+async fn an_undo_can_be_bound_to_the_version_that_was_read(on: Database) {
+    let app = on.with(vec![trying(1, "One", 2)]).await;
     let made: AdjustmentOutcome = app.change(1, "k1", extend(1)).await.json().await.unwrap();
     let path = format!("/admin/v1/adjustments/{}/undo", made.adjustment.unwrap().id);
     let undo = async |version: &str| {

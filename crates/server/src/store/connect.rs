@@ -1,0 +1,250 @@
+//! Opening either database.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AnyPool, Executor};
+use tokio::sync::watch;
+use ulid::Ulid;
+use url::Url;
+
+use super::runs::History;
+use super::{Dialect, Store, StoreError, migrations};
+use crate::private;
+
+/// The longest that anybody waits for a connection to `PostgreSQL`, also while it is away.
+const TURN: Duration = Duration::from_secs(3);
+
+/// The longest that a change waits for those before it, in this process.
+const WRITER_TURN: Duration = Duration::from_secs(10);
+
+/// Set of each writing connection to `SQLite`. An answered change is on the disk, also when the power goes.
+const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;
+     PRAGMA synchronous = FULL";
+
+/// Set of each reading connection to `SQLite`.
+const SQLITE_READER: &str = "PRAGMA busy_timeout = 10000";
+
+/// Set of each connection to `PostgreSQL`: nothing waits long for a lock, nothing runs on for a caller who
+/// has gone, and a server that hangs within a change lets go of what others wait for.
+pub(super) const POSTGRES: &str = "SET lock_timeout = '10s'; SET statement_timeout = '30s';
+     SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = 'warning'";
+
+/// Where a database lies and how to come there.
+struct Target {
+    dialect: Dialect,
+    readers: AnyConnectOptions,
+    writer: AnyConnectOptions,
+    listen: Option<PgConnectOptions>,
+    place: String,
+}
+
+impl Store {
+    /// Opens the database and brings it to this version. A file that is not there is made, in a folder that
+    /// is; a database of a server has to be there.
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        install_default_drivers();
+        let target = if is_postgres(url) { postgres(url)? } else { sqlite(url)? };
+        let Target { dialect, readers, writer, listen, place } = target;
+        let history = Arc::new(History::default());
+        let writer = writer_pool(dialect, writer, &history).await?;
+        migrations::run(&writer, dialect).await?;
+        let readers = reader_pool(dialect, readers).await?;
+        sqlx::query("INSERT INTO meta (key, value) VALUES ('instance', $1) ON CONFLICT (key) DO NOTHING")
+            .bind(hex::encode(rand::random::<[u8; 16]>()))
+            .execute(&writer)
+            .await?;
+        let (instance,): (String,) =
+            sqlx::query_as("SELECT value FROM meta WHERE key = 'instance'").fetch_one(&writer).await?;
+        let changes = Arc::new(watch::Sender::new(0));
+        let last_id = Mutex::new(Ulid::nil());
+        let store = Self { dialect, readers, writer, listen, history, changes, instance, place, last_id };
+        // Begins the run of this start, though nothing is written.
+        drop(store.write().await?);
+        store.look().await?;
+        Ok(store)
+    }
+}
+
+/// The writers' pool: of one connection, so that those of one process wait for their turn here and in order.
+async fn writer_pool(
+    dialect: Dialect,
+    options: AnyConnectOptions,
+    history: &Arc<History>,
+) -> Result<AnyPool, StoreError> {
+    let history = Arc::clone(history);
+    let pool = AnyPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(WRITER_TURN)
+        // Each new connection begins a run.
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(move |connection, _| {
+            let history = Arc::clone(&history);
+            Box::pin(async move {
+                connection.execute(dialect.pick(SQLITE_WRITER, POSTGRES)).await?;
+                history.connected();
+                Ok(())
+            })
+        });
+    Ok(pool.connect_with(options).await?)
+}
+
+async fn reader_pool(dialect: Dialect, options: AnyConnectOptions) -> Result<AnyPool, StoreError> {
+    let (most, turn) = match dialect {
+        Dialect::Sqlite => (4, WRITER_TURN),
+        Dialect::Postgres => (8, TURN),
+    };
+    let pool = AnyPoolOptions::new().max_connections(most).acquire_timeout(turn).after_connect(move |connection, _| {
+        Box::pin(async move {
+            connection.execute(dialect.pick(SQLITE_READER, POSTGRES)).await?;
+            Ok(())
+        })
+    });
+    Ok(pool.connect_with(options).await?)
+}
+
+/// Whether a URL names a database of `PostgreSQL`.
+pub(crate) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
+}
+
+/// A database's URL as it may be shown: without the password.
+pub(crate) fn shown(url: &str) -> String {
+    if !is_postgres(url) {
+        return url.to_owned();
+    }
+    // A URL that cannot be read may hold one anywhere.
+    let Ok(mut url) = Url::parse(url) else { return "postgres://…".to_owned() };
+    // It has no password where it can have none.
+    let _ = url.set_password(None);
+    // What follows may name one too, and files of keys.
+    url.set_query(None);
+    url.into()
+}
+
+fn postgres(url: &str) -> Result<Target, StoreError> {
+    let listen = PgConnectOptions::from_str(url)?;
+    let options = AnyConnectOptions::from_str(url)?;
+    Ok(Target {
+        dialect: Dialect::Postgres,
+        readers: options.clone(),
+        writer: options,
+        listen: Some(listen),
+        place: shown(url),
+    })
+}
+
+fn sqlite(url: &str) -> Result<Target, StoreError> {
+    let options = SqliteConnectOptions::from_str(url)?;
+    let (path, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let in_memory = path.contains(":memory:") || parameters.contains("mode=memory");
+    let file = if in_memory {
+        options.get_filename().to_owned()
+    } else {
+        let file = std::path::absolute(options.get_filename()).map_err(sqlx::Error::Io)?;
+        prepare(&file)?;
+        file
+    };
+    // As one encoded path: what `Any` takes has to be a URL by the book, and a file's name need not be.
+    let encoded = format!("sqlite:{}", encoded(&file.to_string_lossy()));
+    let with = |mode: &str| {
+        let mode = if in_memory { format!("mode=memory&cache=shared&{mode}") } else { mode.to_owned() };
+        AnyConnectOptions::from_str(&format!("{encoded}?{mode}"))
+    };
+    Ok(Target {
+        dialect: Dialect::Sqlite,
+        readers: with("mode=ro")?,
+        writer: with("mode=rwc")?,
+        listen: None,
+        place: file.display().to_string(),
+    })
+}
+
+fn encoded(path: &str) -> String {
+    path.bytes().fold(String::with_capacity(path.len()), |mut text, byte| {
+        use std::fmt::Write;
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
+
+/// Makes the file, or takes away what others may do with it: it holds customers' addresses. `SQLite` gives
+/// the files that it makes beside it the same mode.
+fn prepare(file: &Path) -> Result<(), StoreError> {
+    let folder = file.parent().unwrap_or(file);
+    if !folder.is_dir() {
+        return Err(StoreError::NoFolder(folder.to_owned()));
+    }
+    if private::make_file(file).map_err(sqlx::Error::Io)? {
+        tracing::info!(path = %file.display(), "a new, empty database was made");
+        return Ok(());
+    }
+    for beside in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(beside);
+        private::close_to_others(Path::new(&name));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_may_have_any_name_and_its_pragmas_are_set() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["server.db", "a b#c.db", "100%25 ü.db"] {
+            let url = format!("sqlite://{}", folder.path().join(name).display());
+            let store = Store::open(&url).await.unwrap();
+            let file = folder.path().join(name.replace("%25", "%"));
+            assert!(file.is_file(), "{}", file.display());
+            assert_eq!(store.place(), file.display().to_string());
+            let pragma = async |pool: &AnyPool, name: &'static str| -> String {
+                let value: i64 = sqlx::query_scalar(name).fetch_one(pool).await.unwrap();
+                value.to_string()
+            };
+            assert_eq!(pragma(&store.writer, "PRAGMA synchronous").await, "2");
+            assert_eq!(pragma(&store.writer, "PRAGMA foreign_keys").await, "1");
+            assert_eq!(pragma(&store.writer, "PRAGMA busy_timeout").await, "10000");
+            assert_eq!(pragma(&store.readers, "PRAGMA busy_timeout").await, "10000");
+            let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&store.writer).await.unwrap();
+            assert_eq!(mode, "wal");
+            let refused = sqlx::query("DELETE FROM meta").execute(&store.readers).await.unwrap_err();
+            assert!(refused.to_string().contains("readonly"), "{refused}");
+            store.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_in_memory_is_one_for_readers_and_writer() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        store.ping().await.unwrap();
+        assert_eq!(store.read().await.unwrap().backend_name(), "SQLite");
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(
+            shown("postgres://me:secret@db.example:5433/paywall?sslkey=x"),
+            "postgres://me@db.example:5433/paywall"
+        );
+        assert_eq!(
+            shown("postgres://me:sec ret@db.example/paywall?password=secret"),
+            "postgres://me@db.example/paywall"
+        );
+        assert!(!shown("postgres://me:secret@[broken/paywall").contains("secret"));
+        assert_eq!(shown("sqlite:///var/lib/server.db"), "sqlite:///var/lib/server.db");
+    }
+}

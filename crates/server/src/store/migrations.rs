@@ -1,0 +1,64 @@
+//! Brings either database to this version.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, Executor, SqlStr};
+
+use super::connect::POSTGRES;
+use super::{Dialect, StoreError};
+
+/// Runs the migrations that are missing. A database of a newer version is refused.
+pub(super) async fn run(pool: &AnyPool, dialect: Dialect) -> Result<(), StoreError> {
+    let migrator = migrator(dialect);
+    let mut connection = pool.acquire().await?;
+    if dialect == Dialect::Postgres && complete(&mut connection, &migrator).await? {
+        return Ok(());
+    }
+    if dialect == Dialect::Postgres {
+        // Making an index may take longer than an answer, and other servers wait for it.
+        connection.execute("SET lock_timeout = 0; SET statement_timeout = 0").await?;
+    }
+    // Not `run`: its future is `Send` for one lifetime at a time only, so that whoever opens a
+    // store could not move between threads.
+    migrator.run_direct(None, &mut *connection, false).await?;
+    if dialect == Dialect::Postgres {
+        connection.execute(POSTGRES).await?;
+    }
+    Ok(())
+}
+
+/// Whether exactly these migrations were run, asked without the right to make tables: a server may be given
+/// less than whoever migrates.
+async fn complete(connection: &mut AnyConnection, migrator: &Migrator) -> Result<bool, StoreError> {
+    let (there,): (bool,) =
+        sqlx::query_as("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    if !there {
+        return Ok(false);
+    }
+    let applied: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(connection)
+            .await?;
+    Ok(migrator
+        .iter()
+        .map(|it| (it.version, &*it.checksum))
+        .eq(applied.iter().map(|(version, sum)| (*version, &**sum))))
+}
+
+/// The migrations of one database, embedded in the program, and only ever added.
+fn migrator(dialect: Dialect) -> Migrator {
+    let migration = |version, what, statements| {
+        let statements = SqlStr::from_static(statements);
+        Migration::new(version, Cow::Borrowed(what), MigrationType::Simple, statements, false)
+    };
+    Migrator::with_migrations(match dialect {
+        Dialect::Sqlite => vec![
+            migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("schema_1.sql")),
+            migration(2, "tokens are revoked", include_str!("schema_2.sql")),
+        ],
+        Dialect::Postgres => {
+            vec![migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("postgres/schema_1.sql"))]
+        }
+    })
+}

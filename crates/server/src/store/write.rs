@@ -1,0 +1,92 @@
+//! Write transactions.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use sqlx::{Any, Transaction};
+use tokio::sync::watch;
+
+use super::runs::{self, History};
+use super::{Connection, Dialect, Store, StoreError, follow};
+
+/// The one write transaction of the whole database: also other servers wait. Dropped without `commit`,
+/// nothing of it happened.
+pub(crate) struct Write {
+    transaction: Transaction<'static, Any>,
+    /// Where the sequence stood when it began.
+    began: i64,
+    history: Arc<History>,
+    changes: Arc<watch::Sender<i64>>,
+}
+
+impl Write {
+    /// Makes it so, and tells those who watch the changes.
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        // Where numbers were taken, every server is told of the last one, by the commit.
+        let tell = Dialect::of(&self.transaction).pick(
+            "SELECT last FROM sequence WHERE last > $1",
+            "SELECT last, pg_notify('paywall_changed', CAST(last AS TEXT)) FROM sequence WHERE last > $1",
+        );
+        let last: Option<(i64,)> = sqlx::query_as(tell).bind(self.began).fetch_optional(&mut *self.transaction).await?;
+        self.transaction.commit().await?;
+        if let Some((last,)) = last {
+            self.history.went_on(last);
+            follow::told(&self.changes, last);
+        }
+        Ok(())
+    }
+}
+
+impl Deref for Write {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.transaction
+    }
+}
+
+impl Store {
+    /// The one write transaction. Its view is of after it got its turn: whatever was committed before is seen.
+    pub(crate) async fn write(&self) -> Result<Write, StoreError> {
+        loop {
+            let mut transaction = self.begin(&self.writer).await?;
+            // The sequence, locked (SQLite has one writer anyway), and what tells its table from one put in
+            // its place.
+            let lock = self.dialect.pick(
+                "SELECT last, '' FROM sequence",
+                "SELECT last,
+                        CAST(pg_relation_filenode('sequence') AS TEXT) || CAST(pg_postmaster_start_time() AS TEXT)
+                 FROM sequence FOR UPDATE",
+            );
+            let (last, table): (i64, String) = sqlx::query_as(lock).fetch_one(&mut *transaction).await?;
+            if !self.history.may_be_another(last, &table) {
+                let (history, changes) = (Arc::clone(&self.history), Arc::clone(&self.changes));
+                return Ok(Write { transaction, began: last, history, changes });
+            }
+            // By itself, so that it stays where the change fails.
+            runs::begin(&mut transaction).await?;
+            transaction.commit().await?;
+            self.history.begun(last, table);
+        }
+    }
+
+    /// A transaction for what is not in the feed. Others write at the same time, except on `SQLite`.
+    pub(crate) async fn write_beside(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        self.begin(match self.dialect {
+            Dialect::Sqlite => &self.writer,
+            Dialect::Postgres => &self.readers,
+        })
+        .await
+    }
+
+    async fn begin(&self, pool: &sqlx::AnyPool) -> Result<Transaction<'static, Any>, StoreError> {
+        // Each statement sees what was committed before it, whatever the database's default.
+        Ok(pool.begin_with(self.dialect.pick("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED")).await?)
+    }
+}

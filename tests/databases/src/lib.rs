@@ -1,0 +1,74 @@
+//! Real database servers for tests: [`Postgres`] and [`MariaDb`].
+//!
+//! Each listens on a free port of loopback, keeps its data in a folder of its own, and is stopped when it is
+//! dropped, also by a test that panics. Where the whole process is killed, the system stops the server with
+//! it, and the next process removes what it left.
+//!
+//! Starting takes a fraction of a second: an empty server is set up once, under `target/tmp/databases`, and
+//! copied. Nothing is flushed to the disk unless a test asks for a server that is `durable`.
+//!
+//! Everything here blocks for as long as the programs take.
+
+#![cfg(unix)]
+
+mod files;
+mod mariadb;
+mod postgres;
+mod program;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+pub use mariadb::MariaDb;
+pub use postgres::Postgres;
+
+/// A database server cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// A program is not installed.
+    #[error("{program} is not here; install it: apt-get install {package}")]
+    Missing {
+        /// The program.
+        program: &'static str,
+        /// The package of Debian and Ubuntu that it comes with.
+        package: &'static str,
+    },
+    /// A file or folder cannot be used.
+    #[error("{path}: {error}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A program cannot be started.
+    #[error("starting {program}: {error}")]
+    Start {
+        /// The program.
+        program: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A program failed.
+    #[error("{program} failed: {said}")]
+    Failed {
+        /// The program.
+        program: String,
+        /// What it said.
+        said: String,
+    },
+    /// A server was not ready in time, or ended before.
+    #[error("{program} does not answer: {said}")]
+    NotReady {
+        /// The program.
+        program: String,
+        /// The end of its log.
+        said: String,
+    },
+}
+
+/// A port that nothing listens on. Another program may take it before it is used.
+fn free_port() -> Result<u16, DatabaseError> {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    port.map(|address| address.port()).map_err(|error| DatabaseError::Start { program: "a listener".to_owned(), error })
+}
