@@ -261,14 +261,7 @@ impl<W> Allotment<W> {
         let hold = (self.ceiling() - settled).min(in_use.saturating_add(kept));
         self.pending = Some(hold + settled);
         self.sent = Some(Sent { settled, limit: self.limit });
-        Claim {
-            revision,
-            known: self.known,
-            hold,
-            need,
-            wish: need.saturating_add(ahead),
-            limit: self.limit,
-        }
+        Claim { revision, known: self.known, hold, need, wish: need.saturating_add(ahead), limit: self.limit }
     }
 
     /// The answer to the claim on its way, and with it the verdicts of those who waited.

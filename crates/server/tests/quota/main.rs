@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod database;
+mod killed;
 mod memory;
+mod parts;
 mod rules;
 mod simulation;

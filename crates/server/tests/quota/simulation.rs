@@ -183,8 +183,6 @@ impl World {
         if amount == 0 {
             replica.give_back(epoch, units);
         } else {
-            replica.back += units - amount.min(units);
-            replica.back_since += units - amount.min(units);
             self.next += 1;
             replica.settled.push_back(Event { id: self.next, amount, settles: units, epoch });
         }
@@ -271,8 +269,10 @@ impl World {
         let fresh = self.replica();
         let dead = std::mem::replace(&mut self.replicas[index], fresh);
         let used: i64 = dead.running.iter().map(|it| it.units).sum::<i64>();
-        let unwritten = dead.settled.iter().chain(&dead.unwritten);
-        let unwritten: i64 = unwritten.filter(|it| !self.events.contains(&it.id)).map(|it| it.amount).sum();
+        let unwritten: Vec<&Event> =
+            dead.settled.iter().chain(&dead.unwritten).filter(|it| !self.events.contains(&it.id)).collect();
+        let returning: i64 = unwritten.iter().map(|it| (it.settles - it.amount).max(0)).sum();
+        let unwritten: i64 = unwritten.iter().map(|it| it.amount).sum();
         let covered = self.books.leases.get(&dead.holder).map_or(0, |it| it.covered);
         // Which of them were used nobody can know any more; all of them count.
         assert!(covered >= used + unwritten - self.beyond, "units in use were not covered");
@@ -280,7 +280,7 @@ impl World {
         let mut allotment = dead.allotment;
         let far = Duration::from_secs(1_000_000);
         let waiting: i64 = allotment.overdue(far).into_iter().sum();
-        self.burnable += waiting + dead.back + self.limit / SPARE_SHARE;
+        self.burnable += waiting + returning + dead.back + self.limit / SPARE_SHARE;
         self.crashes += 1;
         if let Some(lease) = self.books.leases.get_mut(&dead.holder) {
             lease.alive = false;
