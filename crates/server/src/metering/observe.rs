@@ -127,7 +127,7 @@ impl Observer {
     /// The next bytes of the body.
     pub fn feed(&mut self, bytes: &[u8]) {
         match std::mem::replace(&mut self.body, Body::Opaque) {
-            Body::Opaque => return,
+            Body::Opaque => {}
             Body::Document(mut document) => {
                 for byte in bytes {
                     self.raw.push(*byte);

@@ -23,7 +23,13 @@ struct Case {
 }
 
 fn stream(frames: &[Value]) -> String {
-    frames.iter().map(|frame| format!("data:{frame}\n\n")).collect()
+    let mut text = String::new();
+    for frame in frames {
+        text.push_str("data:");
+        text.push_str(&frame.to_string());
+        text.push_str("\n\n");
+    }
+    text
 }
 
 fn chat(text: &str) -> Value {
@@ -34,11 +40,13 @@ fn chat_end() -> Value {
     json!({"code": 0, "message": "", "data": true})
 }
 
-fn agent(event: &str, data: Value) -> Value {
+fn agent(event: &str, data: impl Into<Value>) -> Value {
+    let data = data.into();
     json!({"event": event, "message_id": "m", "created_at": 1, "task_id": "t", "session_id": "s", "data": data})
 }
 
-fn piece(delta: Value) -> Value {
+fn piece(delta: impl Into<Value>) -> Value {
+    let delta = delta.into();
     json!({"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]})
 }
 
@@ -426,10 +434,15 @@ proptest! {
             end: End::Complete, expected: Outcome::NOTHING,
         };
         prop_assume!(!text.starts_with("- "));
-        let escaped: String = case.body.chars().map(|it| match it {
-            it if it.is_ascii() => it.to_string(),
-            it => it.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
-        }).collect();
+        let mut escaped = String::new();
+        for char in case.body.chars() {
+            if char.is_ascii() {
+                escaped.push(char);
+            } else {
+                let units = char.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>();
+                escaped.push_str(&units.concat());
+            }
+        }
         let outcome = watch(&case, [case.body.as_bytes()]);
         prop_assert_eq!(outcome.tokens.units, ASKED + estimate(&format!("- {text}")));
         prop_assert_eq!(outcome, watch(&case, [escaped.as_bytes()]));

@@ -4,6 +4,7 @@
 mod admission;
 mod database;
 mod killed;
+mod levels;
 mod memory;
 mod parts;
 mod rules;
