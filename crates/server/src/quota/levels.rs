@@ -57,8 +57,9 @@ impl Levels {
         meter: Meter,
         amount: i64,
         limit: Limit,
-        level: Option<Level>,
+        level: impl Into<Option<Level>>,
     ) -> Result<LevelReservation, Exhausted> {
+        let level = level.into();
         let amount = amount.max(0);
         let mut kept = self.lock();
         if kept.len() >= MANY

@@ -42,29 +42,31 @@ async fn replica() {
     note(&journal, 'R', "ready");
     let mut tasks = Vec::new();
     for _ in 0..CONCURRENT {
-        let (quota, journal) = (quota.clone(), Arc::clone(&journal));
-        tasks.push(tokio::spawn(async move {
-            loop {
-                match reserve(&quota, 1, messages(1, limit)).await {
-                    Admission::Reserved(it) => {
-                        let event = event(1, Counter::Messages, 1);
-                        let id = event.id.clone();
-                        // Admitted: the work would begin now.
-                        note(&journal, 'A', &id);
-                        let pause = rand::rng().random_range(0..8);
-                        tokio::time::sleep(Duration::from_millis(pause)).await;
-                        if it.settle(event).durable().await {
-                            note(&journal, 'C', &id);
-                        }
-                    }
-                    Admission::Exhausted(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-                    Admission::Unavailable(why) => panic!("{why}"),
-                }
-            }
-        }));
+        tasks.push(tokio::spawn(work(quota.clone(), Arc::clone(&journal), limit)));
     }
     for task in tasks {
         task.await.unwrap();
+    }
+}
+
+/// One request after the other, until the process ends.
+async fn work(quota: Quota, journal: Arc<File>, limit: i64) {
+    loop {
+        match reserve(&quota, 1, messages(1, limit)).await {
+            Admission::Reserved(it) => {
+                let event = event(1, Counter::Messages, 1);
+                let id = event.id.clone();
+                // Admitted: the work would begin now.
+                note(&journal, 'A', &id);
+                let pause = rand::rng().random_range(0..8);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                if it.settle(event).durable().await {
+                    note(&journal, 'C', &id);
+                }
+            }
+            Admission::Exhausted(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Admission::Unavailable(why) => panic!("{why}"),
+        }
     }
 }
 
@@ -159,7 +161,9 @@ async fn kill(url: &str, limit: i64, kills: usize) {
         .unwrap();
 
     let (admissions, acknowledgements) = (admitted.len() as i64, acknowledged.len() as i64);
-    println!("{admissions} admitted, {acknowledgements} acknowledged, {counted} counted, {covered} burned, of {limit}");
+    eprintln!(
+        "{admissions} admitted, {acknowledgements} acknowledged, {counted} counted, {covered} burned, of {limit}"
+    );
     assert!(admissions <= limit, "{admissions} admitted of {limit}");
     assert!(acknowledged.iter().all(|id| stored.contains_key(id)), "an acknowledged event is lost");
     assert_eq!(stored.values().sum::<i64>(), counted, "the sum is that of the events");

@@ -7,14 +7,14 @@ use crate::parts::{NOW, tenant};
 
 const FIVE: Limit = Limit::AtMost(5);
 
-fn level(value: i64, later: i64) -> Option<Level> {
-    Some(Level { value, measured_at: NOW.plus_ms(later) })
+fn level(value: i64, later: i64) -> Level {
+    Level { value, measured_at: NOW.plus_ms(later) }
 }
 
 #[test]
 fn what_runs_and_what_ended_since_the_measurement_is_added() {
     let levels = Levels::default();
-    let reserve = |amount, level| levels.reserve(&tenant(1), Meter::Documents, amount, FIVE, level);
+    let reserve = |amount, level: Level| levels.reserve(&tenant(1), Meter::Documents, amount, FIVE, level);
     let first = reserve(3, level(1, 0)).unwrap();
     let full = reserve(2, level(1, 0)).unwrap_err();
     assert_eq!((full.used, full.limit, full.resets_at), (4, 5, None));

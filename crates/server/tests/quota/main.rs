@@ -6,6 +6,7 @@ mod database;
 mod killed;
 mod levels;
 mod memory;
+mod outage;
 mod parts;
 mod rules;
 mod simulation;

@@ -138,15 +138,13 @@ impl World {
         self.now + self.replicas[index].skew
     }
 
-    fn arrive(&mut self, index: usize, demand: Demand) -> Option<Pass> {
+    fn arrive(&mut self, index: usize, demand: Demand) {
         let now = self.at(index);
         let replica = &mut self.replicas[index];
-        let pass = replica.allotment.reserve(demand, self.limit, now);
-        match pass {
+        match replica.allotment.reserve(demand, self.limit, now) {
             Pass::Now(verdict) => self.tell(index, verdict),
             Pass::Waits => replica.allotment.wait(demand, demand.want, now),
         }
-        Some(pass)
     }
 
     fn tell(&mut self, index: usize, verdict: Verdict) {
