@@ -56,10 +56,12 @@ fn migrator(dialect: Dialect) -> Migrator {
         Dialect::Sqlite => vec![
             migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("schema_1.sql")),
             migration(2, "tokens are revoked", include_str!("schema_2.sql")),
+            migration(3, "usage events, leases", include_str!("../quota/schema_sqlite.sql")),
             migration(4, "addresses that are alike", include_str!("schema_4.sql")),
         ],
         Dialect::Postgres => vec![
             migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("postgres/schema_1.sql")),
+            migration(3, "usage events, leases", include_str!("../quota/schema_postgres.sql")),
             migration(4, "addresses that are alike", include_str!("postgres/schema_4.sql")),
         ],
     })
