@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::directory::{RagflowDatabase, TrialStart};
+use crate::enforcement::FailOpen;
 use crate::listener::Limits;
 use crate::private;
 use crate::store::{is_postgres, shown};
@@ -42,6 +43,12 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// What connections may take.
     pub limits: Limits,
+    /// Whose requests pass while nobody can tell what is left.
+    pub fail_open: FailOpen,
+    /// Whether `/authz` refuses callers that nobody knows; else `RAGFlow` does.
+    pub authz_refuses_anonymous: bool,
+    /// Where customers turn to, a `mailto:` or `https:` address: stands on their page.
+    pub support_contact: Option<String>,
 }
 
 /// Settings that cannot be used.
@@ -96,6 +103,9 @@ struct Settings {
     idle_timeout_seconds: Option<u64>,
     stall_timeout_seconds: Option<u64>,
     drain_timeout_seconds: Option<u64>,
+    fail_open: Option<String>,
+    authz_anonymous: Option<String>,
+    support_contact: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,6 +211,27 @@ impl Config {
         let trusted = variable("PAYWALL_TRUSTED_PROXIES").map(listed).or(settings.trusted_proxies.take());
         let trusted_proxies = trusted.unwrap_or_default().iter().map(|it| network(it)).collect::<Result<_, _>>()?;
         let limits = limits(&settings, &variable)?;
+        let fail_open = match variable("PAYWALL_FAIL_OPEN").or(settings.fail_open.take()) {
+            None => FailOpen::default(),
+            Some(list) => FailOpen::parse(&list).map_err(|word| ConfigError::Value {
+                key: "fail_open",
+                reason: format!("{word:?} is neither a status such as active nor \"unknown\""),
+            })?,
+        };
+        let authz_refuses_anonymous =
+            match variable("PAYWALL_AUTHZ_ANONYMOUS").or(settings.authz_anonymous.take()).as_deref() {
+                None | Some("pass") => false,
+                Some("refuse") => true,
+                Some(word) => {
+                    let reason = format!("{word:?} is neither \"pass\" nor \"refuse\"");
+                    return Err(ConfigError::Value { key: "authz_anonymous", reason });
+                }
+            };
+        let support_contact = variable("PAYWALL_SUPPORT_CONTACT").or(settings.support_contact.take());
+        if support_contact.as_ref().is_some_and(|it| !it.starts_with("mailto:") && !it.starts_with("https://")) {
+            let reason = "it must begin with mailto: or https://".to_owned();
+            return Err(ConfigError::Value { key: "support_contact", reason });
+        }
         Ok(Self {
             listen,
             database_url,
@@ -213,6 +244,9 @@ impl Config {
             trial_plan,
             trusted_proxies,
             limits,
+            fail_open,
+            authz_refuses_anonymous,
+            support_contact,
         })
     }
 
@@ -228,6 +262,12 @@ impl Config {
 }
 
 impl Config {
+    /// The address of the page that customers see; without a public address, on the host that they are on.
+    pub fn page_url(&self) -> String {
+        let host = self.public_url.as_deref().unwrap_or_default();
+        format!("{}/paywall/", host.trim_end_matches('/'))
+    }
+
     /// Where its database lies, without a password.
     pub fn database(&self) -> String {
         shown(&self.database_url)
@@ -265,6 +305,9 @@ impl Default for Config {
             trial_plan: None,
             trusted_proxies: Vec::new(),
             limits: Limits::default(),
+            fail_open: FailOpen::default(),
+            authz_refuses_anonymous: false,
+            support_contact: None,
         }
     }
 }

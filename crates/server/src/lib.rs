@@ -7,6 +7,7 @@ mod admin;
 mod clock;
 mod config;
 pub mod directory;
+mod enforcement;
 pub mod gate;
 mod listener;
 pub mod metering;
@@ -22,6 +23,7 @@ mod transition;
 
 pub use clock::{Clock, SystemClock, TestClock};
 pub use config::{Config, ConfigError, built_in_plans};
+pub use enforcement::FailOpen;
 pub use listener::Limits;
 pub use server::{Server, ServerError, Token, openapi};
 pub use store::{ImportSummary, RefusedRecord, Revocation};

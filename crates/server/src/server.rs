@@ -15,13 +15,22 @@ use crate::admin;
 use crate::clock::Clock;
 use crate::config::{Config, built_in_plans};
 use crate::directory::{Directory, DirectoryError, Mirror, Pace};
+use crate::enforcement::Enforcement;
 use crate::listener;
+use crate::portal;
 use crate::proxy::{Engine, Front, Unenforced};
+use crate::quota::{self, LeaseStore, Quota, SqlLeaseStore};
 use crate::store::{self, ImportSummary, Revocation, Store, StoreError, TokenRow, with_patience};
 use crate::token;
 
 /// How often the server looks whether time alone changed something.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Ticks between two looks for replicas that are gone.
+const WRITE_OFF_TICKS: u32 = 60;
+
+/// How long stopping waits for the last usage to be written.
+const LAST_COUNT: Duration = Duration::from_secs(15);
 
 /// Tenants that the ticker brings up to date in one transaction.
 const TICK_MOST: usize = 500;
@@ -57,7 +66,7 @@ impl From<StoreError> for ServerError {
 
 /// What every request can reach.
 pub(crate) struct State {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
     /// Whether what is written beside a request fails, which is said once and not with each of them.
@@ -136,7 +145,7 @@ impl Server {
             store::plans::put(&mut write, plan, Some(position)).await?;
         }
         write.commit().await?;
-        Ok(Self { state: Arc::new(State { store, clock, config, failing: AtomicBool::new(false) }) })
+        Ok(Self { state: Arc::new(State { store: Arc::new(store), clock, config, failing: AtomicBool::new(false) }) })
     }
 
     /// Makes an access token. It is answered here and never again: only a keyed hash is kept.
@@ -237,13 +246,18 @@ impl Server {
         admin::router(Arc::clone(&self.state))
     }
 
-    /// Answers requests until `stop` is cancelled, then finishes those that run and closes the
-    /// database. What goes to `RAGFlow` passes unenforced.
+    /// Answers requests until `stop` is cancelled, then finishes those that run and closes the database.
+    ///
+    /// Where the settings name a `RAGFlow`, its tenants are brought in, and what goes to it is decided about,
+    /// metered and limited.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServerError> {
-        if self.state.config.ragflow_url.is_some() {
-            tracing::warn!("this server passes requests to RAGFlow without deciding about them");
+        let directory = Directory::of(&self.state.config).map_err(ServerErrorKind::Directory)?;
+        match directory {
+            Some(directory) => self.enforce(listener, stop, Arc::new(directory)).await,
+            None => self.answer(listener, stop, Arc::new(Unenforced), self.router()).await,
         }
-        self.serve_with(listener, stop, Arc::new(Unenforced)).await
+        self.state.store.close().await;
+        Ok(())
     }
 
     /// Like [`Server::serve`], with an engine that decides what passes to `RAGFlow`.
@@ -253,29 +267,76 @@ impl Server {
         stop: CancellationToken,
         engine: Arc<E>,
     ) -> Result<(), ServerError> {
+        self.answer(listener, stop, engine, self.router()).await;
+        self.state.store.close().await;
+        Ok(())
+    }
+
+    async fn enforce(&self, listener: TcpListener, stop: CancellationToken, directory: Arc<Directory>) {
+        let state = &self.state;
+        let leases = || SqlLeaseStore::new(Arc::clone(&state.store), Arc::clone(&state.clock));
+        let mirror = Arc::new(Mirror::new(self, Arc::clone(&directory), Pace::default()));
+        let (quota, admitting) = Quota::start(leases(), quota::Settings::default());
+        let engine = Enforcement::new(Arc::clone(state), directory, Arc::clone(&mirror), quota.clone());
+        let engine = Arc::new(engine);
+        let router = self.router().merge(portal::router(Arc::clone(state), Arc::clone(&engine)));
+        // These go on until the last request has ended.
+        let answered = CancellationToken::new();
+        let beside = tokio::spawn({
+            let (engine, answered, leases) = (Arc::clone(&engine), answered.clone(), leases());
+            async move {
+                tokio::join!(mirror.run(answered.clone()), engine.run(answered.clone()), publish(leases, answered))
+            }
+        });
+        self.answer(listener, stop, engine, router).await;
+        answered.cancel();
+        quota.close();
+        if tokio::time::timeout(LAST_COUNT, admitting).await.is_err() {
+            tracing::error!(events = quota.spooled(), "the database is away: usage that was not counted is lost");
+        }
+        let _ = beside.await;
+    }
+
+    async fn answer<E: Engine>(&self, listener: TcpListener, stop: CancellationToken, engine: Arc<E>, router: Router) {
         listener::raise_file_limit();
-        let config = &self.state.config;
-        let directory = Directory::of(config).map_err(ServerErrorKind::Directory)?;
         let ticker = tokio::spawn(tick(Arc::clone(&self.state), stop.clone()));
         let follower = tokio::spawn({
             let (state, stop) = (Arc::clone(&self.state), stop.clone());
             async move { state.store.follow(stop).await }
         });
-        let mirroring = directory.map(|directory| {
-            let mirror = Mirror::new(self, Arc::new(directory), Pace::default());
-            let stop = stop.clone();
-            tokio::spawn(async move { mirror.run(stop).await })
-        });
-        let front = Arc::new(Front::new(config, self.router(), engine));
+        let config = &self.state.config;
+        let front = Arc::new(Front::new(config, router, engine));
         listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, stop.clone()).await;
         stop.cancel();
         let _ = ticker.await;
         let _ = follower.await;
-        if let Some(mirroring) = mirroring {
-            let _ = mirroring.await;
+    }
+}
+
+/// Puts counters that grew into the feed, and counts what replicas held that are gone.
+async fn publish(leases: SqlLeaseStore, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut count = 0_u32;
+    loop {
+        let last = tokio::select! {
+            () = stop.cancelled() => true,
+            _ = ticks.tick() => false,
+        };
+        while let Ok(published) = leases.publish(TICK_MOST).await {
+            if published < TICK_MOST || stop.is_cancelled() {
+                break;
+            }
         }
-        self.state.store.close().await;
-        Ok(())
+        if last {
+            return;
+        }
+        if count % WRITE_OFF_TICKS == 0
+            && let Ok(written @ 1..) = leases.write_off().await
+        {
+            tracing::warn!(written, "units that a replica held which is gone were counted as used");
+        }
+        count = count.wrapping_add(1);
     }
 }
 

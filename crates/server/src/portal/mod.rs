@@ -7,13 +7,15 @@
 
 mod figures;
 mod page;
+mod routes;
 mod words;
 
 use paywall_domain::{Access, Plan, Reading, Status, Timestamp};
 use serde::Serialize;
 
-pub(crate) use page::{SCRIPT, STYLE, html};
+pub(crate) use routes::router;
 
+use self::page::{SCRIPT, STYLE, html};
 use crate::gate::{self, Language};
 
 /// How a customer's account stands.

@@ -112,6 +112,12 @@ pub struct LevelReservation {
 }
 
 impl LevelReservation {
+    /// Keeps what was set aside as what was brought.
+    pub fn keep(self, now: Timestamp) {
+        let amount = self.amount;
+        self.settle(amount, now);
+    }
+
     /// Puts what was really brought in place of what was set aside.
     pub fn settle(mut self, brought: i64, now: Timestamp) {
         self.levels.end(&self, Some((now, brought)));

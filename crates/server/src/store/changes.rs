@@ -1,7 +1,7 @@
 //! The changes feed, in the order of the sequence.
 
 use paywall_contract::ChangeRecord;
-use paywall_domain::Timestamp;
+use paywall_domain::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
@@ -96,4 +96,31 @@ pub(crate) async fn after(read: &mut Read, place: Place, limit: usize, now: Time
     .fetch_one(&mut *connection)
     .await?;
     Ok(Stretch { changes, end, remaining })
+}
+
+/// The number of the newest change in this view.
+pub(crate) async fn last(read: &mut Read) -> Result<i64, StoreError> {
+    let connection: &mut Connection = read;
+    Ok(sqlx::query_scalar("SELECT last FROM sequence").fetch_one(connection).await?)
+}
+
+/// Whether a plan changed after a place.
+pub(crate) async fn plans_after(read: &mut Read, place: i64) -> Result<bool, StoreError> {
+    let connection: &mut Connection = read;
+    let found: Option<i64> = sqlx::query_scalar("SELECT seq FROM plans WHERE seq > $1 LIMIT 1")
+        .bind(place)
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.is_some())
+}
+
+/// The tenants that changed after a place, with the place of each, in order; at most `limit`.
+pub(crate) async fn tenants_after(read: &mut Read, place: i64, limit: i64) -> Result<Vec<(TenantId, i64)>, StoreError> {
+    let connection: &mut Connection = read;
+    let rows: Vec<(String, i64)> = sqlx::query_as("SELECT id, seq FROM tenants WHERE seq > $1 ORDER BY seq LIMIT $2")
+        .bind(place)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().filter_map(|(id, seq)| Some((TenantId::parse(&id).ok()?, seq))).collect())
 }

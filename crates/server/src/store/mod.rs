@@ -13,6 +13,7 @@ pub(crate) mod list;
 mod migrations;
 mod mirrored;
 pub(crate) mod plans;
+mod requests;
 pub(crate) mod runs;
 pub(crate) mod tenants;
 pub(crate) mod time;

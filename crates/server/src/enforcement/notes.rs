@@ -1,0 +1,112 @@
+//! What is worth knowing of requests, written down beside them: who was active, and who was refused.
+//!
+//! For people, not for bills: noted in memory, written a little later and at most so often, and lost where the
+//! process dies in between.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use paywall_contract::Refusal;
+use paywall_domain::{TenantId, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::directory::DirectoryError;
+use crate::server::State;
+
+/// How often what was noted is written.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// How exactly it is known when a tenant was last active. Each time it is written, every console hears of it.
+const ACTIVE_MS: i64 = 10 * 60_000;
+
+/// How often a tenant's last refusal is written, where it is of the same kind as the one before.
+const REFUSED_MS: i64 = 60_000;
+
+/// Tenants that are remembered; with more, all are forgotten and some are written once more.
+const MANY: usize = 100_000;
+
+#[derive(Debug, Default)]
+struct Noted {
+    active: HashMap<TenantId, Timestamp>,
+    refused: HashMap<TenantId, Refusal>,
+    /// When what was last written of a tenant.
+    written_active: HashMap<TenantId, Timestamp>,
+    written_refused: HashMap<TenantId, Refusal>,
+    /// The code of the directory's failure that was last logged.
+    away: Option<&'static str>,
+}
+
+/// What was noted, until it is written.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(Mutex<Noted>);
+
+impl Notes {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    fn noted(&self) -> std::sync::MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A tenant does something.
+    pub(super) fn active(&self, tenant: &TenantId, now: Timestamp) {
+        let mut noted = self.noted();
+        noted.away = None;
+        if noted.written_active.get(tenant).is_none_or(|at| now.ms_since(*at).abs() >= ACTIVE_MS) {
+            noted.active.insert(tenant.clone(), now);
+        }
+    }
+
+    /// A tenant's request was refused.
+    pub(super) fn refused(&self, tenant: TenantId, refusal: Refusal) {
+        let mut noted = self.noted();
+        let known = noted
+            .written_refused
+            .get(&tenant)
+            .is_some_and(|before| before.code == refusal.code && refusal.at.ms_since(before.at).abs() < REFUSED_MS);
+        if !known {
+            noted.refused.insert(tenant, refusal);
+        }
+    }
+
+    /// The directory could not be asked. Logged once per outage.
+    pub(super) fn directory_away(&self, error: &DirectoryError) {
+        let code = error.code();
+        if self.noted().away.replace(code) != Some(code) {
+            tracing::error!(code, %error, remedy = error.remedy(), "callers cannot be identified");
+        }
+    }
+
+    /// Writes until `stop` is cancelled, and then once more.
+    pub(super) async fn write(&self, state: &State, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+            self.write_once(state).await;
+        }
+        self.write_once(state).await;
+    }
+
+    async fn write_once(&self, state: &State) {
+        let (active, refused) = {
+            let mut noted = self.noted();
+            (std::mem::take(&mut noted.active), std::mem::take(&mut noted.refused))
+        };
+        if active.is_empty() && refused.is_empty() {
+            return;
+        }
+        let done = state.store.note_requests(&active, &refused, &*state.clock).await;
+        if done.is_ok() {
+            let mut noted = self.noted();
+            if noted.written_active.len() + active.len() > MANY {
+                noted.written_active.clear();
+            }
+            if noted.written_refused.len() + refused.len() > MANY {
+                noted.written_refused.clear();
+            }
+            noted.written_active.extend(active);
+            noted.written_refused.extend(refused);
+        }
+        state.noted(done.map(|()| true), "who was active and who was refused could not be written");
+    }
+}
