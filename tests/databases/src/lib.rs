@@ -5,7 +5,9 @@
 //! it, and the next process removes what it left.
 //!
 //! Starting takes a fraction of a second: an empty server is set up once, under `target/tmp/databases`, and
-//! copied. Nothing is flushed to the disk unless a test asks for a server that is `durable`.
+//! copied, into memory where the system has a place for files there. Only where a test asks for a server that
+//! is `durable`, it lies on the disk and flushes what it commits. What was committed outlives a kill of the
+//! server either way; a `durable` one would also outlive a loss of power, and takes the time that this takes.
 //!
 //! Everything here blocks for as long as the programs take.
 
@@ -13,10 +15,10 @@
 
 mod files;
 mod mariadb;
+mod port;
 mod postgres;
 mod program;
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
 pub use mariadb::MariaDb;
@@ -57,6 +59,9 @@ pub enum DatabaseError {
         /// What it said.
         said: String,
     },
+    /// Something listens on every port that a server may take.
+    #[error("no port from 20000 to 31999 is free")]
+    NoPort,
     /// A server was not ready in time, or ended before.
     #[error("{program} does not answer: {said}")]
     NotReady {
@@ -65,10 +70,4 @@ pub enum DatabaseError {
         /// The end of its log.
         said: String,
     },
-}
-
-/// A port that nothing listens on. Another program may take it before it is used.
-fn free_port() -> Result<u16, DatabaseError> {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    port.map(|address| address.port()).map_err(|error| DatabaseError::Start { program: "a listener".to_owned(), error })
 }

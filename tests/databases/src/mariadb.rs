@@ -1,18 +1,16 @@
 //! `MariaDB`.
 
-use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::DatabaseError;
 use crate::files::Folder;
+use crate::port::Port;
 use crate::program::{Account, Running, find, run};
-use crate::{DatabaseError, free_port};
 
 const SERVER: &str = "mariadb-server-core";
 const CLIENT: &str = "mariadb-client-core";
@@ -32,7 +30,7 @@ pub struct MariaDb {
     program: PathBuf,
     client: PathBuf,
     account: Account,
-    port: u16,
+    port: Port,
     durable: bool,
     made: AtomicU32,
     folder: Folder,
@@ -66,65 +64,48 @@ impl MariaDb {
         let (program, client) = (find("mariadbd", SERVER, &[])?, find("mariadb", CLIENT, &[])?);
         let version = run(Command::new(&program).args(["--no-defaults", "--version"]))?;
         let version = version.split_whitespace().nth(2).unwrap_or("unknown").to_owned();
-        let folder = Folder::from_template(&format!("mariadb-{version}"), &account, |folder| {
+        let folder = Folder::from_template(&format!("mariadb-{version}"), &account, durable, |folder| {
             let mut command = account.command(&find("mariadb-install-db", SERVER, &[])?)?;
             command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
             run(command.args(SMALL).arg(format!("--datadir={}", folder.display()))).map(drop)
         })?;
-        let mut server = Self {
+        let server = Self {
             running: Mutex::new(None),
             program,
             client,
             account,
-            port: 0,
+            port: Port::take()?,
             durable,
             made: AtomicU32::new(0),
             folder,
         };
-        // Somebody else may take the port before the server does.
-        let mut tries = 0;
-        loop {
-            server.port = free_port()?;
-            match server.launch() {
-                Ok(running) => {
-                    *server.running() = Some(running);
-                    return Ok(server);
-                }
-                Err(error) if tries == 5 => return Err(error),
-                Err(_) => tries += 1,
-            }
-        }
+        let running = server.launch()?;
+        *server.running() = Some(running);
+        Ok(server)
     }
 
     fn launch(&self) -> Result<Running, DatabaseError> {
         let data = self.folder.data();
         let mut command = self.account.command(&self.program)?;
         command.arg("--no-defaults").args(SMALL).arg(format!("--datadir={}", data.display()));
-        command.arg("--bind-address=127.0.0.1").arg(format!("--port={}", self.port));
+        command.arg("--bind-address=127.0.0.1").arg(format!("--port={}", self.port.number));
         // A socket's path may have 107 bytes only, and the data folder's may be longer.
         command.arg("--socket=").arg(format!("--tmpdir={}", data.display()));
         command.args(["--character-set-server=utf8mb4", "--performance-schema=OFF", "--innodb-buffer-pool-size=16M"]);
         if !self.durable {
             command.args([
-                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-flush-log-at-trx-commit=2",
                 "--innodb-flush-method=nosync",
                 "--skip-innodb-doublewrite",
             ]);
         }
         let log = self.folder.log();
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        // Those of earlier starts say it too.
+        let before = said().len();
         let running = Running::start(command, &log)?;
-        running.wait_for(|| self.ready(), &log)?;
+        running.wait_for(|| said()[before..].contains("ready for connections"), &log)?;
         Ok(running)
-    }
-
-    /// Whether it greets a caller: the fifth byte is the protocol's version, or says that it is an error.
-    fn ready(&self) -> bool {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) else { return false };
-        let mut greeting = [0; 5];
-        stream.set_read_timeout(Some(Duration::from_secs(5))).is_ok()
-            && stream.read_exact(&mut greeting).is_ok()
-            && greeting[4] == 10
     }
 
     /// The URL of a database: as the user who may do everything, without a password.
@@ -134,7 +115,7 @@ impl MariaDb {
 
     /// The URL of a database, as this user (`name` or `name:password`).
     pub fn url_as(&self, user: &str, database: &str) -> String {
-        format!("mysql://{user}@127.0.0.1:{}/{database}", self.port)
+        format!("mysql://{user}@127.0.0.1:{}/{database}", self.port.number)
     }
 
     /// Makes an empty database; answers its URL.
@@ -149,7 +130,7 @@ impl MariaDb {
     pub fn execute(&self, database: &str, statements: &str) -> Result<String, DatabaseError> {
         let mut command = Command::new(&self.client);
         command.args(["--no-defaults", "--host=127.0.0.1", "--user", USER, "--batch", "--skip-column-names"]);
-        command.arg(format!("--port={}", self.port)).arg("--default-character-set=utf8mb4");
+        command.arg(format!("--port={}", self.port.number)).arg("--default-character-set=utf8mb4");
         run(command.args(["--execute", statements, database]))
     }
 

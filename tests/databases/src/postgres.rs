@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::DatabaseError;
 use crate::files::Folder;
+use crate::port::Port;
 use crate::program::{Account, Running, find, run};
-use crate::{DatabaseError, free_port};
 
 /// The superuser that every URL of [`Postgres::database`] names. It has no password.
 const USER: &str = "paywall";
@@ -25,7 +26,7 @@ pub struct Postgres {
     running: Mutex<Option<Running>>,
     programs: PathBuf,
     account: Account,
-    port: u16,
+    port: Port,
     durable: bool,
     made: AtomicU32,
     folder: Folder,
@@ -59,7 +60,7 @@ impl Postgres {
         let programs = programs()?;
         let version = run(Command::new(programs.join("postgres")).arg("--version"))?;
         let version = version.split_whitespace().nth(2).unwrap_or("unknown");
-        let folder = Folder::from_template(&format!("postgres-{version}"), &account, |folder| {
+        let folder = Folder::from_template(&format!("postgres-{version}"), &account, durable, |folder| {
             let mut command = account.command(&programs.join("initdb"))?;
             // Another locale than C, so that whoever relies on the order of bytes has to say so. Debian's C
             // library has this one always; its letters' cases are those of Unicode.
@@ -68,21 +69,18 @@ impl Postgres {
             command.args(["--wal-segsize=1", "--username", USER, "--pgdata"]).arg(folder);
             run(&mut command).map(drop)
         })?;
-        let mut server =
-            Self { running: Mutex::new(None), programs, account, port: 0, durable, made: AtomicU32::new(0), folder };
-        // Somebody else may take the port before the server does.
-        let mut tries = 0;
-        loop {
-            server.port = free_port()?;
-            match server.launch() {
-                Ok(running) => {
-                    *server.running() = Some(running);
-                    return Ok(server);
-                }
-                Err(error) if tries == 5 => return Err(error),
-                Err(_) => tries += 1,
-            }
-        }
+        let server = Self {
+            running: Mutex::new(None),
+            programs,
+            account,
+            port: Port::take()?,
+            durable,
+            made: AtomicU32::new(0),
+            folder,
+        };
+        let running = server.launch()?;
+        *server.running() = Some(running);
+        Ok(server)
     }
 
     fn launch(&self) -> Result<Running, DatabaseError> {
@@ -91,10 +89,12 @@ impl Postgres {
         let mut set = |setting: String| {
             command.arg("-c").arg(setting);
         };
-        set(format!("port={}", self.port));
+        set(format!("port={}", self.port.number));
         for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"] {
             set(setting.to_owned());
         }
+        // In the data folder, so that nothing is left elsewhere where it is killed.
+        set("dynamic_shared_memory_type=mmap".to_owned());
         // What a test database does not need costs time at each start and stop.
         for setting in
             ["shared_buffers=16MB", "max_wal_senders=0", "wal_level=minimal", "recovery_init_sync_method=syncfs"]
@@ -102,7 +102,7 @@ impl Postgres {
             set(setting.to_owned());
         }
         if !self.durable {
-            for setting in ["fsync=off", "synchronous_commit=off", "full_page_writes=off"] {
+            for setting in ["fsync=off", "full_page_writes=off"] {
                 set(setting.to_owned());
             }
         }
@@ -127,7 +127,7 @@ impl Postgres {
 
     /// The URL of a database, as this user.
     pub fn url_as(&self, user: &str, database: &str) -> String {
-        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port.number)
     }
 
     /// Makes an empty database; answers its URL.
@@ -159,7 +159,7 @@ impl Postgres {
 
     fn client(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
-        command.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string()).env("PGUSER", USER);
+        command.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.number.to_string()).env("PGUSER", USER);
         command.env_remove("PGDATABASE").env_remove("PGOPTIONS").env_remove("PGSERVICE");
         command
     }

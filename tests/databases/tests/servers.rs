@@ -18,7 +18,7 @@ fn name(url: &str) -> &str {
 
 #[test]
 fn postgres_keeps_what_it_committed_also_when_it_is_killed() {
-    let server = Postgres::durable().unwrap();
+    let server = Postgres::start().unwrap();
     let (one, two) = (server.database().unwrap(), server.database().unwrap());
     assert_ne!(one, two);
     server.execute(name(&one), "CREATE TABLE t (x bigint); INSERT INTO t VALUES (7)").unwrap();
@@ -46,7 +46,7 @@ fn postgres_puts_back_what_was_written_to_a_file() {
 
 #[test]
 fn mariadb_keeps_what_it_committed_also_when_it_is_killed() {
-    let server = MariaDb::durable().unwrap();
+    let server = MariaDb::start().unwrap();
     let (one, two) = (server.database().unwrap(), server.database().unwrap());
     assert_ne!(one, two);
     server.execute(name(&one), "CREATE TABLE t (x bigint); INSERT INTO t VALUES (7)").unwrap();
@@ -57,6 +57,15 @@ fn mariadb_keeps_what_it_committed_also_when_it_is_killed() {
     assert!(server.execute(name(&two), "SELECT x FROM t").is_err());
     drop(server);
     assert!(TcpStream::connect(address(&one)).is_err());
+}
+
+#[test]
+fn a_durable_server_lies_on_the_disk_and_flushes() {
+    let server = Postgres::durable().unwrap();
+    assert_eq!(server.execute("postgres", "SHOW fsync").unwrap(), "on\n");
+    assert!(!server.execute("postgres", "SHOW data_directory").unwrap().starts_with("/dev/shm"));
+    let server = MariaDb::durable().unwrap();
+    assert_eq!(server.execute("", "SELECT @@innodb_flush_log_at_trx_commit").unwrap(), "1\n");
 }
 
 #[test]

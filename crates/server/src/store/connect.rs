@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AnyPool, Executor};
+use sqlx::{AnyPool, Connection, Executor};
 use tokio::sync::watch;
 use ulid::Ulid;
 use url::Url;
@@ -18,7 +18,7 @@ use super::{Dialect, Store, StoreError, migrations};
 use crate::private;
 
 /// The longest that anybody waits for a connection to `PostgreSQL`, also while it is away.
-const TURN: Duration = Duration::from_secs(3);
+const TURN: Duration = Duration::from_secs(2);
 
 /// The longest that a change waits for those before it, in this process.
 const WRITER_TURN: Duration = Duration::from_secs(10);
@@ -31,9 +31,10 @@ const SQLITE_WRITER: &str = "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = 
 const SQLITE_READER: &str = "PRAGMA busy_timeout = 10000";
 
 /// Set of each connection to `PostgreSQL`: nothing waits long for a lock, nothing runs on for a caller who
-/// has gone, and a server that hangs within a change lets go of what others wait for.
+/// has gone, and a server that hangs within a change, or is cut off, lets go of what others wait for.
 pub(super) const POSTGRES: &str = "SET lock_timeout = '10s'; SET statement_timeout = '30s';
-     SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = 'warning'";
+     SET idle_in_transaction_session_timeout = '30s'; SET tcp_keepalives_idle = 30;
+     SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; SET client_min_messages = 'warning'";
 
 /// Where a database lies and how to come there.
 struct Target {
@@ -49,7 +50,7 @@ impl Store {
     /// is; a database of a server has to be there.
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
         install_default_drivers();
-        let target = if is_postgres(url) { postgres(url)? } else { sqlite(url)? };
+        let target = if is_postgres(url) { postgres(url).await? } else { sqlite(url)? };
         let Target { dialect, readers, writer, listen, place } = target;
         let history = Arc::new(History::default());
         let writer = writer_pool(dialect, writer, &history).await?;
@@ -128,8 +129,11 @@ pub(crate) fn shown(url: &str) -> String {
     url.into()
 }
 
-fn postgres(url: &str) -> Result<Target, StoreError> {
+async fn postgres(url: &str) -> Result<Target, StoreError> {
     let listen = PgConnectOptions::from_str(url)?;
+    // A pool would go on trying, and then say no more than that it waited.
+    let tried = tokio::time::timeout(WRITER_TURN, PgConnection::connect_with(&listen)).await;
+    tried.unwrap_or(Err(sqlx::Error::PoolTimedOut))?.close().await?;
     let options = AnyConnectOptions::from_str(url)?;
     Ok(Target {
         dialect: Dialect::Postgres,

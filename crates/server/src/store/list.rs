@@ -191,7 +191,7 @@ pub(crate) async fn page(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::store::Store;
+    use crate::store::{Bound, Store};
 
     const SORTS: [TenantSort; 6] = [
         TenantSort::Name,
@@ -217,6 +217,40 @@ mod tests {
                 let plan = store.plan(statement(Dialect::Sqlite, sort, Search::Index, after)).await;
                 assert!(plan.contains("SCAN tenants_search VIRTUAL TABLE INDEX"), "{sort:?}: {plan}");
                 assert!(plan.contains("SEARCH tenants USING INTEGER PRIMARY KEY"), "{sort:?} after {after}: {plan}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn so_it_is_on_postgres() {
+        let server = paywall_databases::Postgres::shared().unwrap();
+        let store = Store::open(&server.database().unwrap()).await.unwrap();
+        for (sort, index) in SORTS.into_iter().zip([
+            "tenants_by_name",
+            "tenants_by_name",
+            "tenants_by_created_at",
+            "tenants_by_created_at",
+            "tenants_by_trial_end_asc",
+            "tenants_by_trial_end_desc",
+        ]) {
+            for after in [false, true] {
+                let plan = async |off, search| {
+                    let number = Bound::Number(0);
+                    let place = if index == "tenants_by_name" { Bound::Text(Some("")) } else { number };
+                    let mut bound = vec![Bound::Text(None), Bound::Text(None), Bound::Text(Some("%abc%"))];
+                    bound.extend([Bound::Number(10), Bound::Number(0)]);
+                    bound.extend(after.then_some([place, Bound::Text(Some(""))]).into_iter().flatten());
+                    store.plan_without(off, statement(Dialect::Postgres, sort, search, after), bound).await
+                };
+                for search in [Search::Nothing, Search::Scan] {
+                    let plan = plan("SET LOCAL enable_bitmapscan = off", search).await;
+                    assert!(plan.contains(&format!("using {index} on tenants")), "{sort:?} after {after}: {plan}");
+                    assert!(!plan.lines().any(|line| line.trim_start().starts_with("Sort  ")), "{sort:?}: {plan}");
+                    assert_eq!(plan.contains("Index Cond"), after, "{sort:?}: {plan}");
+                }
+                // After a key, an empty table has it go by the order's index.
+                let plan = plan("SET LOCAL enable_indexscan = off", Search::Index).await;
+                assert!(after || plan.contains("Bitmap Index Scan on tenants_search"), "{sort:?}: {plan}");
             }
         }
     }

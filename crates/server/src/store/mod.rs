@@ -90,6 +90,13 @@ impl Dialect {
     }
 }
 
+/// What a test binds.
+#[cfg(test)]
+enum Bound {
+    Text(Option<&'static str>),
+    Number(i64),
+}
+
 /// The database.
 pub(crate) struct Store {
     dialect: Dialect,
@@ -142,6 +149,23 @@ impl Store {
         let explained = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(explained).fetch_all(&self.readers).await.unwrap();
         steps.into_iter().map(|(.., step)| step).collect::<Vec<_>>().join("\n")
+    }
+
+    /// How `PostgreSQL` would go about a statement with these texts and numbers bound, where it may neither read
+    /// a whole table nor do what else is switched off.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    async fn plan_without(&self, off: &'static str, statement: &'static str, bound: Vec<Bound>) -> String {
+        use sqlx::{AssertSqlSafe, Executor};
+        let mut read = self.read().await.unwrap();
+        read.execute(AssertSqlSafe(format!("SET LOCAL enable_seqscan = off; {off}"))).await.unwrap();
+        let explained = AssertSqlSafe(format!("EXPLAIN {statement}"));
+        let query = bound.into_iter().fold(sqlx::query_as::<_, (String,)>(explained), |query, bound| match bound {
+            Bound::Text(text) => query.bind(text),
+            Bound::Number(number) => query.bind(number),
+        });
+        let steps = query.fetch_all(&mut *read).await.unwrap();
+        steps.into_iter().map(|(step,)| step).collect::<Vec<_>>().join("\n")
     }
 
     /// Waits for what runs, and closes the connections.

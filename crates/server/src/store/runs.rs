@@ -9,14 +9,15 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Connection, StoreError, storable};
 
 /// What this process knows of the history that it writes on.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    connected: AtomicBool,
+    /// How many writing connections were made.
+    connections: AtomicU64,
     seen: Mutex<Seen>,
 }
 
@@ -24,24 +25,30 @@ pub(super) struct History {
 struct Seen {
     last: i64,
     table: String,
+    /// The writing connection of the newest run.
+    connection: u64,
 }
 
 impl History {
     /// Notes that the writing connection is a new one.
     pub(super) fn connected(&self) {
-        self.connected.store(true, Ordering::SeqCst);
+        self.connections.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Which writing connection is in use. To be asked by whoever holds it: there is one at a time.
+    pub(super) fn connection(&self) -> u64 {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Whether a change made now needs a run of its own: the history may be another than before.
     pub(super) fn may_be_another(&self, last: i64, table: &str) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        self.connected.load(Ordering::SeqCst) || last < seen.last || table != seen.table
+        self.connection() != seen.connection || last < seen.last || table != seen.table
     }
 
-    /// Notes that a run began here.
-    pub(super) fn begun(&self, last: i64, table: String) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen { last, table };
-        self.connected.store(false, Ordering::SeqCst);
+    /// Notes that a run began here, by this connection.
+    pub(super) fn begun(&self, last: i64, table: String, connection: u64) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen { last, table, connection };
     }
 
     /// Notes that the history went on to here.

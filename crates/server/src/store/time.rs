@@ -96,6 +96,7 @@ impl Store {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::store::Bound;
 
     #[tokio::test]
     async fn what_is_due_is_found_without_looking_at_the_rest() {
@@ -106,6 +107,18 @@ mod tests {
             assert!(plan.contains("INDEX tenants_by_transition (next_transition_at<?)"), "{plan}");
             assert!(plan.contains("INDEX tenants_by_derived_at (derived_at>?)"), "{plan}");
             assert!(!plan.contains("SCAN tenants"), "{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn so_it_is_on_postgres() {
+        let server = paywall_databases::Postgres::shared().unwrap();
+        let store = Store::open(&server.database().unwrap()).await.unwrap();
+        for (statement, numbers) in [(ANY_DUE, 1), (DUE, 2)] {
+            let plan = store.plan_without("", statement, (0..numbers).map(Bound::Number).collect()).await;
+            for index in ["tenants_by_transition", "tenants_by_derived_at"] {
+                assert!(plan.contains(index), "{plan}");
+            }
         }
     }
 }

@@ -70,9 +70,10 @@ impl Store {
                 return Ok(Write { transaction, began: last, history, changes });
             }
             // By itself, so that it stays where the change fails.
+            let connection = self.history.connection();
             runs::begin(&mut transaction).await?;
             transaction.commit().await?;
-            self.history.begun(last, table);
+            self.history.begun(last, table, connection);
         }
     }
 

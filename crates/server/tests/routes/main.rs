@@ -11,6 +11,7 @@ mod bodies;
 mod changes;
 mod document;
 mod keys;
+mod postgres;
 mod replicas;
 mod tenants;
 mod time;

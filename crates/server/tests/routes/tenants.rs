@@ -7,6 +7,7 @@ use reqwest::Method;
 use crate::app::{Database, NOW, TestApp, id, trying};
 
 on_each_database! {
+    a_nul_is_kept_as_a_mark_and_found,
     pages_make_the_whole_list_in_every_order_under_ties,
     search_finds_what_is_written_and_nothing_else,
     the_same_import_again_changes_nothing,
@@ -57,7 +58,7 @@ async fn pages_make_the_whole_list_in_every_order_under_ties(on: Database) {
 async fn search_finds_what_is_written_and_nothing_else(on: Database) {
     let long = "Ünïcode ".repeat(500);
     let mut percent = trying(2, "100% _Sure\\", 3);
-    percent.email = "sales@Big-Corp.example".to_owned();
+    "sales@Big-Corp.example".clone_into(&mut percent.email);
     let app = on.with(vec![trying(1, "Plain", 3), percent, trying(3, &long, 3), trying(4, "株式会社テスト", 3)]).await;
     let found = async |text: &str| -> Vec<u32> {
         let response = app
@@ -112,5 +113,19 @@ async fn what_is_unknown_is_not_zero(on: Database) {
     assert!(tenant.meters.iter().all(|reading| reading.used.is_none() && reading.resets_at.is_none()));
     let days = app.get(&format!("/admin/v1/tenants/{}/usage?to={}", id(1), NOW.0)).await;
     assert_eq!(days["days"], serde_json::json!([]));
+    app.stop().await;
+}
+
+/// `PostgreSQL` cannot keep one, and nothing shall read otherwise on one database than on the other.
+async fn a_nul_is_kept_as_a_mark_and_found(on: Database) {
+    let app = on.with(vec![trying(1, "A\0corn", 5), trying(2, "Plain", 5)]).await;
+    assert_eq!(app.tenant(1).await.name, "A\u{fffd}corn");
+    for (query, found) in [("text=a%00corn", 1), ("text=%00", 1), ("text=b%00corn", 0), ("plan=starter%00", 0)] {
+        let list = app.get(&format!("/admin/v1/tenants?{query}")).await;
+        assert_eq!(list["items"].as_array().unwrap().len(), found, "{query}");
+    }
+    let path = "/admin/v1/adjustments/a%00b/undo";
+    let response = app.request(Role::Owner, Method::POST, path).header("Idempotency-Key", "k").send().await;
+    assert_eq!(response.unwrap().status(), reqwest::StatusCode::NOT_FOUND);
     app.stop().await;
 }
