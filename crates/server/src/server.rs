@@ -331,7 +331,7 @@ async fn publish(leases: SqlLeaseStore, stop: CancellationToken) {
         if last {
             return;
         }
-        if count % WRITE_OFF_TICKS == 0
+        if count.is_multiple_of(WRITE_OFF_TICKS)
             && let Ok(written @ 1..) = leases.write_off().await
         {
             tracing::warn!(written, "units that a replica held which is gone were counted as used");

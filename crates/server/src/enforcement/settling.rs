@@ -133,14 +133,13 @@ impl Charge {
             amounts,
             tokens_from,
         };
-        match self.reservation {
-            Some(reservation) => drop(reservation.settle(event)),
-            None => {
-                let (id, tenant) = (event.id.clone(), event.tenant.clone());
-                if self.quota.count(event).is_err() {
-                    tracing::error!(id, %tenant, "usage was not counted: too many events wait for the database");
-                }
-            }
+        if let Some(reservation) = self.reservation {
+            drop(reservation.settle(event));
+            return;
+        }
+        let (id, tenant) = (event.id.clone(), event.tenant.clone());
+        if self.quota.count(event).is_err() {
+            tracing::error!(id, %tenant, "usage was not counted: too many events wait for the database");
         }
     }
 }
