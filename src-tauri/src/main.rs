@@ -7,6 +7,7 @@ mod appearance;
 mod command_names;
 mod commands;
 mod menu;
+mod revival;
 mod sample;
 mod shell;
 
@@ -52,6 +53,7 @@ fn main() -> anyhow::Result<()> {
             let console = tauri::async_runtime::block_on(Console::start(options));
             app.manage(Shell::new(console, &home));
             if let Some(window) = app.get_webview_window("main") {
+                revival::watch(&window)?;
                 // Made hidden and shown with its place restored, so that it does not jump.
                 window.show()?;
                 window.set_focus()?;
