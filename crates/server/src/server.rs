@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_secs(1);
 const WRITE_OFF_TICKS: u32 = 60;
 
 /// How long stopping waits for the last usage to be written.
-const LAST_COUNT: Duration = Duration::from_secs(15);
+pub(crate) const LAST_COUNT: Duration = Duration::from_secs(15);
 
 /// Tenants that the ticker brings up to date in one transaction.
 const TICK_MOST: usize = 500;

@@ -235,3 +235,25 @@ fn every_setting_is_documented_and_every_documented_one_is_there() {
         keys().iter().filter(|it| *it != "plan").map(|it| format!("PAYWALL_{}", it.to_uppercase())).collect();
     assert!(read.is_superset(&named), "{:?}", named.difference(&read).collect::<Vec<_>>());
 }
+
+#[test]
+fn what_is_deployed_sets_what_there_is() {
+    let unit = include_str!("../../../../docs/deploy/paywall-server.service");
+    let compose = include_str!("../../../../docs/deploy/compose.paywall.yml");
+    let image = include_str!("../../../../docs/deploy/Dockerfile");
+    let mut known = variables();
+    // The compose file's own: the port that it publishes.
+    known.extend(["PAYWALL_LOG_FORMAT".to_owned(), "PAYWALL_PORT".to_owned()]);
+    for text in [unit, compose, image] {
+        let words = text.split(|it: char| !(it.is_ascii_uppercase() || it == '_'));
+        let set: BTreeSet<String> = words.filter(|it| it.starts_with("PAYWALL_")).map(str::to_owned).collect();
+        assert!(set.len() >= 2 && set.is_subset(&known), "{:?}", set.difference(&known).collect::<Vec<_>>());
+    }
+    // Killed earlier, a server loses usage: five seconds for a load balancer, what runs, the last usage.
+    let needed = Duration::from_secs(5) + Limits::default().drain_timeout + crate::server::LAST_COUNT;
+    for (text, before) in [(unit, "\nTimeoutStopSec="), (compose, "\n    stop_grace_period: ")] {
+        let (_, rest) = text.split_once(before).unwrap();
+        let seconds = rest.lines().next().unwrap().trim_end_matches('s').parse().unwrap();
+        assert!(Duration::from_secs(seconds) > needed, "{before}");
+    }
+}
