@@ -1,5 +1,7 @@
 //! Settings: a TOML file named by `PAYWALL_CONFIG`, and `PAYWALL_…` environment variables, which win.
 
+mod secret;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use crate::enforcement::FailOpen;
 use crate::listener::Limits;
 use crate::private;
 use crate::store::{is_postgres, shown};
+
+use self::secret::secret;
 
 /// Everything that can be set of a server.
 #[derive(Clone)]
@@ -63,12 +67,14 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("{path}: {error}")]
+    #[error("{path}, line {line}: {reason}")]
     Syntax {
         /// Which.
         path: PathBuf,
-        /// Where and why.
-        error: Box<toml::de::Error>,
+        /// Where, from 1.
+        line: usize,
+        /// Why. Never with the line itself, which may hold a password.
+        reason: String,
     },
     /// A value cannot be taken.
     #[error("{key}: {reason}")]
@@ -88,10 +94,13 @@ pub enum ConfigError {
 struct Settings {
     listen: Option<String>,
     database_url: Option<String>,
+    database_url_file: Option<PathBuf>,
     public_url: Option<String>,
     token_key: Option<String>,
+    token_key_file: Option<PathBuf>,
     ragflow_url: Option<String>,
     ragflow_database_url: Option<String>,
+    ragflow_database_url_file: Option<PathBuf>,
     trial_start: Option<String>,
     trial_plan: Option<String>,
     plan: Option<Vec<PlanSettings>>,
@@ -102,6 +111,7 @@ struct Settings {
     header_timeout_seconds: Option<u64>,
     idle_timeout_seconds: Option<u64>,
     stall_timeout_seconds: Option<u64>,
+    stop_delay_seconds: Option<u64>,
     drain_timeout_seconds: Option<u64>,
     fail_open: Option<String>,
     authz_anonymous: Option<String>,
@@ -151,7 +161,8 @@ impl Config {
             key: "listen",
             reason: format!("{listen:?} is not an address and port such as 127.0.0.1:8787"),
         })?;
-        let database_url = match variable("PAYWALL_DATABASE_URL").or(settings.database_url.take()) {
+        let (value, file) = (settings.database_url.take(), settings.database_url_file.take());
+        let database_url = match secret(&variable, "database_url", value, file)? {
             Some(url) if url.starts_with("sqlite:") || is_postgres(&url) => url,
             Some(_) => {
                 return Err(ConfigError::Value {
@@ -161,16 +172,11 @@ impl Config {
             }
             None => sqlite_url(&made_data_folder()?.join("server.db")),
         };
-        let token_key =
-            match (variable("PAYWALL_TOKEN_KEY"), variable("PAYWALL_TOKEN_KEY_FILE"), settings.token_key.take()) {
-                (None, Some(path), _) => {
-                    let path = PathBuf::from(path);
-                    let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?;
-                    SecretString::from(text.trim().to_owned())
-                }
-                (Some(key), ..) | (None, None, Some(key)) => SecretString::from(key),
-                (None, None, None) => kept_token_key(&made_data_folder()?.join("token.key"))?,
-            };
+        let (value, file) = (settings.token_key.take(), settings.token_key_file.take());
+        let token_key = match secret(&variable, "token_key", value, file)? {
+            Some(key) => SecretString::from(key),
+            None => kept_token_key(&made_data_folder()?.join("token.key"))?,
+        };
         if token_key.expose_secret().len() < 16 {
             return Err(ConfigError::Value {
                 key: "token_key",
@@ -188,7 +194,15 @@ impl Config {
         check_plans(plans.as_deref().unwrap_or_default())?;
         let ragflow_url = variable("PAYWALL_RAGFLOW_URL").or(settings.ragflow_url.take());
         let ragflow_url = ragflow_url.as_deref().map(ragflow_url_of).transpose()?;
-        let ragflow_database_url = ragflow_database_url(&variable, settings.ragflow_database_url.take())?;
+        let (value, file) = (settings.ragflow_database_url.take(), settings.ragflow_database_url_file.take());
+        let ragflow_database_url = secret(&variable, "ragflow_database_url", value, file)?.map(SecretString::from);
+        if let Some(url) = &ragflow_database_url {
+            // Here and not at the first question: a slip of typing is seen at the start.
+            RagflowDatabase::check_url(url).map_err(|error| ConfigError::Value {
+                key: "ragflow_database_url",
+                reason: error.to_string().trim_start_matches("ragflow_database_url: ").to_owned(),
+            })?;
+        }
         let trial_start = match variable("PAYWALL_TRIAL_START").or(settings.trial_start.take()).as_deref() {
             None => TrialStart::default(),
             Some(word) => TrialStart::parse(word).ok_or_else(|| ConfigError::Value {
@@ -349,7 +363,9 @@ fn limits(settings: &Settings, variable: &impl Fn(&str) -> Option<String>) -> Re
     let count = |key, set: Option<usize>, least, otherwise: usize| {
         number(key, set.map(|it| it as u64), least, otherwise as u64).map(|it| it as usize)
     };
-    let seconds = |key, set, otherwise: Duration| number(key, set, 1, otherwise.as_secs()).map(Duration::from_secs);
+    let at_least =
+        |least, key, set, otherwise: Duration| number(key, set, least, otherwise.as_secs()).map(Duration::from_secs);
+    let seconds = |key, set, otherwise| at_least(1, key, set, otherwise);
     let usual = Limits::default();
     Ok(Limits {
         connections: count("connections", settings.connections, 1, usual.connections)?,
@@ -363,6 +379,7 @@ fn limits(settings: &Settings, variable: &impl Fn(&str) -> Option<String>) -> Re
         header_timeout: seconds("header_timeout_seconds", settings.header_timeout_seconds, usual.header_timeout)?,
         idle_timeout: seconds("idle_timeout_seconds", settings.idle_timeout_seconds, usual.idle_timeout)?,
         stall_timeout: seconds("stall_timeout_seconds", settings.stall_timeout_seconds, usual.stall_timeout)?,
+        stop_delay: at_least(0, "stop_delay_seconds", settings.stop_delay_seconds, usual.stop_delay)?,
         drain_timeout: seconds("drain_timeout_seconds", settings.drain_timeout_seconds, usual.drain_timeout)?,
     })
 }
@@ -401,35 +418,13 @@ fn check_plans(plans: &[Plan]) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// From the environment, else from the file that it names, else from the settings: it holds a password.
-fn ragflow_database_url(
-    variable: &impl Fn(&str) -> Option<String>,
-    setting: Option<String>,
-) -> Result<Option<SecretString>, ConfigError> {
-    let named = variable("PAYWALL_RAGFLOW_DATABASE_URL_FILE");
-    let url = match (variable("PAYWALL_RAGFLOW_DATABASE_URL"), named) {
-        (Some(url), _) => Some(url),
-        (None, Some(path)) => {
-            let path = PathBuf::from(path);
-            let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path, error })?;
-            Some(text.trim().to_owned())
-        }
-        (None, None) => setting,
-    };
-    let url = url.map(SecretString::from);
-    if let Some(url) = &url {
-        // Here and not at the first question: a slip of typing is seen at the start.
-        RagflowDatabase::check_url(url).map_err(|error| ConfigError::Value {
-            key: "ragflow_database_url",
-            reason: error.to_string().trim_start_matches("ragflow_database_url: ").to_owned(),
-        })?;
-    }
-    Ok(url)
-}
-
 fn read_settings(path: &Path) -> Result<Settings, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
-    toml::from_str(&text).map_err(|error| ConfigError::Syntax { path: path.to_owned(), error: Box::new(error) })
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|it| text.get(..it.start)).unwrap_or_default();
+        let line = before.bytes().filter(|it| *it == b'\n').count() + 1;
+        ConfigError::Syntax { path: path.to_owned(), line, reason: error.message().to_owned() }
+    })
 }
 
 /// The platform's folder for this user's data of the server, made where it is not there. It is the only place
@@ -465,106 +460,4 @@ fn kept_token_key(path: &Path) -> Result<SecretString, ConfigError> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn environment(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::from_environment(|key| {
-            pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("paywall.toml");
-        std::fs::write(
-            &file,
-            "listen = \"127.0.0.1:1\"\ndatabase_url = \"sqlite://a.db\"\n[[plan]]\nid = \"p\"\nname = \"P\"\nlimits = { messages = 0 }\n",
-        )
-        .unwrap();
-        let config = environment(&[
-            ("PAYWALL_CONFIG", file.to_str().unwrap()),
-            ("PAYWALL_LISTEN", "127.0.0.1:2"),
-            ("PAYWALL_TOKEN_KEY", "0123456789abcdef"),
-        ])
-        .unwrap();
-        assert_eq!(config.listen.port(), 2);
-        assert_eq!(config.database_url, "sqlite://a.db");
-        let plan = &config.plans.unwrap()[0];
-        assert_eq!(plan.limit(Meter::Messages), Limit::AtMost(0));
-        assert_eq!(plan.limit(Meter::Tokens), Limit::Unlimited);
-    }
-
-    #[test]
-    fn a_wrong_setting_is_named() {
-        let error = environment(&[("PAYWALL_LISTEN", "here"), ("PAYWALL_TOKEN_KEY", "0123456789abcdef")]);
-        assert!(error.unwrap_err().to_string().starts_with("listen:"));
-        let error = environment(&[("PAYWALL_DATABASE_URL", "mysql://x"), ("PAYWALL_TOKEN_KEY", "k")]);
-        assert!(error.unwrap_err().to_string().starts_with("database_url:"));
-        let config = environment(&[
-            ("PAYWALL_DATABASE_URL", "postgresql://me:hidden@db/paywall"),
-            ("PAYWALL_TOKEN_KEY", "0123456789abcdef"),
-        ]);
-        let shown = format!("{:?}", config.unwrap());
-        assert!(shown.contains("postgresql://me@db/paywall") && !shown.contains("hidden"), "{shown}");
-    }
-
-    #[test]
-    fn what_is_said_of_ragflow_is_checked_and_its_password_is_not_repeated() {
-        let of = |pairs: &[(&'static str, &'static str)]| {
-            let mut all = vec![("PAYWALL_TOKEN_KEY", "0123456789abcdef"), ("PAYWALL_DATABASE_URL", "sqlite://a.db")];
-            all.extend(pairs);
-            environment(&all)
-        };
-        let config = of(&[
-            ("PAYWALL_RAGFLOW_DATABASE_URL", "mysql://paywall:s3cret@db:3306/rag_flow"),
-            ("PAYWALL_TRIAL_START", "first_use"),
-        ])
-        .unwrap();
-        assert_eq!(config.trial_start, TrialStart::FirstUse);
-        assert!(!format!("{config:?}").contains("s3cret"));
-        for (key, value, named) in [
-            ("PAYWALL_RAGFLOW_DATABASE_URL", "oracle://paywall:s3cret@db/rag_flow", "ragflow_database_url:"),
-            ("PAYWALL_RAGFLOW_DATABASE_URL", "mysql://paywall:s3cret@db", "ragflow_database_url:"),
-            ("PAYWALL_RAGFLOW_URL", "ragflow:9380", "ragflow_url:"),
-            ("PAYWALL_TRIAL_START", "sometimes", "trial_start:"),
-        ] {
-            let error = of(&[(key, value)]).unwrap_err().to_string();
-            assert!(error.starts_with(named) && !error.contains("s3cret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn where_ragflow_is_and_whom_to_believe() {
-        let with = |key, value| environment(&[("PAYWALL_TOKEN_KEY", "0123456789abcdef"), (key, value)]);
-        let config = with("PAYWALL_RAGFLOW_URL", "http://127.0.0.1:9380/").unwrap();
-        assert_eq!(config.ragflow_url.unwrap().authority().unwrap(), "127.0.0.1:9380");
-        for wrong in ["127.0.0.1:9380", "https://a", "http://a/b", "http://a/?b", "http://u:p@a", "http://", "a b"] {
-            let error = with("PAYWALL_RAGFLOW_URL", wrong).unwrap_err().to_string();
-            assert!(error.starts_with("ragflow_url:"), "{error}");
-        }
-        let config = with("PAYWALL_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,::1").unwrap();
-        let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
-        assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
-        assert!(with("PAYWALL_TRUSTED_PROXIES", "nginx").is_err());
-        let config = with("PAYWALL_IDLE_TIMEOUT_SECONDS", "9").unwrap();
-        assert_eq!(config.limits, Limits { idle_timeout: Duration::from_secs(9), ..Limits::default() });
-        for wrong in ["0", "-1", "x", "1.5"] {
-            let error = with("PAYWALL_CONNECTIONS", wrong).unwrap_err().to_string();
-            assert!(error.starts_with("connections:"), "{error}");
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_kept_key_is_its_owners_and_stays() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("token.key");
-        let first = kept_token_key(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(kept_token_key(&path).unwrap().expose_secret(), first.expose_secret());
-    }
-}
+mod tests;

@@ -92,18 +92,33 @@ impl From<RoleWord> for Role {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PAYWALL_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colours = !plain && std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
-    match run(Arguments::parse().command).await {
-        Ok(code) => code,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "paywall-server: {error:#}");
-            ExitCode::FAILURE
+    let done = match log() {
+        Ok(()) => run(Arguments::parse().command).await,
+        Err(error) => Err(error),
+    };
+    done.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "paywall-server: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Begins the log, as `PAYWALL_LOG` and `PAYWALL_LOG_FORMAT` say.
+fn log() -> anyhow::Result<()> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let filter = variable("PAYWALL_LOG").unwrap_or_else(|| "info,sqlx=warn".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter)
+        .with_context(|| format!("PAYWALL_LOG: {filter:?} is not a filter such as info or paywall_server=debug"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match variable("PAYWALL_LOG_FORMAT").as_deref() {
+        None | Some("text") => {
+            let plain = variable("NO_COLOR").is_some();
+            log.with_ansi(!plain && std::io::stderr().is_terminal()).init();
         }
+        // An object per line, with the fields at its top: what collectors of logs read without being told how.
+        Some("json") => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+        Some(other) => anyhow::bail!("PAYWALL_LOG_FORMAT: {other:?} is neither \"text\" nor \"json\""),
     }
+    Ok(())
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -17,9 +17,11 @@ use crate::config::{Config, built_in_plans};
 use crate::directory::{Directory, DirectoryError, Mirror, Pace};
 use crate::enforcement::Enforcement;
 use crate::listener;
+use crate::metrics::{Metrics, Sources};
 use crate::portal;
 use crate::proxy::{Engine, Front, Unenforced};
 use crate::quota::{self, LeaseStore, Quota, SqlLeaseStore};
+use crate::readiness::Readiness;
 use crate::store::{self, ImportSummary, Revocation, Store, StoreError, TokenRow, with_patience};
 use crate::token;
 
@@ -30,7 +32,7 @@ const TICK: Duration = Duration::from_secs(1);
 const WRITE_OFF_TICKS: u32 = 60;
 
 /// How long stopping waits for the last usage to be written.
-const LAST_COUNT: Duration = Duration::from_secs(15);
+pub(crate) const LAST_COUNT: Duration = Duration::from_secs(15);
 
 /// Tenants that the ticker brings up to date in one transaction.
 const TICK_MOST: usize = 500;
@@ -69,6 +71,8 @@ pub(crate) struct State {
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Readiness,
     /// Whether what is written beside a request fails, which is said once and not with each of them.
     failing: AtomicBool,
 }
@@ -145,7 +149,15 @@ impl Server {
             store::plans::put(&mut write, plan, Some(position)).await?;
         }
         write.commit().await?;
-        Ok(Self { state: Arc::new(State { store: Arc::new(store), clock, config, failing: AtomicBool::new(false) }) })
+        let state = State {
+            store: Arc::new(store),
+            clock,
+            config,
+            metrics: Arc::new(Metrics::new()),
+            readiness: Readiness::default(),
+            failing: AtomicBool::new(false),
+        };
+        Ok(Self { state: Arc::new(state) })
     }
 
     /// Makes an access token. It is answered here and never again: only a keyed hash is kept.
@@ -277,6 +289,13 @@ impl Server {
         let leases = || SqlLeaseStore::new(Arc::clone(&state.store), Arc::clone(&state.clock));
         let mirror = Arc::new(Mirror::new(self, Arc::clone(&directory), Pace::default()));
         let (quota, admitting) = Quota::start(leases(), quota::Settings::default());
+        state.readiness.needs(Arc::clone(&directory));
+        state.metrics.ask(Sources {
+            clock: Arc::clone(&state.clock),
+            quota: quota.clone(),
+            directory: Arc::clone(&directory),
+            mirror: Arc::downgrade(&mirror),
+        });
         let engine = Enforcement::new(Arc::clone(state), directory, Arc::clone(&mirror), quota.clone());
         let engine = Arc::new(engine);
         let router = self.router().merge(portal::router(Arc::clone(state), Arc::clone(&engine)));
@@ -299,15 +318,22 @@ impl Server {
 
     async fn answer<E: Engine>(&self, listener: TcpListener, stop: CancellationToken, engine: Arc<E>, router: Router) {
         listener::raise_file_limit();
-        let ticker = tokio::spawn(tick(Arc::clone(&self.state), stop.clone()));
+        let draining = CancellationToken::new();
+        let ticker = tokio::spawn(tick(Arc::clone(&self.state), draining.clone()));
         let follower = tokio::spawn({
-            let (state, stop) = (Arc::clone(&self.state), stop.clone());
-            async move { state.store.follow(stop).await }
+            let (state, draining) = (Arc::clone(&self.state), draining.clone());
+            async move { state.store.follow(draining).await }
         });
         let config = &self.state.config;
-        let front = Arc::new(Front::new(config, router, engine));
-        listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, stop.clone()).await;
-        stop.cancel();
+        let front = Arc::new(Front::new(&self.state, router, engine));
+        let served = listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, draining.clone());
+        let announced = async {
+            stop.cancelled().await;
+            self.state.readiness.stop();
+            tokio::time::sleep(config.limits.stop_delay).await;
+            draining.cancel();
+        };
+        tokio::join!(served, announced);
         let _ = ticker.await;
         let _ = follower.await;
     }

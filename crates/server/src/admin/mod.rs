@@ -16,7 +16,7 @@ mod tenants;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State as Extract};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -76,7 +76,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .layer(CompressionLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
         .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn(identify))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), identify))
         .with_state(state)
 }
 
@@ -92,9 +92,12 @@ async fn nothing(uri: Uri) -> Fault {
 }
 
 /// Gives the request its id, and every error its document.
-async fn identify(mut request: Request, next: Next) -> Response {
+async fn identify(Extract(state): Extract<Arc<State>>, mut request: Request, next: Next) -> Response {
     let id = request_id::fresh();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let method = request.method().clone();
+    // Not the path as it came: it may hold anything, and pattern and id are enough to find a request by.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let is_api = request.uri().path().starts_with("/admin/v1");
     request.extensions_mut().insert(RequestId(id.clone()));
     let started = std::time::Instant::now();
     let mut response = next.run(request).await;
@@ -106,14 +109,11 @@ async fn identify(mut request: Request, next: Next) -> Response {
             response.headers_mut().insert(axum::http::header::ALLOW, allow);
         }
     }
-    tracing::info!(
-        request_id = id,
-        %method,
-        path,
-        status = response.status().as_u16(),
-        ms = started.elapsed().as_millis() as u64,
-        "request"
-    );
+    if is_api {
+        state.metrics.admin(&method, response.status());
+    }
+    let route = route.as_ref().map_or("(unknown)", MatchedPath::as_str);
+    request_id::line(&id, &method, route, response.status(), started);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

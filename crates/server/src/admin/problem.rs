@@ -30,6 +30,12 @@ impl Fault {
         }))
     }
 
+    /// With the cause, for the log alone: the outermost layer writes it with the request's id and takes it out.
+    pub(crate) fn because(mut self, cause: String) -> Self {
+        self.0.request_id = cause;
+        self
+    }
+
     pub(crate) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::fields(vec![FieldError { field: field.into(), message: message.into() }])
     }
@@ -95,15 +101,13 @@ impl Fault {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        let mut fault = match &error {
+        let fault = match &error {
             StoreError::Database(_) | StoreError::Migration(_) | StoreError::NoFolder(_) => {
                 Self::new(ProblemCode::Unavailable, "the database is away, busy or full; try again later")
             }
             StoreError::Stored(_) => Self::of_status(StatusCode::INTERNAL_SERVER_ERROR),
         };
-        // Only for the log: the outermost layer writes it with the request's id and takes it out.
-        fault.0.request_id = error.to_string();
-        fault
+        fault.because(error.to_string())
     }
 }
 

@@ -9,17 +9,20 @@ mod api;
 mod cache;
 mod database;
 mod error;
+mod failures;
 mod mirror;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use moka::future::Cache;
 use paywall_domain::TenantId;
 
 use self::cache::{KNOWN, Remembered};
+use self::failures::Failures;
 use self::mirror::Touched;
 use crate::config::Config;
 use crate::gate::{CacheKey, Candidates, Credential, Effect, Resource};
@@ -33,6 +36,10 @@ pub use mirror::{FirstUse, Freshness, Mirror, MirrorError, MirrorFailure, Pace, 
 /// answers are kept.
 const MOST_FORGOTTEN: u64 = 100_000;
 
+/// The longest that a look at whether everything can be read may take. Longer than the wait for a connection, so
+/// that its reason is told and not that it took long.
+const LOOK: Duration = Duration::from_secs(4);
+
 /// Who is who.
 pub struct Directory {
     source: Source,
@@ -42,6 +49,9 @@ pub struct Directory {
     /// Since when what was learned of a tenant's credentials no longer holds.
     forgotten: Cache<TenantId, Instant>,
     touched: Arc<Touched>,
+    failures: Failures,
+    /// Whether everything that is needed could be read once.
+    ready: AtomicBool,
 }
 
 enum Source {
@@ -87,7 +97,33 @@ impl Directory {
             owners: Remembered::new(),
             forgotten: Cache::builder().max_capacity(MOST_FORGOTTEN).time_to_live(KNOWN).build(),
             touched: Arc::new(Touched::default()),
+            failures: Failures::default(),
+            ready: AtomicBool::new(false),
         }
+    }
+
+    /// Whether everything that is needed could be read at least once; looked for until then. `RAGFlow`'s API is
+    /// asked with callers' own credentials, so that without any there is nothing to look for.
+    pub async fn ready(&self) -> Result<(), DirectoryError> {
+        if let Source::Database { database, .. } = &self.source
+            && !self.ready.load(Ordering::Relaxed)
+        {
+            tokio::time::timeout(LOOK, database.check()).await.unwrap_or(Err(DirectoryError::Slow))?;
+            self.ready.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// How often what could not be told, to a request or to the mirror, by the code of the reason.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.failures.each()
+    }
+
+    fn counted<T>(&self, done: Result<T, DirectoryError>) -> Result<T, DirectoryError> {
+        if let Err(error) = &done {
+            self.failures.count(error.code());
+        }
+        done
     }
 
     /// RAGFlow's database, where it is read.
@@ -102,6 +138,14 @@ impl Directory {
     /// RAGFlow knows; an error = that cannot be told now. `headers` are those that the candidates were read
     /// from.
     pub async fn identify<'a>(
+        &self,
+        candidates: &'a Candidates,
+        headers: &HeaderMap,
+    ) -> Result<Option<Identity<'a>>, DirectoryError> {
+        self.counted(self.asked(candidates, headers).await)
+    }
+
+    async fn asked<'a>(
         &self,
         candidates: &'a Candidates,
         headers: &HeaderMap,
@@ -164,7 +208,7 @@ impl Directory {
             (_, Resource::Other) | (Source::Api { .. }, _) => Ok(None),
             (Source::Database { database, .. }, _) => {
                 let key = (resource, id.to_owned());
-                self.owners.get(key, |_| false, || database.owner(resource, id)).await
+                self.counted(self.owners.get(key, |_| false, || database.owner(resource, id)).await)
             }
         }
     }

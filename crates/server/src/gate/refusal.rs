@@ -27,7 +27,7 @@ use super::operations::Answer;
 use super::words::{self, Language};
 
 /// The header that carries the deny code.
-const CODE: HeaderName = HeaderName::from_static("x-paywall-code");
+pub(crate) const CODE: HeaderName = HeaderName::from_static("x-paywall-code");
 /// The header that carries the exhausted meter.
 const METER: HeaderName = HeaderName::from_static("x-paywall-meter");
 /// The header that carries the reason to a front's error page.

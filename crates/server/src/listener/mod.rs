@@ -58,6 +58,9 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// The longest that the other side may neither send what it announced nor take what it asked for.
     pub stall_timeout: Duration,
+    /// How long the server goes on as before after it was told to stop, while `/readyz` says so already: for
+    /// load balancers that look there, to send nobody any more.
+    pub stop_delay: Duration,
     /// How long requests that run may go on after the server was told to stop.
     pub drain_timeout: Duration,
 }
@@ -71,6 +74,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(60),
+            stop_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
         }
     }

@@ -1,13 +1,15 @@
 //! The page's routes, below `/paywall`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::extract::{Query, State};
+use axum::extract::{MatchedPath, Query, Request, State};
 use axum::http::header::{
     ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::{Router, routing};
 use paywall_domain::{assess, readings, status};
@@ -17,6 +19,7 @@ use serde_json::json;
 use super::{SCRIPT, STYLE, Standing, Visit, html, status_body};
 use crate::enforcement::Enforcement;
 use crate::gate::Language;
+use crate::request_id;
 use crate::server;
 
 /// Nothing but the page's own style and script, and nowhere but in a window of its own.
@@ -39,6 +42,17 @@ pub(crate) fn router(state: Arc<server::State>, enforcement: Arc<Enforcement>) -
         .route("/paywall/page.css", routing::get(|| async { asset("text/css; charset=utf-8", STYLE) }))
         .route("/paywall/page.js", routing::get(|| async { asset("text/javascript; charset=utf-8", SCRIPT) }))
         .with_state(Portal { state, enforcement })
+        .layer(middleware::from_fn(line))
+}
+
+/// Writes a line of each request, as the admin API does.
+async fn line(request: Request, next: Next) -> Response {
+    let (started, id, method) = (Instant::now(), request_id::fresh(), request.method().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("(unknown)", MatchedPath::as_str);
+    request_id::line(&id, &method, route, response.status(), started);
+    response
 }
 
 #[derive(Deserialize)]

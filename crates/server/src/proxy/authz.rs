@@ -7,6 +7,7 @@
 //! request with both is ambiguous and never passes.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
@@ -15,6 +16,7 @@ use hyper::body::Incoming;
 
 use super::client_address::{client, is_trusted};
 use super::head::REQUEST_ID;
+use super::told::Told;
 use super::{Admission, Arrival, End, Engine, Front, Peek, Watch, envelope};
 use crate::gate::{self, Refusal, Via, classify_with, header_text, strip_reserved};
 use crate::request_id;
@@ -44,20 +46,22 @@ enum Unanswerable {
 /// Answers the front.
 pub(super) async fn answer<E: Engine>(front: &Front<E>, peer: IpAddr, request: Request<Incoming>) -> Refusal {
     let id = request_id::fresh();
-    let mut answer = decide(front, peer, request.into_parts().0, &id).await;
+    let head = request.into_parts().0;
+    let told = Told::begin(&front.state.metrics, Via::Authz, &id, head.method.clone());
+    let mut answer = decide(front, peer, head, &id, told).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
         answer.headers.insert(REQUEST_ID, id);
     }
     answer
 }
 
-async fn decide<E: Engine>(front: &Front<E>, peer: IpAddr, mut head: Parts, id: &str) -> Refusal {
+async fn decide<E: Engine>(front: &Front<E>, peer: IpAddr, mut head: Parts, id: &str, mut told: Told<'_>) -> Refusal {
     if !is_trusted(&front.trusted, peer) {
-        return forbidden(id, &Unanswerable::Stranger.to_string());
+        return forbidden(id, &told, &Unanswerable::Stranger.to_string());
     }
     match original(&head.headers) {
         Ok((method, uri)) => (head.method, head.uri) = (method, uri),
-        Err(unanswerable) => return forbidden(id, &unanswerable.to_string()),
+        Err(unanswerable) => return forbidden(id, &told, &unanswerable.to_string()),
     }
     let client = client(&front.trusted, peer, &head.headers);
     strip_reserved(&mut head.headers, gate::Front::Trusted);
@@ -67,16 +71,20 @@ async fn decide<E: Engine>(front: &Front<E>, peer: IpAddr, mut head: Parts, id: 
     }
     let route = match classify_with(front.engine.unknown_routes(), head.method.as_str(), head.uri.path()) {
         Ok(route) => route,
-        Err(malformed) => return forbidden(id, &malformed.to_string()),
+        Err(malformed) => return forbidden(id, &told, &malformed.to_string()),
     };
+    told.is_for(&head.method, &route);
     let arrival = Arrival { head: &head, route: &route, via: Via::Authz, peer: client, id };
+    let asked = Instant::now();
     match front.engine.admit(arrival, &mut Peek::absent()).await {
         Admission::Refuse(refusal) => {
-            tracing::info!(request_id = id, route = route.pattern, status = refusal.status.as_u16(), "refused");
+            told.is_refused(asked, refusal.status, &refusal.headers);
             refusal
         }
         Admission::Pass { payer, watch, .. } => {
+            told.passes(asked);
             watch.end(End::Unseen);
+            told.is_allowed(payer.as_ref(), StatusCode::NO_CONTENT);
             let mut headers = HeaderMap::from_iter([(CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
             if let Some(payer) = payer.and_then(|it| HeaderValue::from_str(it.as_str()).ok()) {
                 headers.insert(TENANT, payer);
@@ -112,8 +120,11 @@ fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a HeaderValu
     }
 }
 
-fn forbidden(id: &str, message: &str) -> Refusal {
+/// A question that a front should not put: also in the log of a server that tells little, since nothing passes
+/// until the front is set up as it should be.
+fn forbidden(id: &str, told: &Told<'_>, message: &str) -> Refusal {
     tracing::info!(request_id = id, message, "not answered with yes");
+    told.is_odd(StatusCode::FORBIDDEN);
     let mut refusal = envelope(StatusCode::FORBIDDEN, message);
     refusal.headers.insert(MESSAGE, header_text(message));
     refusal

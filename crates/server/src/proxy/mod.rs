@@ -13,6 +13,7 @@ mod front;
 mod head;
 mod named;
 mod peek;
+mod told;
 mod upstream;
 mod watched;
 

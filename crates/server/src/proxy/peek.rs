@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use super::envelope;
@@ -97,6 +98,8 @@ pub struct Peek {
     unasked: bool,
     /// Where there is none to look at: the request came by `/authz`.
     absent: bool,
+    /// Where its bytes are counted as they come.
+    count: Option<Counter>,
     stall: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
     is_waiting: bool,
@@ -122,10 +125,17 @@ impl Peek {
             trailers: None,
             unasked: false,
             absent: true,
+            count: None,
             stall: Duration::ZERO,
             waiting: None,
             is_waiting: false,
         }
+    }
+
+    /// Counts its bytes as they come.
+    pub(super) fn counted(mut self, count: Counter) -> Self {
+        self.count = Some(count);
+        self
     }
 
     /// Whether the body is out of reach, which is not the same as empty.
@@ -211,7 +221,12 @@ impl Peek {
         Poll::Ready(match frame {
             None => None,
             Some(Err(error)) => Some(Err(BodyError::Broken(error))),
-            Some(Ok(frame)) => Some(Ok(frame)),
+            Some(Ok(frame)) => {
+                if let (Some(count), Some(data)) = (&self.count, frame.data_ref()) {
+                    count.inc_by(data.len() as u64);
+                }
+                Some(Ok(frame))
+            }
         })
     }
 }

@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::{End, Watch};
+use crate::metrics::Streaming;
 
 /// A watch that ends exactly once: where nothing else ended it, the caller is gone.
 pub(super) struct Guard<W: Watch>(Option<W>);
@@ -41,15 +42,16 @@ impl<W: Watch> Drop for Guard<W> {
 pub(crate) struct Watched<W: Watch> {
     body: Incoming,
     guard: Guard<W>,
+    streaming: Streaming,
 }
 
 impl<W: Watch> Watched<W> {
-    pub(super) fn new(body: Incoming, mut guard: Guard<W>) -> Self {
+    pub(super) fn new(body: Incoming, mut guard: Guard<W>, streaming: Streaming) -> Self {
         // Of an empty body, nobody asks for the end.
         if body.is_end_stream() {
             guard.end(End::Complete);
         }
-        Self { body, guard }
+        Self { body, guard, streaming }
     }
 }
 
@@ -66,8 +68,11 @@ impl<W: Watch> Body for Watched<W> {
             None => self.guard.end(End::Complete),
             Some(Err(_)) => self.guard.end(End::UpstreamFailed),
             Some(Ok(frame)) => {
-                if let (Some(chunk), Some(watch)) = (frame.data_ref(), &mut self.guard.0) {
-                    watch.data(chunk);
+                if let Some(chunk) = frame.data_ref() {
+                    self.streaming.0.sent(chunk.len());
+                    if let Some(watch) = &mut self.guard.0 {
+                        watch.data(chunk);
+                    }
                 }
                 // After the last byte that was announced, nobody asks for the end either.
                 if self.body.is_end_stream() {

@@ -155,6 +155,9 @@ impl Quota {
         if waits.len() < slow.len() {
             return Admission::Unavailable(Unavailable::Store);
         }
+        if !waits.is_empty() {
+            shared.count_wait();
+        }
         let until = tokio::time::Instant::now() + shared.settings.patience;
         for (counter, limit, receiver) in waits {
             match tokio::time::timeout_at(until, receiver).await {
@@ -184,6 +187,11 @@ impl Quota {
     /// Events that wait to be written.
     pub fn spooled(&self) -> usize {
         self.shared.spooled()
+    }
+
+    /// Requests that had to wait for the store so far: nothing, or not enough, was held here.
+    pub fn waits(&self) -> u64 {
+        self.shared.waits()
     }
 
     /// Whether the last attempt to reach the store failed.

@@ -10,6 +10,7 @@ mod outage;
 mod owners;
 mod paywall;
 mod ragflow;
+mod ready;
 mod trials;
 
 /// Makes a test of each `async fn name(engine: Engine)`, once per database.

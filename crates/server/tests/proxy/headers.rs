@@ -116,7 +116,7 @@ async fn the_servers_own_paths_never_reach_ragflow() {
         ("/readyz", 200),
         ("/admin/v1", 404),
         ("/admin/v1/me", 401),
-        ("/metrics", 404),
+        ("/metrics", 200),
         ("/paywall", 404),
         ("/paywall/x", 404),
         ("/stripe/webhook", 404),

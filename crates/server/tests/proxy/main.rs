@@ -8,6 +8,8 @@ mod fronts;
 mod headers;
 mod listener;
 mod malformed;
+mod metrics;
+mod stopping;
 mod streams;
 #[cfg(target_os = "linux")]
 mod upload;

@@ -188,6 +188,9 @@ impl Mirror {
     /// Reads once what there is to read.
     pub async fn pass(&self) -> Result<(), MirrorError> {
         let done = self.read_once().await;
+        if let Err(error) = &done {
+            self.directory.failures.count(error.code());
+        }
         let now = self.now();
         let (news, fresh) = {
             let mut fresh = self.freshness.lock().unwrap_or_else(PoisonError::into_inner);

@@ -125,6 +125,8 @@ pub(super) struct Shared {
     down: AtomicBool,
     closing: AtomicBool,
     full: AtomicBool,
+    /// Callers that had to wait for the store.
+    waits: AtomicU64,
 }
 
 /// A panic elsewhere left the numbers as they are between two statements that cannot panic.
@@ -146,7 +148,16 @@ impl Shared {
             down: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            waits: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn count_wait(&self) {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
     }
 
     /// Since this began, by a clock that never goes back.
