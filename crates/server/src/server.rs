@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, built_in_plans};
 use crate::directory::{Directory, DirectoryError, Mirror, Pace};
 use crate::enforcement::Enforcement;
+use crate::health::{self, Health};
 use crate::listener;
 use crate::portal;
 use crate::proxy::{Engine, Front, Unenforced};
@@ -69,6 +70,7 @@ pub(crate) struct State {
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Config,
+    pub(crate) health: Health,
     /// Whether what is written beside a request fails, which is said once and not with each of them.
     failing: AtomicBool,
 }
@@ -145,7 +147,8 @@ impl Server {
             store::plans::put(&mut write, plan, Some(position)).await?;
         }
         write.commit().await?;
-        Ok(Self { state: Arc::new(State { store: Arc::new(store), clock, config, failing: AtomicBool::new(false) }) })
+        let (store, health) = (Arc::new(store), Health::new(clock.now()));
+        Ok(Self { state: Arc::new(State { store, clock, config, health, failing: AtomicBool::new(false) }) })
     }
 
     /// Makes an access token. It is answered here and never again: only a keyed hash is kept.
@@ -277,6 +280,7 @@ impl Server {
         let leases = || SqlLeaseStore::new(Arc::clone(&state.store), Arc::clone(&state.clock));
         let mirror = Arc::new(Mirror::new(self, Arc::clone(&directory), Pace::default()));
         let (quota, admitting) = Quota::start(leases(), quota::Settings::default());
+        state.health.enforces(&directory, &mirror, &quota);
         let engine = Enforcement::new(Arc::clone(state), directory, Arc::clone(&mirror), quota.clone());
         let engine = Arc::new(engine);
         let router = self.router().merge(portal::router(Arc::clone(state), Arc::clone(&engine)));
@@ -304,12 +308,17 @@ impl Server {
             let (state, stop) = (Arc::clone(&self.state), stop.clone());
             async move { state.store.follow(stop).await }
         });
+        let served = CancellationToken::new();
+        let heart = tokio::spawn(health::beat(Arc::clone(&self.state), served.clone()));
         let config = &self.state.config;
         let front = Arc::new(Front::new(config, router, engine));
         listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, stop.clone()).await;
         stop.cancel();
+        // Only now: while answers end, this process still runs.
+        served.cancel();
         let _ = ticker.await;
         let _ = follower.await;
+        let _ = heart.await;
     }
 }
 
