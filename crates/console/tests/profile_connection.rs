@@ -162,3 +162,24 @@ async fn stripe_is_tried_list_by_list_and_a_lacking_permission_is_named() {
     let seen = format!("{:?}", report.steps);
     assert!(!seen.contains("51ZyXwVuTsRqPoNm"), "no step shows the key");
 }
+
+#[tokio::test]
+async fn how_the_server_is_is_told_beside_the_steps() {
+    let health = || async {
+        Json(json!({"version": "0.1.0", "instance": "one", "database": "sqlite", "started_at": 5, "now": 6,
+            "gate": {}, "directory": {"kind": "none"}}))
+    };
+    let told = serve(paywall("1.0", "owner", 0).route("/admin/v1/server", get(health))).await;
+    let report = try_server(&told, Some("good")).await;
+    assert!(report.server_ok);
+    let health = report.health.unwrap();
+    assert_eq!((health.database, health.replicas.len()), (paywall_contract::DatabaseKind::Sqlite, 0));
+    // One that is too old to say works as well, and so does one that cannot say it now.
+    let old = serve(paywall("1.0", "owner", 0)).await;
+    let broken = || async { StatusCode::INTERNAL_SERVER_ERROR };
+    let broken = serve(paywall("1.0", "owner", 0).route("/admin/v1/server", get(broken))).await;
+    for address in [old, broken] {
+        let report = try_server(&address, Some("good")).await;
+        assert!(report.server_ok && report.health.is_none(), "{:?}", report.steps);
+    }
+}

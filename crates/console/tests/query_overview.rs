@@ -7,7 +7,7 @@ use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, filled, ho
 use paywall_console::cache::{Cache, StripeRow};
 use paywall_console::ipc::{ActivityView, AttentionKind, Money, TenantQuery, TenantView, UndoState};
 use paywall_contract::{ChangeRecord, Tenant, TimelineBody, TimelineEntry};
-use paywall_domain::{Change, Meter, UndoRefusal};
+use paywall_domain::{Change, DenyCode, Meter, Timestamp, UndoRefusal};
 use paywall_stripe::Stream;
 use serde_json::{Value, json};
 
@@ -273,5 +273,40 @@ async fn activity_is_cut_into_pages_and_filtered() {
     }
     assert!(cache.activity_page(ActivityView::Mine, "", None, None).await.unwrap().rows.is_empty());
     assert_eq!(cache.overview(Some("Mia"), NOW).await.unwrap().recent.len(), 5);
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn a_first_refusal_tells_the_request_while_it_is_the_last_one() {
+    let home = home();
+    let mut acme = tenant(1, "Acme", facts(Some(ago(2))), None);
+    acme.last_refusal = Some(refused(ago(1)));
+    let cache = filled(&home, &[acme.clone()]).await;
+    // As the server names them: with dots in the id, which a cursor has too.
+    let blocked = |at: Timestamp, code: DenyCode| TimelineEntry {
+        id: format!("{}.blocked.{}", id(1), at.0),
+        tenant_id: id(1),
+        tenant_name: "Acme".into(),
+        at,
+        body: TimelineBody::Blocked { code },
+    };
+    let mut all = vec![blocked(ago(1), DenyCode::TrialEnded), blocked(ago(2), DenyCode::QuotaExhausted)];
+    all.extend((0..60).map(|n| blocked(ago(100 + n), DenyCode::QuotaExhausted)));
+    cache.apply_feed_page(&feed(entries(all)), NOW).await.unwrap();
+    let first = cache.timeline_page(&id(1), None, None).await.unwrap();
+    let told: Vec<bool> = first.rows.iter().map(|it| it.refusal.is_some()).collect();
+    assert_eq!((told[0], told[1..].contains(&true)), (true, false));
+    assert_eq!(first.rows[0].refusal, Some(refused(ago(1))));
+    let second = cache.timeline_page(&id(1), None, first.next.as_deref()).await.unwrap();
+    assert_eq!((first.rows.len(), second.rows.len(), second.next), (50, 12, None));
+    let activity = cache.activity_page(ActivityView::System, "", None, None).await.unwrap();
+    assert_eq!(activity.rows[0].refusal, Some(refused(ago(1))));
+
+    // A later refusal took its place: of the first one only the rule is known.
+    acme.last_refusal = Some(refused(ago(0)));
+    acme.seq += 1;
+    cache.apply_tenant(&acme).await.unwrap();
+    let page = cache.timeline_page(&id(1), None, None).await.unwrap();
+    assert!(page.rows.iter().all(|it| it.refusal.is_none()));
     cache.close().await;
 }

@@ -11,6 +11,7 @@ mod changes;
 mod intake;
 mod page;
 mod problem;
+mod server;
 mod tenant;
 mod timeline;
 pub mod token;
@@ -24,6 +25,9 @@ pub use changes::{ChangeRecord, ChangesPage, ChangesQuery};
 pub use intake::{DailyUsage, IntakeRecord, TenantIntake, TimelineIntake};
 pub use page::Page;
 pub use problem::{FieldError, Problem, ProblemCode};
+pub use server::{
+    DatabaseKind, DirectoryFailure, DirectoryHealth, DirectoryKind, GateHealth, MeteringHealth, Replica, ServerHealth,
+};
 pub use tenant::{Member, MemberRole, Refusal, Tag, Tenant, TenantSort, TenantsQuery};
 pub use timeline::{TimelineBody, TimelineEntry, TimelineQuery};
 pub use usage::{TenantUsage, UsageQuery};

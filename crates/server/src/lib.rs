@@ -9,6 +9,7 @@ mod config;
 pub mod directory;
 mod enforcement;
 pub mod gate;
+mod health;
 mod listener;
 pub mod metering;
 mod metrics;

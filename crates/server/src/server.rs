@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, built_in_plans};
 use crate::directory::{Directory, DirectoryError, Mirror, Pace};
 use crate::enforcement::Enforcement;
+use crate::health::{self, Health};
 use crate::listener;
 use crate::metrics::{Metrics, Sources};
 use crate::portal;
@@ -73,6 +74,7 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Readiness,
+    pub(crate) health: Health,
     /// Whether what is written beside a request fails, which is said once and not with each of them.
     failing: AtomicBool,
 }
@@ -149,12 +151,14 @@ impl Server {
             store::plans::put(&mut write, plan, Some(position)).await?;
         }
         write.commit().await?;
+        let health = Health::new(clock.now());
         let state = State {
             store: Arc::new(store),
             clock,
             config,
             metrics: Arc::new(Metrics::new()),
             readiness: Readiness::default(),
+            health,
             failing: AtomicBool::new(false),
         };
         Ok(Self { state: Arc::new(state) })
@@ -296,6 +300,7 @@ impl Server {
             directory: Arc::clone(&directory),
             mirror: Arc::downgrade(&mirror),
         });
+        state.health.enforces(&directory, &mirror, &quota);
         let engine = Enforcement::new(Arc::clone(state), directory, Arc::clone(&mirror), quota.clone());
         let engine = Arc::new(engine);
         let router = self.router().merge(portal::router(Arc::clone(state), Arc::clone(&engine)));
@@ -324,18 +329,23 @@ impl Server {
             let (state, draining) = (Arc::clone(&self.state), draining.clone());
             async move { state.store.follow(draining).await }
         });
+        let served = CancellationToken::new();
+        let heart = tokio::spawn(health::beat(Arc::clone(&self.state), served.clone()));
         let config = &self.state.config;
         let front = Arc::new(Front::new(&self.state, router, engine));
-        let served = listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, draining.clone());
+        let answering = listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, draining.clone());
         let announced = async {
             stop.cancelled().await;
             self.state.readiness.stop();
             tokio::time::sleep(config.limits.stop_delay).await;
             draining.cancel();
         };
-        tokio::join!(served, announced);
+        tokio::join!(answering, announced);
+        // Only now: while answers end, this process still runs.
+        served.cancel();
         let _ = ticker.await;
         let _ = follower.await;
+        let _ = heart.await;
     }
 }
 

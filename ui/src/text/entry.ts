@@ -1,5 +1,5 @@
-import type { Adjustment, Snapshot, TimelineEntry } from '../host/generated/contract';
-import type { Change, Meter } from '../host/generated/domain';
+import type { Adjustment, Refusal, Snapshot, TimelineEntry } from '../host/generated/contract';
+import type { Change, DenyCode, Meter } from '../host/generated/domain';
 import { CHANGE_NAMES } from './change-words';
 import { instant, meterLimit, money, quoted, span, UNKNOWN, type Reader } from './format';
 import { levelWord, meterNoun, statusWord } from './words';
@@ -61,18 +61,22 @@ export function entryKind(entry: TimelineEntry): string {
   }
 }
 
-const DENY_WORDS = {
-  trial_ended: 'the trial is over',
-  subscription_ended: 'the subscription is over',
-  payment_overdue: 'a payment is overdue',
-  suspended: 'it is suspended',
+const DENY_WORDS: Record<DenyCode, string> = {
+  trial_ended: 'trial ended',
+  subscription_ended: 'subscription ended',
+  payment_overdue: 'payment overdue',
+  suspended: 'suspended',
   quota_exhausted: 'a quota is used up',
-  unknown_tenant: 'the paywall does not know it',
+  unknown_tenant: 'not known to the paywall',
   paywall_unavailable: 'the paywall could not decide',
-} as const;
+};
 
-/** What happened, in a sentence. */
-export function entryText(entry: TimelineEntry, reader: Reader = {}): string {
+/** A refused request: what was asked and what was answered. */
+export const requestText = ({ method, path, http_status }: Refusal): string =>
+  `${quoted(`${method} ${path}`)}, ${http_status}`;
+
+/** What happened, in a sentence. `refusal` = the request itself, for a first refusal of which it is known. */
+export function entryText(entry: TimelineEntry, reader: Reader = {}, refusal: Refusal | null = null): string {
   const { body } = entry;
   switch (body.kind) {
     case 'adjustment': {
@@ -100,13 +104,15 @@ export function entryText(entry: TimelineEntry, reader: Reader = {}): string {
       return `Payment of ${money(body, { code: true })} failed, tried ${times} (${body.invoice})`;
     }
     case 'blocked':
-      return `First request refused because ${DENY_WORDS[body.code]}`;
+      return `First request refused: ${DENY_WORDS[body.code]}${refusal ? ` (${requestText(refusal)})` : ''}`;
   }
 }
 
 /** What happened, beside a column that names its kind already. */
-export function entryRest(entry: TimelineEntry, reader: Reader = {}): string {
+export function entryRest(entry: TimelineEntry, reader: Reader = {}, refusal: Refusal | null = null): string {
   const { body } = entry;
+  if (body.kind === 'blocked')
+    return `${DENY_WORDS[body.code]}${refusal ? ` · ${requestText(refusal)}` : ''}`;
   if (body.kind === 'trial_started') return `${body.plan}, to end ${instant(body.ends_at, reader)}`;
   return entryText(entry, reader);
 }

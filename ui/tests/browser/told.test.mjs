@@ -170,6 +170,118 @@ describe('money that is not all here', () => {
   });
 });
 
+describe('how the server is', () => {
+  const health = (page) => at(page, 'server-health').first();
+  const connections = async (page) => {
+    await at(page, 'nav-connections').click();
+    await at(page, 'screen-connections').waitFor();
+  };
+
+  it('is told in Connections: what runs, how fresh RAGFlow’s tenants are, which gate is on', async () => {
+    await inBoth('live', '', 'health-well', async (page) => {
+      await connections(page);
+      const text = await health(page).innerText();
+      assert.match(text, /Version\s+.?1\.0\.0.? on PostgreSQL, started \d.d ago/);
+      assert.match(text, /as of .*\d\d:\d\d/);
+      assert.match(text, /2 running · each heard from in the last 4.s/);
+      assert.match(text, /RAGFlow’s tenants read \d+.s ago · all compared \d+.min ago/);
+      assert.match(text, /On: requests go through to .*ragflow\.internal/);
+      assert.doesNotMatch(text, /▲|not counted/);
+    });
+    const page = await window.open('sample');
+    await connections(page);
+    assert.match(
+      await health(page).innerText(),
+      /SQLite[\s\S]*Not connected to RAGFlow[\s\S]*Off, as there is no/,
+    );
+    await done(page);
+  });
+
+  it('tells what is wrong with its remedy, and Overview leads there', async () => {
+    await inBoth('live', '&health=failing', 'health-failing-overview', async (page) => {
+      const item = at(page, 'attention-directory_failing');
+      await item.filter({ hasText: /not read for 12.min — its database does not answer/ }).waitFor();
+      await item.click();
+      await at(page, 'screen-connections').waitFor();
+      await at(page, 'nav-overview').click();
+      await item.waitFor();
+    });
+    await inBoth('live', '&health=failing', 'health-failing', async (page) => {
+      await connections(page);
+      const text = await health(page).innerText();
+      assert.match(
+        text,
+        /Tenants not read since .*\d\d:\d\d: its database does not answer\s+See that RAGFlow/,
+      );
+      assert.match(text, /1 silent since .*\d\d:\d\d/);
+      assert.match(text, /1,204.events not counted yet/);
+    });
+  });
+
+  it('says that the gate is off where there is somebody to limit', async () => {
+    await inBoth('live', '&health=gate-off', 'health-gate-off', async (page) => {
+      await at(page, 'attention-gate_off').click();
+      await at(page, 'health-gate').filter({ hasText: 'Off: requests to RAGFlow are not checked' }).waitFor();
+    });
+    const page = await window.open('empty', { query: '&health=gate-off' });
+    await page.getByText('Nothing needs you.').waitFor();
+    await done(page);
+  });
+
+  it('is seen offline with its age, and not at all of a server that is too old to say', async () => {
+    await inBoth('offline', '&health=api', 'health-offline', async (page) => {
+      await connections(page);
+      assert.match(await health(page).innerText(), /as of .* · 2.h ago/);
+    });
+    const page = await window.open('live', { query: '&health=old' });
+    await connections(page);
+    assert.equal(await health(page).count(), 0);
+    await done(page);
+  });
+
+  it('is told by a connection test too', async () => {
+    const page = await window.open('live', { query: '&health=api' });
+    await connections(page);
+    await at(page, 'profile-p2').getByTestId('profile-test').click();
+    await at(page, 'test-summary').filter({ hasText: 'Everything works' }).waitFor();
+    const tested = at(page, 'profile-p2').getByTestId('server-health');
+    assert.match(
+      await tested.innerText(),
+      /versions .*1\.0\.0.* and .*1\.1\.0[\s\S]*Asked about each caller/,
+    );
+    assert.deepEqual(await violations(page), []);
+    await picture(page, 'told-health-tested-light');
+    await done(page);
+  });
+});
+
+describe('a first refusal', () => {
+  it('tells its rule and its request, in the timeline and in Activity', async () => {
+    await inBoth('live', '', 'refused-timeline', async (page) => {
+      await openTenant(page, 'acme gmbh');
+      const entry = at(page, 'timeline').getByText(/First request refused: trial ended/);
+      assert.match(await entry.innerText(), /\(.?POST \/v1\/conversation\/completion.?, 402\)/);
+      await entry.scrollIntoViewIfNeeded();
+      // Of one that went on asking, the first request is not known any more.
+      await openTenant(page, 'globex');
+      const first = at(page, 'timeline').getByText(/First request refused: trial ended/);
+      assert.doesNotMatch(await first.innerText(), /POST/);
+      await openTenant(page, 'acme gmbh');
+      await entry.scrollIntoViewIfNeeded();
+    });
+    await inBoth('live', '', 'refused-activity', async (page) => {
+      await at(page, 'nav-activity').click();
+      await at(page, 'activity-view-system').click();
+      const row = at(page, 'activity-row')
+        .filter({ hasText: 'Acme GmbH' })
+        .filter({ hasText: 'First refused' });
+      assert.match(await row.innerText(), /trial ended · .?POST \/v1\/conversation\/completion.?, 402/);
+      await row.click();
+      await at(page, 'activity-detail').filter({ hasText: 'The paywall did this.' }).waitFor();
+    });
+  });
+});
+
 describe('Sync now', () => {
   it('says that it asks, and then how new the copy is', async () => {
     const page = await window.open('live');

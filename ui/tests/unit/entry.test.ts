@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Adjustment, TimelineBody, TimelineEntry } from '../../src/host/generated/contract';
+import type { Adjustment, Refusal, TimelineBody, TimelineEntry } from '../../src/host/generated/contract';
 import type { TenantDetail } from '../../src/host/generated/ipc';
-import { beforeAfter, changeText, differences, entryKind, entryText } from '../../src/text/entry';
+import { beforeAfter, changeText, differences, entryKind, entryRest, entryText } from '../../src/text/entry';
 import { copySummary } from '../../src/text/summary';
 import { access, DAY, facts, NOW, plain, reading, snapshot, tenant, UTC } from './given';
 
@@ -99,7 +99,7 @@ describe('the timeline', () => {
       said({ kind: 'payment_failed', invoice: 'in_1', amount: 14_900, currency: 'usd', attempts: 3 }),
     ).toBe('Payment of USD 149.00 failed, tried 3× (in_1)');
     expect(said({ kind: 'blocked', code: 'quota_exhausted' })).toBe(
-      'First request refused because a quota is used up',
+      'First request refused: a quota is used up',
     );
   });
 
@@ -122,6 +122,38 @@ describe('the timeline', () => {
     expect(text({ kind: 'remove_override', meter: 'seats' })).toBe('Remove override of seats');
     expect(text({ kind: 'change_plan', plan: 'team' })).toBe('Change plan to team');
     expect(text({ kind: 'suspend', message: null })).toBe('Suspend');
+  });
+});
+
+describe('a first refusal', () => {
+  const blocked: TimelineBody = { kind: 'blocked', code: 'trial_ended' };
+  const refusal: Refusal = {
+    at: NOW,
+    operation: 'generate',
+    code: 'trial_ended',
+    method: 'POST',
+    path: '/v1/conversation/completion',
+    http_status: 402,
+  };
+
+  it('tells the rule, and the request where it is known', () => {
+    expect(said(blocked)).toBe('First request refused: trial ended');
+    expect(plain(entryText(entry(blocked), UTC, refusal))).toBe(
+      'First request refused: trial ended (POST /v1/conversation/completion, 402)',
+    );
+  });
+
+  it('does not say twice what its kind says already', () => {
+    expect(entryKind(entry(blocked))).toBe('First refused');
+    expect(entryRest(entry(blocked), UTC)).toBe('trial ended');
+    expect(plain(entryRest(entry(blocked), UTC, refusal))).toBe(
+      'trial ended · POST /v1/conversation/completion, 402',
+    );
+  });
+
+  it('has words for every rule', () => {
+    for (const code of ['subscription_ended', 'payment_overdue', 'suspended', 'unknown_tenant'] as const)
+      expect(said({ kind: 'blocked', code })).not.toMatch(/_|undefined/);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { Snapshot, Tenant } from '../../src/host/generated/contract';
+import type { ServerHealth, Snapshot, Tenant } from '../../src/host/generated/contract';
 import type { Access, Denial, Meter, Reading, TenantFacts } from '../../src/host/generated/domain';
 import type { Failure, FailureCode, Freshness, SourceFreshness } from '../../src/host/generated/ipc';
 
@@ -103,7 +103,28 @@ export function freshness(more: Partial<Freshness> = {}): Freshness {
     offline: false,
     interval_ms: 5 * MINUTE,
     clock_skew_ms: 0,
+    health: null,
     now: NOW,
+    ...more,
+  };
+}
+
+export function health(more: Partial<ServerHealth> = {}): ServerHealth {
+  return {
+    version: '1.2.0',
+    instance: 'db-1',
+    database: 'postgres',
+    started_at: NOW - 3 * DAY,
+    now: NOW,
+    replicas: [{ id: 'a', version: '1.2.0', started_at: NOW - 3 * DAY, seen_at: NOW }],
+    gate: { proxy: true, authz: false, ragflow_url: 'http://ragflow:9380' },
+    directory: {
+      kind: 'database',
+      last_success_at: NOW - 4000,
+      compared_at: NOW - 20 * MINUTE,
+      failure: null,
+    },
+    metering: { waiting: 0, store_away: false },
     ...more,
   };
 }

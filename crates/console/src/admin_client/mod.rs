@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use paywall_contract::{
     API_VERSION, AdjustmentOutcome, AdjustmentRequest, Caller, ChangesPage, ChangesQuery, IDEMPOTENCY_KEY, PRODUCT,
-    Page, Settlement, Tenant, TenantsQuery, UndoRequest,
+    Page, ServerHealth, Settlement, Tenant, TenantsQuery, UndoRequest,
 };
 use paywall_domain::{TenantId, Timestamp};
 use reqwest::header::{HeaderMap, IF_MATCH};
@@ -30,6 +30,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 /// "No clock has been seen yet".
 const UNMEASURED: i64 = i64::MIN;
+
+/// What was answered, whatever it is.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
 
 /// Speaks to one paywall server with one token. Cheap to clone. Dropping a call's future cancels it.
 #[derive(Debug, Clone)]
@@ -97,6 +104,12 @@ impl AdminClient {
         }
         self.saw_clock(caller.now, sent);
         Ok(caller)
+    }
+
+    /// How the server is; `None` = it is too old to say.
+    pub async fn health(&self) -> Result<Option<ServerHealth>, AdminError> {
+        let answer = self.ask(self.request(Method::GET, &["server"])).await?;
+        if answer.status == 404 { Ok(None) } else { self.taken(&answer).map(Some) }
     }
 
     /// A page of the feed.
@@ -179,6 +192,10 @@ impl AdminClient {
     }
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, AdminError> {
+        self.taken(&self.ask(request).await?)
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Answer, AdminError> {
         let request = request.build().map_err(|error| {
             // The only part that a person wrote and that can be refused here is the token.
             AdminError::of(FailureCode::TokenRefused, format!("the request cannot be made: {}", error.without_url()))
@@ -188,11 +205,17 @@ impl AdminClient {
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
         let body = answer.bytes().await.map_err(|error| AdminError::transport(&error).named(&headers))?;
-        if (200..300).contains(&status) {
-            self.saw_date(&headers);
-            return serde_json::from_slice(&body).map_err(|error| AdminError::foreign(status, &error).named(&headers));
+        Ok(Answer { status, headers, body: body.into() })
+    }
+
+    /// What an answer holds, where it is a success.
+    fn taken<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, AdminError> {
+        let Answer { status, headers, body } = answer;
+        if !(200..300).contains(status) {
+            return Err(AdminError::refusal(*status, headers, body));
         }
-        Err(AdminError::refusal(status, &headers, &body))
+        self.saw_date(headers);
+        serde_json::from_slice(body).map_err(|error| AdminError::foreign(*status, &error).named(headers))
     }
 
     /// The server's clock stood at `server` at some instant after `sent` and before now. So the difference lies

@@ -187,6 +187,14 @@ impl Cache {
         Ok(found.map(|(value,)| value))
     }
 
+    /// Forgets a single fact. None by that name is fine.
+    pub(crate) async fn drop_fact(&self, name: &str) -> Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM facts WHERE name = ?1").bind(name).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Keeps a single fact.
     pub(crate) async fn set_fact(&self, name: &str, value: &str) -> Result<()> {
         let mut tx = self.begin().await?;

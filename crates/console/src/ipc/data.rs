@@ -1,6 +1,6 @@
 //! What the screens show, read from the local copy.
 
-use paywall_contract::{Tag, Tenant, TimelineEntry};
+use paywall_contract::{Refusal, Tag, Tenant, TimelineEntry};
 use paywall_domain::{AccessLevel, Meter, Plan, Status, TenantId, Timestamp, UndoRefusal};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -234,6 +234,8 @@ pub struct EntryRow {
     pub undo: Option<UndoState>,
     /// Whether this token made it.
     pub mine: bool,
+    /// For a first refusal: the request itself, as long as it is the tenant's last refused one.
+    pub refusal: Option<Refusal>,
 }
 
 /// Whether an adjustment can be undone. The server has the last word.

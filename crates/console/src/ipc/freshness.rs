@@ -1,5 +1,6 @@
 //! How old what is shown is.
 
+use paywall_contract::ServerHealth;
 use paywall_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -92,6 +93,8 @@ pub struct Freshness {
     pub interval_ms: i64,
     /// This machine's clock minus the server's, in milliseconds; `null` = not measured.
     pub clock_skew_ms: Option<i64>,
+    /// How the paywall server last said that it is, at its own `now`; `null` = it has not, or is too old to say.
+    pub health: Option<ServerHealth>,
     /// The server's clock as far as it is known; else this machine's.
     pub now: Timestamp,
 }

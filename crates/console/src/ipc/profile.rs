@@ -1,5 +1,6 @@
 //! Profiles, credentials and the connection test.
 
+use paywall_contract::ServerHealth;
 use paywall_domain::{Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -290,6 +291,8 @@ pub struct ConnectionReport {
     pub server_ok: bool,
     /// The same for Stripe; `null` = no key given.
     pub stripe_ok: Option<bool>,
+    /// How the server says that it is; `null` = it was not reached, or is too old to say.
+    pub health: Option<ServerHealth>,
 }
 
 /// Light, dark, or as the system.

@@ -1,7 +1,7 @@
 //! Timelines and Activity: what happened, newest first.
 
-use paywall_contract::{Adjustment, TimelineBody, TimelineEntry};
-use paywall_domain::{TenantId, Timestamp, UndoRefusal, check_undo};
+use paywall_contract::{Adjustment, Refusal, TimelineBody, TimelineEntry};
+use paywall_domain::{DenyCode, TenantId, Timestamp, UndoRefusal, check_undo};
 
 use super::cursor::read_entry_place;
 use super::needle::needle;
@@ -95,9 +95,19 @@ impl Cache {
                 }
                 _ => (None, false),
             };
-            rows.push(EntryRow { entry, undo, mine });
+            let refusal = match entry.body {
+                TimelineBody::Blocked { code } => self.last_refusal(&entry.tenant_id, code, entry.at).await?,
+                _ => None,
+            };
+            rows.push(EntryRow { entry, undo, mine, refusal });
         }
         Ok(rows)
+    }
+
+    /// A tenant's last refused request, where it is the one of this rule and instant.
+    async fn last_refusal(&self, tenant: &TenantId, code: DenyCode, at: Timestamp) -> Result<Option<Refusal>> {
+        let last = self.tenant(tenant).await?.and_then(|it| it.last_refusal);
+        Ok(last.filter(|it| it.code == code && it.at == at))
     }
 
     /// Whether an adjustment can be undone, as far as the copy knows: a later one that stands on the same

@@ -3,6 +3,7 @@
 //!
 //! A source is marked fresh only by a pass that went through to its end. What failed keeps its age.
 
+mod health;
 mod server;
 mod status;
 mod stripe;

@@ -6,7 +6,7 @@ use paywall_contract::{ChangesPage, ChangesQuery, ProblemCode};
 use serde_json::Value;
 
 use super::status::SKEW;
-use super::{Pace, PassError, Shared, cancellable, now};
+use super::{Pace, PassError, Shared, cancellable, health, now};
 use crate::admin_client::{AdminClient, AdminError};
 use crate::cache::{CacheError, FEED};
 use crate::ipc::{Failure, FailureCode, Source};
@@ -36,12 +36,24 @@ pub(super) async fn run(shared: Arc<Shared>, client: AdminClient) {
 }
 
 async fn pass(shared: &Shared, client: &AdminClient, introduced: &mut bool) -> Result<(), PassError> {
+    introduce(shared, client, introduced).await?;
+    // Side by side: how the server is must not wait for a long first copy, nor the copy for it.
+    let (read, told) = tokio::join!(feed(shared, client), health::ask(shared, client));
+    read?;
+    Ok(told?)
+}
+
+async fn introduce(shared: &Shared, client: &AdminClient, introduced: &mut bool) -> Result<(), PassError> {
     if !*introduced || shared.server.asked.swap(false, std::sync::atomic::Ordering::SeqCst) {
         let caller = client.me().await?;
         shared.status.reached(Source::Server);
         shared.status.took_caller(caller);
         *introduced = true;
     }
+    Ok(())
+}
+
+async fn feed(shared: &Shared, client: &AdminClient) -> Result<(), PassError> {
     let state = shared.cache.stream_state(Source::Server, FEED).await?;
     let mut after = state.cursor.as_ref().and_then(Value::as_str).map(str::to_owned);
     let mut done = 0;

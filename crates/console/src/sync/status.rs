@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use paywall_contract::Caller;
+use paywall_contract::{Caller, ServerHealth};
 use paywall_domain::Timestamp;
 use tokio::sync::Notify;
 
-use super::{Shared, now};
+use super::{Shared, health, now};
 use crate::admin_client::error::not_reached;
 use crate::cache::{Cache, CacheError, FEED, StreamState};
 use crate::ipc::{Failure, FailureCode, Freshness, MissingStream, Progress, Source, SourceFreshness, SourceState};
@@ -36,6 +36,7 @@ struct Inner {
     stripe: One,
     caller: Option<(Caller, Timestamp)>,
     clock_skew_ms: Option<i64>,
+    health: Option<ServerHealth>,
     data_changed: bool,
 }
 
@@ -74,7 +75,8 @@ impl Status {
             server.as_of.is_none_or(|at| corrected.ms_since(at) >= 0)
         };
         let clock_skew_ms = remembered.filter(plausible);
-        let inner = Inner { server, stripe, caller: None, clock_skew_ms, data_changed: false };
+        let health = health::remembered(cache).await?;
+        let inner = Inner { server, stripe, caller: None, clock_skew_ms, health, data_changed: false };
         Ok(Self { inner: Mutex::new(inner), changed: Notify::new(), interval })
     }
 
@@ -164,6 +166,11 @@ impl Status {
         self.change(|inner| inner.caller = Some((caller, inner.now())));
     }
 
+    /// How the server is, as it has just said; `None` = it is too old to say.
+    pub(super) fn took_health(&self, health: Option<ServerHealth>) {
+        self.change(|inner| inner.health = health);
+    }
+
     /// This machine's clock minus the server's, as just measured. Whether it is worth remembering.
     pub(super) fn clock(&self, skew_ms: Option<i64>) -> bool {
         let known = self.lock().clock_skew_ms;
@@ -186,6 +193,7 @@ impl Status {
             offline: inner.server.unreached_since.is_some_and(|since| now.ms_since(since) >= OFFLINE_AFTER_MS),
             interval_ms: self.interval.as_millis() as i64,
             clock_skew_ms: inner.clock_skew_ms,
+            health: inner.health.clone(),
             now,
         }
     }

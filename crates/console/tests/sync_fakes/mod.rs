@@ -28,6 +28,8 @@ pub struct Fake {
     pub changes: Vec<Value>,
     /// The server's database.
     pub instance: String,
+    /// What the server says of itself beside its `now`; an old one says nothing.
+    pub health: Option<Value>,
     /// Answers that replace the real one, by path.
     pub spoilt: HashMap<String, (u16, Value)>,
     /// How far its clock is from the usual 7 s behind this machine's.
@@ -128,6 +130,13 @@ async fn answer(
                 "remaining": fake.changes.len() - to, "now": now - 7_000 + fake.clock_off_ms, "instance": fake.instance,
             })
         }
+        ["admin", "v1", "server"] => match fake.health.clone() {
+            None => return missing(&path),
+            Some(mut health) => {
+                health["now"] = json!(now - 7_000 + fake.clock_off_ms);
+                health
+            }
+        },
         ["v1", list] => {
             let Some(all) = fake.lists.get(*list) else { return missing(&path) };
             let from = get("created[gte]").map_or(i64::MIN, |text| text.parse().unwrap());

@@ -11,6 +11,7 @@ mod keys;
 mod plans;
 mod problem;
 mod read;
+mod server;
 mod tenants;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) struct RequestId(pub(crate) String);
 fn api() -> OpenApiRouter<Arc<State>> {
     OpenApiRouter::with_openapi(document::frame())
         .routes(routes!(caller::me))
+        .routes(routes!(server::get))
         .routes(routes!(plans::list))
         .routes(routes!(tenants::list))
         .routes(routes!(tenants::get))

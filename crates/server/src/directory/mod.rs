@@ -7,6 +7,7 @@
 
 mod api;
 mod cache;
+mod contact;
 mod database;
 mod error;
 mod failures;
@@ -19,9 +20,10 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use moka::future::Cache;
-use paywall_domain::TenantId;
+use paywall_domain::{TenantId, Timestamp};
 
 use self::cache::{KNOWN, Remembered};
+use self::contact::Contact;
 use self::failures::Failures;
 use self::mirror::Touched;
 use crate::config::Config;
@@ -56,7 +58,7 @@ pub struct Directory {
 
 enum Source {
     Database { database: RagflowDatabase, callers: Remembered<CacheKey, TenantId> },
-    Api { api: RagflowApi, callers: Remembered<Vec<CacheKey>, Arc<Profile>> },
+    Api { api: RagflowApi, callers: Remembered<Vec<CacheKey>, Arc<Profile>>, contact: Contact },
 }
 
 /// Whom a request comes from.
@@ -87,7 +89,7 @@ impl Directory {
 
     /// The directory of an API: it knows callers, no owners and no tenants but those that call.
     pub fn from_api(api: RagflowApi) -> Self {
-        Self::over(Source::Api { api, callers: Remembered::new() })
+        Self::over(Source::Api { api, callers: Remembered::new(), contact: Contact::default() })
     }
 
     fn over(source: Source) -> Self {
@@ -134,6 +136,14 @@ impl Directory {
         }
     }
 
+    /// How RAGFlow's API fares, by a clock that stands at `now`; nothing is known where its database is read.
+    pub(crate) fn api_freshness(&self, now: Timestamp) -> Freshness {
+        match &self.source {
+            Source::Database { .. } => Freshness::default(),
+            Source::Api { contact, .. } => contact.freshness(now),
+        }
+    }
+
     /// Who the caller is: the first of the candidates that RAGFlow would let in. `Ok(None)` = nobody that
     /// RAGFlow knows; an error = that cannot be told now. `headers` are those that the candidates were read
     /// from.
@@ -161,12 +171,16 @@ impl Directory {
                 }
                 Ok(None)
             }
-            Source::Api { api, callers } => {
+            Source::Api { api, callers, contact } => {
                 let keys: Vec<CacheKey> = candidates.iter().map(|it| it.cache_key(&self.key)).collect();
                 if keys.is_empty() {
                     return Ok(None);
                 }
-                let ask = || async { Ok(api.profile(headers).await?.map(Arc::new)) };
+                let ask = || async {
+                    let profile = api.profile(headers).await;
+                    contact.note(profile.as_ref().err());
+                    Ok(profile?.map(Arc::new))
+                };
                 let profile = self.remembered(callers, keys, |it| &it.tenant, ask).await?;
                 Ok(profile.map(|profile| Identity {
                     tenant: profile.tenant.clone(),

@@ -13,6 +13,7 @@ pub(crate) mod list;
 mod migrations;
 mod mirrored;
 pub(crate) mod plans;
+mod replicas;
 mod requests;
 pub(crate) mod runs;
 pub(crate) mod tenants;
@@ -118,6 +119,11 @@ impl Store {
     /// The random id of this database.
     pub(crate) fn instance(&self) -> &str {
         &self.instance
+    }
+
+    /// Which database it is.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Where it lies: a file, or an address without a password.

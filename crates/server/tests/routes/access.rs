@@ -19,6 +19,7 @@ async fn every_route_asks_for_a_token_and_a_role(on: Database) {
     let tenant = format!("/admin/v1/tenants/{}", id(1));
     let reads = [
         "/admin/v1/me".to_owned(),
+        "/admin/v1/server".to_owned(),
         "/admin/v1/plans".to_owned(),
         "/admin/v1/tenants".to_owned(),
         tenant.clone(),

@@ -13,6 +13,7 @@ mod document;
 mod keys;
 mod postgres;
 mod replicas;
+mod server;
 mod tenants;
 mod time;
 mod undo;

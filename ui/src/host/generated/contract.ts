@@ -89,6 +89,54 @@ seq: number,
 now: Timestamp, };
 
 /**
+ * Where a server keeps its data.
+ */
+export type DatabaseKind = "sqlite" | "postgres";
+
+/**
+ * Why `RAGFlow` cannot be read.
+ */
+export type DirectoryFailure = { 
+/**
+ * A word that stays, such as `ragflow_database_away`.
+ */
+code: string, 
+/**
+ * Since when.
+ */
+since: Timestamp, 
+/**
+ * What to do about it, in English.
+ */
+remedy: string, };
+
+/**
+ * How fresh what a server knows of `RAGFlow` is.
+ */
+export type DirectoryHealth = { 
+/**
+ * From where it knows.
+ */
+kind: DirectoryKind, 
+/**
+ * When `RAGFlow` last answered without an error; `null` = it has not yet.
+ */
+last_success_at: Timestamp | null, 
+/**
+ * When every tenant was last compared, deleted ones included; `null` = never yet, or not from its tables.
+ */
+compared_at: Timestamp | null, 
+/**
+ * Why it fails; `null` = it does not.
+ */
+failure: DirectoryFailure | null, };
+
+/**
+ * From where a server knows who is who in `RAGFlow`.
+ */
+export type DirectoryKind = "database" | "api" | "none";
+
+/**
  * One field of a request that cannot be taken.
  */
 export type FieldError = { 
@@ -100,6 +148,23 @@ field: string,
  * What is wrong with it, in English.
  */
 message: string, };
+
+/**
+ * What checks requests to `RAGFlow`. With neither way nothing is refused, counted or limited here.
+ */
+export type GateHealth = { 
+/**
+ * Whether requests to `RAGFlow` go through this server, and are checked.
+ */
+proxy: boolean, 
+/**
+ * Whether fronts may ask at `/authz` about the requests that they hold.
+ */
+authz: boolean, 
+/**
+ * Where `RAGFlow` answers, without credentials; `null` = this server was not told.
+ */
+ragflow_url: string | null, };
 
 /**
  * A `RAGFlow` user linked to a tenant.
@@ -126,6 +191,19 @@ role: MemberRole, };
  * What a member may do in `RAGFlow`.
  */
 export type MemberRole = "owner" | "admin" | "normal" | "invite";
+
+/**
+ * How the counting of usage fares in the process that answers.
+ */
+export type MeteringHealth = { 
+/**
+ * Usage events that wait to be written. A few are on their way at any time.
+ */
+waiting: number, 
+/**
+ * Whether the last attempt to write them failed: they are kept in memory and tried again.
+ */
+store_away: boolean, };
 
 /**
  * An error, as `application/problem+json`.
@@ -209,6 +287,69 @@ path: string,
  * The HTTP status that the caller saw.
  */
 http_status: number, };
+
+/**
+ * A server process on the database.
+ */
+export type Replica = { 
+/**
+ * A random id of this start of the process.
+ */
+id: string, 
+/**
+ * Its version.
+ */
+version: string, 
+/**
+ * When it started, by its own clock.
+ */
+started_at: Timestamp, 
+/**
+ * When it last said that it runs, by its own clock: it does so every few seconds. One that is stopped
+ * is taken out; one that died stays for a day with the instant at which it was last heard of.
+ */
+seen_at: Timestamp, };
+
+/**
+ * How the server is.
+ */
+export type ServerHealth = { 
+/**
+ * The version of the process that answers.
+ */
+version: string, 
+/**
+ * The random id of the server's database.
+ */
+instance: string, 
+/**
+ * Where it keeps its data.
+ */
+database: DatabaseKind, 
+/**
+ * When the process that answers started.
+ */
+started_at: Timestamp, 
+/**
+ * The server's clock: everything here holds at this instant.
+ */
+now: Timestamp, 
+/**
+ * Every process on the database, the one that answers among them; the oldest first.
+ */
+replicas: Array<Replica>, 
+/**
+ * What checks requests to `RAGFlow`, in the process that answers.
+ */
+gate: GateHealth, 
+/**
+ * How fresh what it knows of `RAGFlow` is.
+ */
+directory: DirectoryHealth, 
+/**
+ * How the counting of usage fares, in the process that answers.
+ */
+metering: MeteringHealth, };
 
 /**
  * A tenant on one side of a change.

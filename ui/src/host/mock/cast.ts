@@ -13,6 +13,8 @@ export interface Given {
   mrr?: Money[];
   active?: number | null;
   refused?: number;
+  /** When the first request was refused, where that is another than the last. */
+  firstRefused?: number;
   facts?: Partial<TenantFacts>;
   unmeasured?: boolean;
   deleted?: boolean;
@@ -67,6 +69,7 @@ export function cast(now: Timestamp): Given[] {
       used: { messages: 1000 },
       active: HOUR,
       refused: HOUR,
+      firstRefused: 2 * DAY - 20 * MIN,
     },
     {
       name: 'Initech',

@@ -23,6 +23,11 @@ export interface Adjusting {
 export function changingOf(state: State): Adjusting {
   const { world, adjustments, byKey } = state;
 
+  /** The request of a first refusal, while it is the tenant's last refused one. */
+  const refusalOf = ({ tenant_id, at, body }: TimelineEntry): EntryRow['refusal'] => {
+    const last = world.people.get(tenant_id)?.last_refusal ?? null;
+    return body.kind === 'blocked' && last?.at === at && last.code === body.code ? last : null;
+  };
   const undoOf = (adjustment: Adjustment): UndoState => {
     const refuse = (reason: UndoRefusal): UndoState => ({ state: 'refused', reason });
     if (adjustment.undoes) return refuse({ refusal: 'is_undo' });
@@ -200,6 +205,7 @@ export function changingOf(state: State): Adjusting {
     host,
     entryRow: (entry) => ({
       entry,
+      refusal: refusalOf(entry),
       undo: entry.body.kind === 'adjustment' ? undoOf(entry.body.adjustment) : null,
       mine: entry.body.kind === 'adjustment' && entry.body.adjustment.actor === ACTOR,
     }),

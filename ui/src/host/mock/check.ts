@@ -1,3 +1,4 @@
+import type { ServerHealth } from '../generated/contract';
 import type {
   ConnectionReport,
   Finding,
@@ -60,6 +61,7 @@ export async function testSteps(
   draft: ProfileDraft,
   profiles: ProfileView[],
   offline: boolean,
+  health: ServerHealth | null,
   onStep: (step: TestStep) => void,
 ): Promise<ConnectionReport> {
   const steps: TestStep[] = [];
@@ -131,5 +133,5 @@ export async function testSteps(
     });
     stripe_ok = !broken;
   }
-  return { steps, server_ok, stripe_ok };
+  return { steps, server_ok, stripe_ok, health: server_ok ? health : null };
 }

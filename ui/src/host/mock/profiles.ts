@@ -91,7 +91,7 @@ export function profilesOf(state: State): Profiles {
       it.cache = state.openCache();
       return structuredClone(it);
     },
-    connectionTest: (draft, onStep) => testSteps(draft, profiles, state.offline, onStep),
+    connectionTest: (draft, onStep) => testSteps(draft, profiles, state.offline, state.health(), onStep),
     async cacheClear(id) {
       state.profileOf(id).cache = { tenants: 0, bytes: null, full_sync_at: null, encrypted: true };
       state.emit('data-changed', null);

@@ -1,4 +1,4 @@
-import type { Adjustment, Problem } from '../generated/contract';
+import type { Adjustment, Problem, ServerHealth } from '../generated/contract';
 import type { Plan, TenantId, Timestamp } from '../generated/domain';
 import type {
   Failure,
@@ -11,6 +11,7 @@ import type {
   Settings,
 } from '../generated/ipc';
 import type { HostEvents } from '../host';
+import { healthOf } from './health';
 import { fail, pause } from './fail';
 import { DAY } from './rules';
 import { makeWorld, type Person, type World } from './world';
@@ -251,8 +252,21 @@ export class State {
       offline,
       interval_ms: INTERVAL,
       clock_skew_ms: this.#skew + 200,
+      health: this.health(),
       now,
     };
+  }
+
+  /** How the server last said that it is. */
+  health(): ServerHealth | null {
+    if (this.tokenless) return null;
+    // What is not reached has only an old word here.
+    const reached = !this.offline && this.scenario !== 'server-error';
+    return healthOf(
+      this.query.get('health'),
+      this.scenario === 'sample',
+      reached ? this.present() : this.asOf,
+    );
   }
 
   // ── The world ──────────────────────────────────────────────────────────────────────────────────

@@ -220,6 +220,9 @@ export function makeWorld(now: Timestamp, size: number, stripe: boolean): World 
           path: '/v1/conversation/completion',
           http_status: denial.code === 'suspended' ? 403 : 402,
         };
+        // Of one that goes on asking, the last refusal is another than the first.
+        const first = given.firstRefused ?? given.refused;
+        tell(made, now - first, { kind: 'blocked', code: denial.code });
       }
     }
     people.set(id, made);
