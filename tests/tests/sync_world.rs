@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -206,9 +206,10 @@ const STRIPE_TABLES: [(Stream, &str); 8] = [
 ];
 
 /// Everything in a copy, by table and id; and whether `SQLite` finds the file whole.
-async fn contents(path: &Path, key: &CacheKey) -> BTreeMap<&'static str, BTreeMap<String, Value>> {
-    let options =
-        sqlx::sqlite::SqliteConnectOptions::new().filename(path).pragma("key", format!("\"x'{}'\"", *key.to_hex()));
+/// A copy is open once at a time, so it is read through `cache` as well.
+async fn contents(copy: &Copy, cache: &Cache) -> BTreeMap<&'static str, BTreeMap<String, Value>> {
+    let key = format!("\"x'{}'\"", *copy.key.to_hex());
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&copy.path).pragma("key", key);
     let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
     let (verdict,): (String,) = sqlx::query_as("PRAGMA integrity_check").fetch_one(&pool).await.unwrap();
     assert_eq!(verdict, "ok");
@@ -218,7 +219,6 @@ async fn contents(path: &Path, key: &CacheKey) -> BTreeMap<&'static str, BTreeMa
         let rows = rows.iter().map(|row| (row.get(0), serde_json::from_str(&row.get::<String, _>(1)).unwrap()));
         all.insert(table, rows.collect());
     }
-    let cache = Cache::open(path, key).await.unwrap();
     for (stream, statement) in STRIPE_TABLES {
         let ids: Vec<(String,)> = sqlx::query_as(statement).fetch_all(&pool).await.unwrap();
         let ids: Vec<String> = ids.into_iter().map(|(id,)| id).collect();
@@ -227,8 +227,15 @@ async fn contents(path: &Path, key: &CacheKey) -> BTreeMap<&'static str, BTreeMa
         let by_id = objects.into_iter().map(|it| (it["id"].as_str().unwrap().to_owned(), it));
         all.insert(stream.name(), by_id.collect());
     }
-    cache.close().await;
     pool.close().await;
+    all
+}
+
+/// The same of a copy that nobody has open.
+async fn contents_of_closed(copy: &Copy) -> BTreeMap<&'static str, BTreeMap<String, Value>> {
+    let cache = copy.open().await;
+    let all = contents(copy, &cache).await;
+    cache.close().await;
     all
 }
 
@@ -292,12 +299,14 @@ async fn the_copy_equals_the_world_and_follows_it() {
     let cache = copy.open().await;
     let engine = sources.engine(&cache, &sources.keys.restricted, Limits::NONE, by_hand()).await;
     until(&engine, "the world", |engine| engine.freshness().as_of.is_some()).await;
-    let here = contents(&copy.path, &copy.key).await;
+    let here = contents(&copy, &cache).await;
     assert_eq!(here["tenants"].len(), sources.world.spec().tenants as usize);
     assert_eq!(here["plans"].len(), sources.world.plans().len());
     assert!(here["entries"].len() > here["tenants"].len());
     same_as_account(&here, &sources);
     assert!(engine.freshness().sources.iter().all(|it| it.missing.is_empty() && it.unreadable.is_empty()));
+    until(&engine, "the server's own word", |engine| engine.freshness().health.is_some()).await;
+    assert_eq!(engine.freshness().health.unwrap().replicas.len(), 1);
 
     // Everything in one and the same second, which no `created` can put in order.
     let subscriptions = sources.account(Kind::Subscription);
@@ -318,7 +327,7 @@ async fn the_copy_equals_the_world_and_follows_it() {
     let refund = sources.history.refund(&charge).unwrap();
     pass(&engine, &sources).await;
 
-    let here = contents(&copy.path, &copy.key).await;
+    let here = contents(&copy, &cache).await;
     assert_eq!(here["invoices"][&invoice]["status"], "paid");
     assert_eq!(here["subscriptions"][&ending]["status"], "canceled");
     assert!(here["refunds"].contains_key(&refund));
@@ -353,7 +362,7 @@ async fn a_server_that_restarts_in_the_middle_is_read_on() {
     until(&engine, "the failure", |engine| server(engine).state == SourceState::Failing).await;
     sources.restart().await;
     until(&engine, "the rest", |engine| server(engine).state == SourceState::Current).await;
-    let here = contents(&copy.path, &copy.key).await;
+    let here = contents(&copy, &cache).await;
     assert_eq!(here["tenants"].len(), sources.world.spec().tenants as usize);
     let pages: Vec<String> = sources.asked().into_iter().filter(|it| it.contains("/changes?")).collect();
     let different: BTreeSet<&String> = pages.iter().collect();
@@ -382,7 +391,7 @@ async fn a_key_that_may_not_read_everything_says_what_it_lacks() {
     let dispute = Some("rak_dispute_read".to_owned());
     let expected = [("charges", charge.clone()), ("disputes", dispute), ("refunds", charge)];
     assert_eq!(lacking, expected.map(|(list, name)| (list.to_owned(), name)).into());
-    let here = contents(&copy.path, &copy.key).await;
+    let here = contents(&copy, &cache).await;
     assert_eq!(here["invoices"].len(), sources.account(Kind::Invoice).len());
     assert_eq!(here["subscriptions"].len(), sources.account(Kind::Subscription).len());
     engine.stop().await;
@@ -403,7 +412,7 @@ async fn within_stripes_limits_hardly_a_request_is_refused_and_without_ours_all_
         let options = SyncOptions { stripe_page: 20, ..by_hand() };
         let engine = sources.engine(&cache, &sources.keys.restricted, limits, options).await;
         until(&engine, "the world", |engine| engine.freshness().as_of.is_some()).await;
-        same_as_account(&contents(&copy.path, &copy.key).await, &sources);
+        same_as_account(&contents(&copy, &cache).await, &sources);
         engine.stop().await;
     }
 }
@@ -416,7 +425,7 @@ async fn killed_at_any_moment_the_copy_is_whole_and_goes_on() {
     eprintln!("PAYWALL_SEED={seed} PAYWALL_SIZE={}", size(150));
     let undisturbed = Copy::new();
     assert!(start(&sources, &undisturbed).wait().unwrap().success());
-    let expected = contents(&undisturbed.path, &undisturbed.key).await;
+    let expected = contents_of_closed(&undisturbed).await;
     same_as_account(&expected, &sources);
 
     let mut random = StdRng::seed_from_u64(seed);
@@ -451,8 +460,8 @@ async fn killed_at_any_moment_the_copy_is_whole_and_goes_on() {
             // A file whose first transaction was cut short has no tables yet; opening it makes them.
             let cache = copy.open().await;
             cache.verify().await.unwrap();
+            let here = contents(&copy, &cache).await;
             cache.close().await;
-            let here = contents(&copy.path, &copy.key).await;
             for (table, rows) in &here {
                 for (id, row) in rows {
                     assert_eq!(Some(row), expected[table].get(id), "{table} {id} after kill {killed} of seed {seed}");
@@ -461,7 +470,7 @@ async fn killed_at_any_moment_the_copy_is_whole_and_goes_on() {
         }
         if let Some(status) = ended {
             assert!(status.success(), "kill {killed} of seed {seed}");
-            assert_eq!(contents(&copy.path, &copy.key).await, expected, "kill {killed} of seed {seed}");
+            assert_eq!(contents_of_closed(&copy).await, expected, "kill {killed} of seed {seed}");
             copy = Copy::new();
             before.clear();
         } else {
@@ -469,7 +478,7 @@ async fn killed_at_any_moment_the_copy_is_whole_and_goes_on() {
         }
     }
     assert!(start(&sources, &copy).wait().unwrap().success());
-    assert!(contents(&copy.path, &copy.key).await == expected, "kill {killed} of seed {seed}");
+    assert!(contents_of_closed(&copy).await == expected, "kill {killed} of seed {seed}");
 }
 
 /// Whether a request is for a page of a list that is read through, as opposed to what is new in it.

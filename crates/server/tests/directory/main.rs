@@ -5,6 +5,7 @@
 
 mod api;
 mod callers;
+mod health;
 mod mirror;
 mod outage;
 mod owners;
