@@ -11,6 +11,7 @@ mod enforcement;
 pub mod gate;
 mod listener;
 pub mod metering;
+mod patience;
 mod portal;
 mod private;
 pub mod proxy;
