@@ -289,11 +289,14 @@ impl Server {
             }
         });
         self.answer(listener, stop, engine, router).await;
-        answered.cancel();
         quota.close();
+        let stopping = admitting.abort_handle();
         if tokio::time::timeout(LAST_COUNT, admitting).await.is_err() {
             tracing::error!(events = quota.spooled(), "the database is away: usage that was not counted is lost");
+            stopping.abort();
         }
+        // Only now, so that what was counted last is told to everybody too.
+        answered.cancel();
         let _ = beside.await;
     }
 
