@@ -13,6 +13,7 @@ mod health;
 mod listener;
 pub mod metering;
 mod metrics;
+mod patience;
 mod portal;
 mod private;
 pub mod proxy;

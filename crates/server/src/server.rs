@@ -313,11 +313,14 @@ impl Server {
             }
         });
         self.answer(listener, stop, engine, router).await;
-        answered.cancel();
         quota.close();
+        let stopping = admitting.abort_handle();
         if tokio::time::timeout(LAST_COUNT, admitting).await.is_err() {
             tracing::error!(events = quota.spooled(), "the database is away: usage that was not counted is lost");
+            stopping.abort();
         }
+        // Only now, so that what was counted last is told to everybody too.
+        answered.cancel();
         let _ = beside.await;
     }
 
@@ -333,7 +336,8 @@ impl Server {
         let heart = tokio::spawn(health::beat(Arc::clone(&self.state), served.clone()));
         let config = &self.state.config;
         let front = Arc::new(Front::new(&self.state, router, engine));
-        let answering = listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, draining.clone());
+        let answering =
+            listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, draining.clone());
         let announced = async {
             stop.cancelled().await;
             self.state.readiness.stop();

@@ -11,19 +11,19 @@
 //!
 //! What cannot be told (a database is away) is neither yes nor no: [`FailOpen`] says what becomes of it.
 
+mod allow;
 mod fail;
 mod notes;
 mod settling;
 mod standings;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH};
+use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::{HeaderMap, StatusCode};
-use paywall_domain::{
-    Decision, Denial, Limit, Meter, MeterKind, Operation, Reading, TenantId, Timestamp, Usage, decide, readings, status,
-};
+use moka::future::Cache;
+use paywall_domain::{Decision, Denial, Operation, TenantId};
 use tokio_util::sync::CancellationToken;
 
 pub use fail::FailOpen;
@@ -31,22 +31,21 @@ pub(crate) use notes::Notes;
 pub(crate) use settling::Settling;
 pub(crate) use standings::{Standing, Standings};
 
+use self::allow::Allowed;
 use self::settling::{Charge, Tells};
-use crate::directory::{Directory, DirectoryError, Identity, Mirror, Sight, TrialStart};
-use crate::gate::{
-    self, Asked, Blocked, Caller, CredentialError, Language, PathId, Refusal, Route, Via, identify, refuse, relevant,
-};
+use crate::directory::{Directory, Identity, Mirror};
+use crate::gate::{self, Asked, Blocked, Caller, CredentialError, Language, Refusal, Via, identify, refuse};
 use crate::metering::estimate;
 use crate::proxy::{Admission, Arrival, Engine, Named, Peek, envelope};
-use crate::quota::{self, Ask, Counter, CountingPeriod, Demand, Level, LevelReservation, Levels, Quota, Reservation};
+use crate::quota::{Levels, Quota};
 use crate::server::State;
-use crate::transition::Period;
-
-/// Tokens that are set aside for an answer whose length nobody knows yet.
-const ANSWER_TOKENS: i64 = 1_000;
 
 /// After how many seconds a caller may ask again, where nobody could tell.
 const ASK_AGAIN_S: u64 = 5;
+
+/// How long it is not tried again to begin a tenant's trial, and of how many tenants that is remembered.
+const BEGUN: Duration = Duration::from_secs(2);
+const MANY: u64 = 10_000;
 
 /// The engine of a server in front of `RAGFlow`.
 pub(crate) struct Enforcement {
@@ -57,6 +56,8 @@ pub(crate) struct Enforcement {
     quota: Quota,
     levels: Levels,
     notes: Notes,
+    /// Tenants whose trial was begun just now, where there was one to begin: once, however many ask.
+    begun: Cache<TenantId, ()>,
 }
 
 /// Who asks, as far as that is known.
@@ -83,20 +84,13 @@ impl From<Refusal> for Stop {
     }
 }
 
-/// A request that the rules let pass, with what is set aside for it.
-struct Allowed {
-    payer: TenantId,
-    reservation: Option<Reservation>,
-    levels: Vec<(LevelReservation, Meter)>,
-    period: CountingPeriod,
-}
-
 impl Enforcement {
     pub(crate) fn new(state: Arc<State>, directory: Arc<Directory>, mirror: Arc<Mirror>, quota: Quota) -> Self {
         Self {
             standings: Standings::new(Arc::clone(&state)),
             notes: Notes::new(),
             levels: Levels::default(),
+            begun: Cache::builder().max_capacity(MANY).time_to_live(BEGUN).build(),
             state,
             directory,
             mirror,
@@ -124,7 +118,7 @@ impl Enforcement {
 
     async fn judge(&self, arrival: &Arrival<'_>, body: &mut Peek) -> Result<Admission<Settling>, Refusal> {
         let route = arrival.route;
-        let asks_who = arrival.via == Via::Authz || route.kind.effect.is_some() || route.kind.open;
+        let asks_who = arrival.via == Via::Authz || route.kind.effect.is_some();
         if route.kind.work.operation().is_none() && !asks_who {
             return Ok(passed(None, Settling::nothing()));
         }
@@ -148,7 +142,7 @@ impl Enforcement {
             return Ok(self.free(arrival, &who));
         };
         match self.allow(arrival, &who, caller, operation, &named).await {
-            Ok(allowed) => Ok(self.pass(arrival, allowed, &who, caller, &named)),
+            Ok(allowed) => Ok(self.pass(arrival, allowed, &who, caller, operation, &named)),
             Err(Stop::Answer(refusal)) => Err(refusal),
             Err(Stop::Untold(payer)) => Ok(passed(payer, Settling::nothing())),
             Err(Stop::Denied { payer, denials }) => {
@@ -162,7 +156,7 @@ impl Enforcement {
     fn free(&self, arrival: &Arrival<'_>, who: &Who<'_>) -> Admission<Settling> {
         let tenant = match who {
             Who::Known(identity) => identity.tenant.clone(),
-            Who::Nobody if arrival.via == Via::Authz && self.state.config.authz_refuses_anonymous => {
+            Who::Nobody if arrival.via == Via::Authz && self.needs_somebody(arrival) => {
                 return Admission::Refuse(unauthorized());
             }
             Who::Nobody | Who::Untold => return passed(None, Settling::nothing()),
@@ -174,212 +168,15 @@ impl Enforcement {
         passed(Some(tenant), watch)
     }
 
+    /// Whether a free request of nobody is refused: not one for `RAGFlow`'s pages, or for signing in.
+    fn needs_somebody(&self, arrival: &Arrival<'_>) -> bool {
+        let first = arrival.head.uri.path().split('/').find(|it| !it.is_empty()).unwrap_or_default();
+        let api = ["api", "v1"].iter().any(|it| it.eq_ignore_ascii_case(first));
+        self.state.config.authz_refuses_anonymous && api && !arrival.route.kind.open
+    }
+
     fn tells(&self, effect: Option<(gate::Effect, TenantId)>, touched: Vec<TenantId>) -> Tells {
         Tells { directory: Arc::clone(&self.directory), effect, touched }
-    }
-
-    /// Whether the rules and the quotas let a request pass that costs something.
-    async fn allow(
-        &self,
-        arrival: &Arrival<'_>,
-        who: &Who<'_>,
-        caller: Caller,
-        operation: Operation,
-        named: &Named,
-    ) -> Result<Allowed, Stop> {
-        let payers = self.payers(arrival, who, named).await?;
-        let mut payer = None;
-        for tenant in &payers {
-            let identity = match who {
-                Who::Known(identity) if identity.tenant == *tenant => Some(identity),
-                _ => None,
-            };
-            let standing = self.judged(arrival, tenant, identity, caller, operation).await?;
-            // Whoever owns a part of what is used must be allowed to; one of them pays: the caller, where it
-            // is among them.
-            if payer.is_none() || identity.is_some() {
-                payer = Some((tenant.clone(), standing));
-            }
-        }
-        let Some((payer, standing)) = payer else { return Err(self.anonymous(arrival)) };
-        self.set_aside(arrival, payer, &standing, caller).await
-    }
-
-    /// A request of nobody that is known, for nothing that anybody owns: `RAGFlow` refuses it itself.
-    fn anonymous(&self, arrival: &Arrival<'_>) -> Stop {
-        if arrival.via == Via::Authz && self.state.config.authz_refuses_anonymous {
-            Stop::Answer(unauthorized())
-        } else {
-            Stop::Untold(None)
-        }
-    }
-
-    /// Who pays: the owners of what is named, else the caller; nobody where nobody is known.
-    async fn payers(&self, arrival: &Arrival<'_>, who: &Who<'_>, named: &Named) -> Result<BTreeSet<TenantId>, Stop> {
-        let ids: Vec<&PathId> = match arrival.route.payer() {
-            Some(id) => vec![id],
-            None => named.ids.iter().filter(|it| it.resource != gate::Resource::Other).collect(),
-        };
-        // Whoever is nobody to RAGFlow gets nothing from it, whatever it names.
-        if matches!(who, Who::Nobody) && !arrival.route.kind.open {
-            return Ok(BTreeSet::new());
-        }
-        let mut owners = BTreeSet::new();
-        for id in ids {
-            match self.directory.owner(id.resource, &id.id).await {
-                Ok(owner) => owners.extend(owner),
-                Err(error) => return Err(self.untold(&error)),
-            }
-        }
-        match who {
-            _ if !owners.is_empty() => Ok(owners),
-            Who::Known(identity) => Ok(BTreeSet::from([identity.tenant.clone()])),
-            Who::Nobody => Ok(BTreeSet::new()),
-            Who::Untold => Err(self.unknown_standing()),
-        }
-    }
-
-    fn untold(&self, error: &DirectoryError) -> Stop {
-        self.notes.directory_away(error);
-        self.unknown_standing()
-    }
-
-    /// Nobody can tell whose request it is, or how its payer stands.
-    fn unknown_standing(&self) -> Stop {
-        if self.state.config.fail_open.unknown() {
-            Stop::Untold(None)
-        } else {
-            Stop::Denied { payer: None, denials: vec![Denial::PaywallUnavailable] }
-        }
-    }
-
-    /// The standing of a tenant that the rules let do this.
-    async fn judged(
-        &self,
-        arrival: &Arrival<'_>,
-        tenant: &TenantId,
-        identity: Option<&Identity<'_>>,
-        caller: Caller,
-        operation: Operation,
-    ) -> Result<Arc<Standing>, Stop> {
-        let Ok(known) = self.meet(tenant, identity).await else { return Err(self.unknown_standing()) };
-        let Some(mut standing) = known else {
-            return Err(Stop::Denied { payer: Some(tenant.clone()), denials: vec![Denial::UnknownTenant] });
-        };
-        let mut denials = self.denials(arrival.route, &standing, caller, operation);
-        let gauge =
-            |it: &Denial| matches!(it, Denial::QuotaExhausted { meter, .. } if meter.kind() == MeterKind::Gauge);
-        // Room may have been made since the levels were measured.
-        if denials.iter().all(gauge) && !denials.is_empty() && self.mirror.see(tenant).await.is_ok() {
-            self.standings.forget(tenant).await;
-            if let Ok(Some(again)) = self.standings.get(tenant).await {
-                denials = self.denials(arrival.route, &again, caller, operation);
-                standing = again;
-            }
-        }
-        if denials.is_empty() { Ok(standing) } else { Err(Stop::Denied { payer: Some(tenant.clone()), denials }) }
-    }
-
-    /// What the rules say from the facts and the levels. Counters are the leases' to say.
-    fn denials(&self, route: &Route, standing: &Standing, caller: Caller, operation: Operation) -> Vec<Denial> {
-        let now = self.state.clock.now();
-        let usage = Usage { used: standing.row.gauges.clone(), resets_at: None };
-        let plan = standing.plan(now);
-        let decision = decide(&standing.row.facts, &plan, &usage, operation, now);
-        relevant(&decision, route, caller).denials
-    }
-
-    /// A tenant's standing; one that is met for the first time is brought in, and its trial begun.
-    async fn meet(
-        &self,
-        tenant: &TenantId,
-        identity: Option<&Identity<'_>>,
-    ) -> Result<Option<Arc<Standing>>, Untellable> {
-        let mut found = self.standings.get(tenant).await?;
-        if found.is_none() {
-            let sight = match identity {
-                Some(identity) => self.mirror.meet(identity).await,
-                None => self.mirror.see(tenant).await,
-            };
-            match sight {
-                Ok(Sight::Known) => {
-                    self.standings.forget(tenant).await;
-                    found = self.standings.get(tenant).await?;
-                }
-                Ok(Sight::Unknown) => {}
-                Err(_) => return Err(Untellable),
-            }
-        }
-        let untried = |it: &Arc<Standing>| {
-            let facts = &it.row.facts;
-            facts.trial.is_none() && facts.subscription.is_none() && facts.comp.is_none()
-        };
-        if self.state.config.trial_start == TrialStart::FirstUse && found.as_ref().is_some_and(untried) {
-            self.mirror.first_use(tenant).await.map_err(|_| Untellable)?;
-            self.standings.forget(tenant).await;
-            found = self.standings.get(tenant).await?;
-        }
-        Ok(found)
-    }
-
-    /// Sets aside what the request may use.
-    async fn set_aside(
-        &self,
-        arrival: &Arrival<'_>,
-        payer: TenantId,
-        standing: &Standing,
-        caller: Caller,
-    ) -> Result<Allowed, Stop> {
-        let now = self.state.clock.now();
-        let plan = standing.plan(now);
-        let read = readings(&standing.row.facts, &plan, &standing.row.usage(), now);
-        let limit = |meter| read.iter().find(|it: &&Reading| it.meter == meter).map_or(Limit::Unlimited, |it| it.limit);
-        let period = period(standing, now);
-        let mut asks = Vec::new();
-        let mut levels = Vec::new();
-        let mut exhausted = Vec::new();
-        for meter in gate::costs(arrival.route, caller) {
-            if let Some(counter) = Counter::of(meter) {
-                let demand = match counter {
-                    Counter::Tokens => Demand::up_to(ANSWER_TOKENS),
-                    Counter::Messages | Counter::ApiRequests => Demand::exactly(1),
-                };
-                asks.push(Ask { counter, demand, limit: limit(meter) });
-                continue;
-            }
-            let level = standing.row.gauges.get(&meter).zip(standing.row.measured_at);
-            let level = level.map(|(value, measured_at)| Level { value: *value, measured_at });
-            let amount = if meter == Meter::StorageBytes { length(&arrival.head.headers) } else { 1 };
-            match self.levels.reserve(&payer, meter, amount, limit(meter), level) {
-                Ok(reserved) => levels.push((reserved, meter)),
-                Err(dry) => exhausted.push(dry),
-            }
-        }
-        let reservation = match self.quota.reserve(&payer, period, &asks).await {
-            _ if !exhausted.is_empty() => None,
-            quota::Admission::Reserved(reservation) => Some(reservation),
-            quota::Admission::Exhausted(dry) => {
-                exhausted.extend(dry);
-                None
-            }
-            quota::Admission::Unavailable(_) => {
-                if !self.state.config.fail_open.status(status(&standing.row.facts, now)) {
-                    return Err(Stop::Denied { payer: Some(payer), denials: vec![Denial::PaywallUnavailable] });
-                }
-                None
-            }
-        };
-        if !exhausted.is_empty() {
-            exhausted.sort_by_key(|it| it.meter);
-            let denials = exhausted.into_iter().map(|it| Denial::QuotaExhausted {
-                meter: it.meter,
-                used: it.used,
-                limit: it.limit,
-                resets_at: it.resets_at,
-            });
-            return Err(Stop::Denied { payer: Some(payer), denials: denials.collect() });
-        }
-        Ok(Allowed { payer, reservation, levels, period })
     }
 
     fn pass(
@@ -388,30 +185,31 @@ impl Enforcement {
         allowed: Allowed,
         who: &Who<'_>,
         caller: Caller,
+        operation: Operation,
         named: &Named,
     ) -> Admission<Settling> {
-        let Allowed { payer, reservation, levels, period } = allowed;
+        let Allowed { payer, standing, reservation, levels, period } = allowed;
         let kind = arrival.route.kind;
-        self.notes.active(&payer, self.state.clock.now());
+        self.notes.active(&standing.row, operation, self.state.clock.now());
         let effect = match who {
             Who::Known(identity) => kind.effect.map(|effect| (effect, identity.tenant.clone())),
             Who::Nobody | Who::Untold => None,
         };
         let touched = if levels.is_empty() { Vec::new() } else { vec![payer.clone()] };
-        let meters: Vec<Meter> = gate::costs(arrival.route, caller).collect();
-        let plain = meters.contains(&Meter::Tokens);
         let charge = Charge {
             quota: self.quota.clone(),
             clock: Arc::clone(&self.state.clock),
             id: arrival.id.to_owned(),
             payer: payer.clone(),
             period,
-            meters,
+            meters: gate::costs(arrival.route, caller).collect(),
             answer: kind.answer(named.asked),
-            asked: estimate(arrival.head.uri.query().unwrap_or_default()),
+            asked: named.tokens.saturating_add(estimate(arrival.head.uri.query().unwrap_or_default())),
             reservation,
             levels,
         };
+        // Of a compressed answer nobody could tell whether it is an error.
+        let plain = true;
         Admission::Pass { payer: Some(payer), plain, watch: Settling::charging(charge, self.tells(effect, touched)) }
     }
 
@@ -487,15 +285,4 @@ fn odd(error: CredentialError, via: Via) -> Refusal {
         Via::Authz => StatusCode::FORBIDDEN,
     };
     envelope(status, &error.to_string())
-}
-
-/// The period in which usage counts now.
-fn period(standing: &Standing, now: Timestamp) -> CountingPeriod {
-    let period = standing.row.period.map(|it| it.at(now)).or_else(|| Period::month_of(now));
-    period.map_or(CountingPeriod { start: now, end: now }, |it| CountingPeriod { start: it.start, end: it.end })
-}
-
-/// Bytes that a request brings; 0 where it does not say.
-fn length(headers: &HeaderMap) -> i64 {
-    headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok()).unwrap_or(0)
 }

@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use paywall_contract::Refusal;
-use paywall_domain::{TenantId, Timestamp};
+use paywall_domain::{DenyCode, Operation, TenantId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::directory::DirectoryError;
 use crate::server::State;
+use crate::store::TenantRow;
 
 /// How often what was noted is written.
 const EVERY: Duration = Duration::from_millis(500);
@@ -50,12 +51,22 @@ impl Notes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A tenant does something.
-    pub(super) fn active(&self, tenant: &TenantId, now: Timestamp) {
+    /// A tenant's request passes. So a lockout from before is over, which is written down at once: the next
+    /// refusal begins another one. A limit that shut out other work may hold still.
+    pub(super) fn active(&self, tenant: &TenantRow, operation: Operation, now: Timestamp) {
         let mut noted = self.noted();
         noted.away = None;
-        if noted.written_active.get(tenant).is_none_or(|at| now.ms_since(*at).abs() >= ACTIVE_MS) {
-            noted.active.insert(tenant.clone(), now);
+        let ended = |it: &Refusal| it.code != DenyCode::QuotaExhausted || it.operation == operation;
+        if noted.written_refused.get(&tenant.id).is_some_and(ended) {
+            noted.written_refused.remove(&tenant.id);
+        }
+        let shut_out = tenant.last_refusal.as_ref().filter(|it| ended(it));
+        let shut_out = shut_out.map(|it| it.at).filter(|at| tenant.last_active_at.is_none_or(|active| active <= *at));
+        let due = |written: &Timestamp| {
+            now.ms_since(*written).abs() >= ACTIVE_MS || shut_out.is_some_and(|at| *written <= at)
+        };
+        if noted.written_active.get(&tenant.id).is_none_or(due) {
+            noted.active.insert(tenant.id.clone(), now);
         }
     }
 

@@ -90,7 +90,7 @@ impl Watch for Settling {
         let succeeded = self.status.is_none_or(|it| it.is_success() || it.is_redirection());
         let outcome = match (self.observer, end) {
             // A front answers it: what is not seen is counted as one answer, without tokens.
-            (None, End::Unseen) => Outcome { billable: true, messages: 1, ..Outcome::NOTHING },
+            (None, End::Unseen) => Outcome { billable: true, messages: 1, documents: None, ..Outcome::NOTHING },
             (None, _) => Outcome::NOTHING,
             (Some(observer), End::Complete) => observer.finish(metering::End::Complete),
             (Some(observer), _) => observer.finish(metering::End::Broken),

@@ -2,16 +2,18 @@
 //!
 //! A tenant is read when it is first asked for, and forgotten as soon as the feed tells of a change of it
 //! ([`Store::changes_watch`](crate::store::Store::changes_watch)): at once where this server made it, within a
-//! second where another did. While the store is away, what is known stays.
+//! second where another did. While the store is away, what was last known holds: whoever is active changes all
+//! the time, and so was forgotten just now.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use paywall_domain::{Plan, TenantId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::Untellable;
+use crate::patience::within;
 use crate::server::State;
 use crate::store::{Plans, StoreError, TenantRow};
 
@@ -23,6 +25,15 @@ const NOTED: Duration = Duration::from_secs(120);
 
 /// How long it takes to look again after the store did not answer.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long what was read anew is as good as read again.
+const FRESH: Duration = Duration::from_millis(50);
+
+/// How long a request waits for the store, where something is known to go on with.
+const KNOWN_PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long it waits where nothing is known.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Changes read at a time.
 const PAGE: i64 = 1_000;
@@ -42,6 +53,11 @@ impl Standing {
         self.plans.in_force(&self.row.facts, now)
     }
 
+    /// The tenant's own plan, whichever is in force.
+    pub(crate) fn own_plan(&self) -> Option<&Plan> {
+        self.plans.get(&self.row.facts.plan)
+    }
+
     /// Every plan, in the order in which people read them.
     pub(crate) fn plans(&self) -> Vec<Plan> {
         self.plans.clone().into_list()
@@ -54,6 +70,12 @@ pub(crate) struct Standings {
     known: Cache<TenantId, Option<Arc<Standing>>>,
     /// Up to which place a tenant was changed lately.
     changed: Cache<TenantId, i64>,
+    /// What was read anew just now: once, however many want it.
+    fresh: Cache<TenantId, Option<Arc<Standing>>>,
+    /// What was last read of a tenant, forgotten or not: for while the store is away.
+    last: Cache<TenantId, Arc<Standing>>,
+    /// Until when the store is not asked, since it did not answer.
+    away: Mutex<Option<Instant>>,
 }
 
 impl Standings {
@@ -62,42 +84,97 @@ impl Standings {
             state,
             known: Cache::builder().max_capacity(MANY).build(),
             changed: Cache::builder().max_capacity(MANY).time_to_live(NOTED).build(),
+            fresh: Cache::builder().max_capacity(MANY).time_to_live(FRESH).build(),
+            last: Cache::builder().max_capacity(MANY).build(),
+            away: Mutex::default(),
         }
+    }
+
+    /// Whether the store did not answer just now.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
     }
 
     /// A tenant; `None` where there is none such.
     pub(crate) async fn get(&self, tenant: &TenantId) -> Result<Option<Arc<Standing>>, Untellable> {
+        if let Some(Some(known)) = self.known.get(tenant).await
+            && self.is_current(tenant, &known).await
+        {
+            return Ok(Some(known));
+        }
+        let last = self.last.get(tenant).await;
+        let patience = if last.is_some() { KNOWN_PATIENCE } else { PATIENCE };
+        match self.in_time(patience, Box::pin(self.current(tenant))).await {
+            Err(Untellable) if last.is_some() => Ok(last),
+            read => read,
+        }
+    }
+
+    /// A tenant as it is now, for callers that waited for the same thing to be written.
+    pub(crate) async fn fresh(&self, tenant: &TenantId) -> Result<Option<Arc<Standing>>, Untellable> {
+        let read = self.fresh.try_get_with(tenant.clone(), Box::pin(self.read(tenant)));
+        let read = self.in_time(PATIENCE, async { read.await.map_err(|_| Untellable) }).await?;
+        match &read {
+            Some(_) => self.known.insert(tenant.clone(), read.clone()).await,
+            None => self.known.invalidate(tenant).await,
+        }
+        Ok(read)
+    }
+
+    /// What the store answers in time. Where it does not, nobody asks it for a while.
+    async fn in_time<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, Untellable>>,
+    ) -> Result<T, Untellable> {
+        let asked = !self.is_away();
+        // What is in memory takes no time, whether the store is away or not.
+        let done = within(if asked { patience } else { Duration::ZERO }, work).await;
+        let done = done.unwrap_or(Err(Untellable));
+        if done.is_err() && asked {
+            *self.away.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + PAUSE);
+        }
+        done
+    }
+
+    /// Whether it did not change while it was read, as far as that is known.
+    async fn is_current(&self, tenant: &TenantId, standing: &Standing) -> bool {
+        self.changed.get(tenant).await.is_none_or(|at| standing.read_at >= at)
+    }
+
+    async fn current(&self, tenant: &TenantId) -> Result<Option<Arc<Standing>>, Untellable> {
+        let mut newest = None;
         for _ in 0..3 {
-            let read = self.known.try_get_with(tenant.clone(), self.read(tenant)).await.map_err(|_| Untellable)?;
+            let read = self.known.try_get_with(tenant.clone(), Box::pin(self.read(tenant))).await;
+            let read = read.map_err(|_| Untellable)?;
             let Some(standing) = read else {
                 // Whoever is not known yet may come at any moment.
                 self.known.invalidate(tenant).await;
                 return Ok(None);
             };
-            match self.changed.get(tenant).await {
-                // It changed while it was read.
-                Some(at) if standing.read_at < at => self.known.invalidate(tenant).await,
-                _ => return Ok(Some(standing)),
+            if self.is_current(tenant, &standing).await {
+                return Ok(Some(standing));
             }
+            self.known.invalidate(tenant).await;
+            newest = Some(standing);
         }
-        Err(Untellable)
-    }
-
-    /// Has a tenant read again.
-    pub(crate) async fn forget(&self, tenant: &TenantId) {
-        self.known.invalidate(tenant).await;
+        // It changes faster than it can be read.
+        Ok(newest)
     }
 
     async fn read(&self, tenant: &TenantId) -> Result<Option<Arc<Standing>>, StoreError> {
         let store = &self.state.store;
         let mut read = store.read().await?;
         let read_at = crate::store::changes::last(&mut read).await?;
-        let Some(row) = crate::store::tenants::get(&mut read, tenant).await? else { return Ok(None) };
-        if row.deleted_at.is_some() {
+        let row = crate::store::tenants::get(&mut read, tenant).await?.filter(|row| row.deleted_at.is_none());
+        let Some(row) = row else {
+            self.last.invalidate(tenant).await;
             return Ok(None);
-        }
+        };
         let plans = crate::store::plans::all(&mut read).await?;
-        Ok(Some(Arc::new(Standing { row, plans, read_at })))
+        let standing = Arc::new(Standing { row, plans, read_at });
+        self.last.insert(tenant.clone(), Arc::clone(&standing)).await;
+        Ok(Some(standing))
     }
 
     /// Forgets what changes, until `stop` is cancelled.

@@ -362,6 +362,8 @@ pub(super) const MAKE_KEY: Kind = Kind { effect: Some(Effect::Keys), ..MAKE };
 pub(super) const FREE: Kind = Kind::new(Work::Free, &[]);
 /// Free, and an embed key opens it.
 pub(super) const FREE_EMBED: Kind = FREE.embedded();
+/// Free, and needed by whoever has not signed in yet.
+pub(super) const PUBLIC: Kind = Kind { open: true, ..FREE };
 /// Signs in.
 pub(super) const SIGN_IN: Kind = Kind { open: true, ..Kind::affects(Effect::SignIn) };
 /// Signs out, or changes what signs in.

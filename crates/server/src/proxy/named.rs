@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use paywall_domain::Meter;
 use serde_json::Value;
 
 use super::form::{self, Found};
 use super::{Arrival, Peek, PeekError};
 use crate::gate::{Asked, PathId, Place};
+use crate::metering::estimate;
 
 /// As much of a body as is looked at. A question with its history is some kilobytes.
 const MOST: usize = 1024 * 1024;
@@ -20,27 +22,35 @@ pub struct Named {
     pub ids: Vec<PathId>,
     /// What its JSON body says about the answer. The default where that was not looked at.
     pub asked: Asked,
+    /// Tokens of the question in its JSON body, about. 0 where that was not looked at.
+    pub tokens: i64,
 }
 
 impl Named {
     /// Reads the places where `arrival`'s route says that the payer is named. Where its path names the
-    /// payer, or the body is out of reach, none of them is read.
+    /// payer, or the body is out of reach, none of them is read. The body of what costs tokens is looked at in
+    /// any case, for what it says of the answer, as far as it can be read.
     ///
     /// `RAGFlow` takes JSON whatever the content type says, and a form where it is no JSON; so does this,
     /// so that a spelling cannot hide who pays. What can be read in two ways is refused.
     pub async fn read(arrival: &Arrival<'_>, body: &mut Peek) -> Result<Self, PeekError> {
         let (head, route) = (arrival.head, arrival.route);
         let mut named = Self::default();
+        let counts = route.kind.stops || route.kind.meters.contains(&Meter::Tokens);
         if route.payer().is_some() {
-            if route.kind.stops {
-                named.asked = Self::asked(&head.headers, body).await;
+            if counts && let Some(json) = glance(&head.headers, body).await {
+                named.take(&json);
             }
             return Ok(named);
         }
         let mut json = None;
-        if !body.is_empty() && (route.kind.stops || route.fields.iter().any(|it| it.place == Place::Body)) {
+        if !body.is_empty() && route.fields.iter().any(|it| it.place == Place::Body) {
             json = read_json(&head.headers, body).await?;
-            named.asked = json.as_ref().map(Asked::read).unwrap_or_default();
+        } else if counts {
+            json = glance(&head.headers, body).await;
+        }
+        if let Some(json) = &json {
+            named.take(json);
         }
         for field in route.fields {
             let texts = match (field.place, &json) {
@@ -60,12 +70,34 @@ impl Named {
     /// How the request wants its answer, as far as its body says so readably: for the shape of a refusal,
     /// which must not fail.
     pub async fn asked(headers: &HeaderMap, body: &mut Peek) -> Asked {
-        if body.is_empty() {
-            return Asked::default();
-        }
-        let json = read_json(headers, body).await.ok().flatten();
-        json.as_ref().map(Asked::read).unwrap_or_default()
+        glance(headers, body).await.as_ref().map(Asked::read).unwrap_or_default()
     }
+
+    fn take(&mut self, json: &Value) {
+        self.asked = Asked::read(json);
+        self.tokens = QUESTIONS.iter().filter_map(|name| json.get(name)).map(tokens).fold(0, i64::saturating_add);
+    }
+}
+
+/// Under which names `RAGFlow`'s routes take what their models are to read.
+const QUESTIONS: [&str; 7] = ["question", "query", "messages", "text", "content", "inputs", "params"];
+
+/// Tokens of the texts in it, about.
+fn tokens(value: &Value) -> i64 {
+    match value {
+        Value::String(text) => estimate(text),
+        Value::Array(list) => list.iter().map(tokens).fold(0, i64::saturating_add),
+        Value::Object(map) => map.values().map(tokens).fold(0, i64::saturating_add),
+        _ => 0,
+    }
+}
+
+/// The body as JSON, where it is JSON and can be read.
+async fn glance(headers: &HeaderMap, body: &mut Peek) -> Option<Value> {
+    if body.is_empty() {
+        return None;
+    }
+    read_json(headers, body).await.ok().flatten()
 }
 
 /// The body as JSON; `None` where it is a form instead.

@@ -14,11 +14,12 @@ use self::shared::{Answered, Part, Parts, Shared};
 use super::allotment::{Demand, Pass, Verdict};
 use super::{AllotmentKey, Counter, CountingPeriod, Dry, LeaseStore};
 use crate::metering::UsageEvent;
+use crate::patience::Patience;
 
 /// How admission and the writing of events behave.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// How long a caller waits for the store.
+    /// How long a caller waits for the store while it answers nobody.
     pub patience: Duration,
     /// How long events wait for others to be written with them, while nobody waits for an answer.
     pub linger: Duration,
@@ -115,8 +116,8 @@ impl Quota {
     }
 
     /// Sets units aside, of all counters or of none. As a rule this answers at once from what this replica
-    /// holds; else it waits for the store, at most [`Settings::patience`]. Dropped before it answers, it
-    /// leaves nothing behind.
+    /// holds; else it waits for the store, at most [`Settings::patience`] while that answers nobody. Dropped
+    /// before it answers, it leaves nothing behind.
     pub async fn reserve(&self, tenant: &TenantId, period: CountingPeriod, asks: &[Ask]) -> Admission {
         let shared = &self.shared;
         if let Some(reason) = shared.blocked() {
@@ -158,13 +159,24 @@ impl Quota {
         if !waits.is_empty() {
             shared.count_wait();
         }
-        let until = tokio::time::Instant::now() + shared.settings.patience;
-        for (counter, limit, receiver) in waits {
-            match tokio::time::timeout_at(until, receiver).await {
-                Ok(Ok(Answered::Passed(part))) => reservation.absorb(part),
-                Ok(Ok(Answered::Refused(dry))) => refused.push(refusal(counter, period, dry)),
-                Ok(Err(_)) => return Admission::Unavailable(Unavailable::Store),
-                Err(_) => match shared.with_slot(tenant, period, |slot| slot.withheld(counter, limit)) {
+        let (mut patience, mut answers) = (Patience::of(shared.settings.patience), shared.answers());
+        for (counter, limit, mut receiver) in waits {
+            let answer = loop {
+                if let Some(answer) = patience.wait(&mut receiver).await {
+                    break Some(answer);
+                }
+                // The store does answer, and others come first: it is not away.
+                let now = shared.answers();
+                if now == answers || shared.with_slot(tenant, period, |slot| slot.withheld(counter, limit)).is_some() {
+                    break None;
+                }
+                (patience, answers) = (Patience::of(shared.settings.patience), now);
+            };
+            match answer {
+                Some(Ok(Answered::Passed(part))) => reservation.absorb(part),
+                Some(Ok(Answered::Refused(dry))) => refused.push(refusal(counter, period, dry)),
+                Some(Err(_)) => return Admission::Unavailable(Unavailable::Store),
+                None => match shared.with_slot(tenant, period, |slot| slot.withheld(counter, limit)) {
                     // The store did answer: what is left of the limit lies with others, who do not.
                     Some(dry) => refused.push(refusal(counter, period, dry)),
                     None => return Admission::Unavailable(Unavailable::Store),

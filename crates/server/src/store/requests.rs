@@ -46,7 +46,8 @@ async fn note(
     // Another replica may have noted something later.
     let last_active_at = row.last_active_at.max(active.copied());
     let refused = refused.filter(|it| row.last_refusal.as_ref().is_none_or(|before| before.at < it.at));
-    if let Some(refusal) = refused.filter(|it| begins_lockout(&row, it, now)) {
+    let worked = [row.last_active_at, active.copied()];
+    if let Some(refusal) = refused.filter(|it| begins_lockout(&row, worked, it, now)) {
         let body = TimelineBody::Blocked { code: refusal.code };
         let id = format!("{tenant}.blocked.{}", refusal.at.0);
         let entry = NewEntry { id, tenant_id: tenant, at: refusal.at, aspect: None, body: &body };
@@ -64,10 +65,10 @@ async fn note(
     Ok(())
 }
 
-/// Whether a refusal is the first of its kind since the tenant could last work.
-fn begins_lockout(row: &TenantRow, refusal: &Refusal, now: Timestamp) -> bool {
+/// Whether a refusal is the first of its kind since the tenant could last work. `worked`: when it could.
+fn begins_lockout(row: &TenantRow, worked: [Option<Timestamp>; 2], refusal: &Refusal, now: Timestamp) -> bool {
     let Some(before) = row.last_refusal.as_ref().filter(|it| it.code == refusal.code) else { return true };
-    let worked_since = row.last_active_at.is_some_and(|at| at > before.at);
+    let worked_since = worked.into_iter().flatten().any(|at| at > before.at && at <= refusal.at);
     // A counter started from zero in between.
     let other_period =
         refusal.code == DenyCode::QuotaExhausted && row.period.is_some_and(|period| before.at < period.at(now).start);

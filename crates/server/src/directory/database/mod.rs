@@ -30,6 +30,7 @@ const BULK_CONNECTIONS: u32 = 2;
 /// How long a request waits for an answer.
 const LOOKUPS: Limits = Limits {
     connections: LOOKUP_CONNECTIONS,
+    connect: Duration::from_secs(1),
     patience: Duration::from_secs(3),
     mysql: "SET SESSION max_execution_time = 3000",
     mariadb: "SET SESSION max_statement_time = 3",
@@ -38,13 +39,12 @@ const LOOKUPS: Limits = Limits {
 /// How long the mirror does.
 const BULK: Limits = Limits {
     connections: BULK_CONNECTIONS,
+    connect: Duration::from_secs(3),
     patience: Duration::from_secs(60),
     mysql: "SET SESSION max_execution_time = 60000",
     mariadb: "SET SESSION max_statement_time = 60",
     postgres: "SET statement_timeout = 60000",
 };
-/// The longest wait for a connection.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 /// How long nobody asks again after an outage was noticed, and then one does: else every request would
 /// wait for the connection to fail, and all would come at once when it no longer does.
 const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
@@ -80,6 +80,7 @@ enum Dialect {
 /// Connections for one kind of work, and how long an answer may take there.
 struct Link {
     pool: Pool,
+    connect: Duration,
     patience: Duration,
 }
 
@@ -93,6 +94,8 @@ enum Pool {
 #[derive(Clone, Copy)]
 struct Limits {
     connections: u32,
+    /// The longest wait for a connection.
+    connect: Duration,
     patience: Duration,
     mysql: &'static str,
     mariadb: &'static str,
@@ -242,7 +245,7 @@ impl RagflowDatabase {
             }
         };
         // The server has its own limit; this one holds where it hangs, or the network swallows the answer.
-        let done = match tokio::time::timeout(link.patience + CONNECT_PATIENCE, rows).await {
+        let done = match tokio::time::timeout(link.patience + link.connect, rows).await {
             Ok(done) => done.map_err(|error| self.error(&error)),
             Err(_) => Err(DirectoryError::Slow),
         };
@@ -258,7 +261,7 @@ impl RagflowDatabase {
         if now < *until {
             return Some(error.clone());
         }
-        *until = now + CONNECT_PATIENCE;
+        *until = now + LOOKUPS.connect;
         None
     }
 
@@ -326,7 +329,7 @@ fn named_table(reason: &str) -> Option<&str> {
 fn mysql(options: &MySqlConnectOptions, limits: Limits) -> Link {
     let pool = MySqlPoolOptions::new()
         .max_connections(limits.connections)
-        .acquire_timeout(CONNECT_PATIENCE)
+        .acquire_timeout(limits.connect)
         .idle_timeout(Duration::from_secs(120))
         .max_lifetime(Duration::from_secs(1800))
         .after_connect(move |connection, _| {
@@ -342,13 +345,13 @@ fn mysql(options: &MySqlConnectOptions, limits: Limits) -> Link {
             })
         })
         .connect_lazy_with(options.clone());
-    Link { pool: Pool::MySql(pool), patience: limits.patience }
+    Link { pool: Pool::MySql(pool), connect: limits.connect, patience: limits.patience }
 }
 
 fn postgres(options: &PgConnectOptions, limits: Limits) -> Link {
     let pool = PgPoolOptions::new()
         .max_connections(limits.connections)
-        .acquire_timeout(CONNECT_PATIENCE)
+        .acquire_timeout(limits.connect)
         .idle_timeout(Duration::from_secs(120))
         .max_lifetime(Duration::from_secs(1800))
         .after_connect(move |connection, _| {
@@ -359,7 +362,7 @@ fn postgres(options: &PgConnectOptions, limits: Limits) -> Link {
             })
         })
         .connect_lazy_with(options.clone());
-    Link { pool: Pool::Postgres(pool), patience: limits.patience }
+    Link { pool: Pool::Postgres(pool), connect: limits.connect, patience: limits.patience }
 }
 
 #[cfg(test)]
@@ -414,7 +417,7 @@ mod tests {
         let error = database.all::<(i64,)>(Urgency::Lookup, &slow, &[]).await.unwrap_err();
         assert_eq!(error.code(), "ragflow_database_slow", "{error}");
         // Stopped by the server itself, before our own patience ends.
-        assert!(started.elapsed() < LOOKUPS.patience + CONNECT_PATIENCE / 2, "{:?}", started.elapsed());
+        assert!(started.elapsed() < LOOKUPS.patience + LOOKUPS.connect, "{:?}", started.elapsed());
     }
 
     #[cfg(unix)]

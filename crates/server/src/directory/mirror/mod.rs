@@ -45,6 +45,10 @@ const TURN_MS: i64 = 60_000;
 const FRESH_MS: i64 = 60_000;
 /// A tenant is not read again sooner than this, however many ask.
 const SEEN_FOR: Duration = Duration::from_secs(2);
+/// Two instants that are so far apart are told apart.
+const TELLABLE: Duration = Duration::from_millis(2);
+/// How long it is remembered that a tenant's levels were measured.
+const MEASURED_FOR: Duration = Duration::from_secs(3600);
 /// Deletions in one comparison that are taken as such without a look at how many tenants there are.
 const FEW_DELETIONS: usize = 10;
 
@@ -142,6 +146,8 @@ pub struct Mirror {
     freshness: Mutex<Freshness>,
     /// Tenants that were looked at just now.
     seen: Cache<TenantId, Sight>,
+    /// When the levels of a tenant were last measured here. The store is not told where they were the same.
+    measured: Cache<TenantId, Timestamp>,
 }
 
 impl Mirror {
@@ -155,6 +161,7 @@ impl Mirror {
             recent: Mutex::default(),
             freshness: Mutex::default(),
             seen: Cache::builder().max_capacity(10_000).time_to_live(SEEN_FOR).build(),
+            measured: Cache::builder().max_capacity(10_000).time_to_live(MEASURED_FOR).build(),
         }
     }
 
@@ -258,6 +265,10 @@ impl Mirror {
             return Ok(());
         };
         let touched = self.directory.touched.take();
+        if !touched.is_empty() {
+            // What was touched in this very millisecond could not be told from what comes later in it.
+            tokio::time::sleep(TELLABLE).await;
+        }
         let done = self.bring(database, &touched, None).await;
         if done.is_err() {
             for tenant in touched {
@@ -326,6 +337,9 @@ impl Mirror {
         let State { store, clock, .. } = &*self.state;
         let note = progress.map(|text| (PROGRESS, text));
         let brought = store.mirror(page, &self.terms(), note, &**clock).await?;
+        for seen in page.iter().filter(|it| it.gauges.is_some()) {
+            self.measured.insert(seen.id.clone(), seen.read_at).await;
+        }
         if brought.added > 0 {
             tracing::info!(added = brought.added, changed = brought.changed, "tenants came in from RAGFlow");
         }
@@ -395,6 +409,11 @@ impl Mirror {
             Ok::<_, MirrorError>(Sight::Known)
         };
         self.seen.try_get_with(tenant.clone(), Box::pin(read)).await
+    }
+
+    /// Since when what the store says of a tenant's levels is known to be so, where it was measured here.
+    pub(crate) async fn measured_at(&self, tenant: &TenantId) -> Option<Timestamp> {
+        self.measured.get(tenant).await
     }
 
     /// Brings a caller's tenant in that the paywall does not know yet.

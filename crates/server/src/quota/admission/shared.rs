@@ -122,6 +122,7 @@ pub(super) struct Shared {
     pub(super) wake: Notify,
     pub(super) committed: watch::Sender<u64>,
     serials: AtomicU64,
+    answers: AtomicU64,
     down: AtomicBool,
     closing: AtomicBool,
     full: AtomicBool,
@@ -145,6 +146,7 @@ impl Shared {
             wake: Notify::new(),
             committed: watch::Sender::new(0),
             serials: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             down: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             full: AtomicBool::new(false),
@@ -182,6 +184,15 @@ impl Shared {
 
     pub(super) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::Relaxed);
+    }
+
+    /// How often the store has answered.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn closing(&self) -> bool {

@@ -181,6 +181,7 @@ impl<S: LeaseStore> Task<S> {
         }
         self.failures = 0;
         self.shared.set_down(false);
+        self.shared.answered();
         let now = self.shared.now();
         self.last_commit = now;
         self.holding |= !batch.claims.is_empty();

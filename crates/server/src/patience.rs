@@ -1,0 +1,90 @@
+//! How long something is waited for, by a measure that tells a partner that is slow from a process that is.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Into so many parts a patience is cut. Each is a wake-up for everybody who waits.
+const PARTS: u32 = 4;
+
+/// Ends when a time has passed of which each part was waited for by itself: where this process has so much to
+/// do that it wakes up late, that is longer by as much. Else a rush of callers would look like a database that
+/// is away, which lets requests pass that nobody decided about.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    part: Duration,
+    left: u32,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Patience {
+    pub(crate) fn of(whole: Duration) -> Self {
+        let part = whole / PARTS;
+        Self { part, left: PARTS, sleep: Box::pin(sleep(part)) }
+    }
+
+    /// Whether it is over. Asked again after that, it still is.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.left > 0 {
+            if self.sleep.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.left -= 1;
+            self.sleep.as_mut().reset(Instant::now() + self.part);
+        }
+        Poll::Ready(())
+    }
+
+    /// What `work` answers before it is over.
+    pub(crate) async fn wait<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => self.poll(context).map(|()| None),
+        })
+        .await
+    }
+}
+
+/// What `work` answers within a patience.
+pub(crate) async fn within<T>(whole: Duration, work: impl Future<Output = T>) -> Option<T> {
+    Patience::of(whole).wait(work).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_lasts_as_long_as_it_says() {
+        let started = Instant::now();
+        assert_eq!(within(Duration::from_millis(40), pending::<()>()).await, None);
+        assert!(started.elapsed() >= Duration::from_millis(40), "{:?}", started.elapsed());
+        assert_eq!(within(Duration::ZERO, ready(1)).await, Some(1), "what is there already takes no time");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_this_process_lost_is_not_taken_off() {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            // Nobody gets to run meanwhile.
+            std::thread::sleep(Duration::from_millis(300));
+            sleep(Duration::from_millis(50)).await;
+            let _ = sender.send(7);
+        });
+        assert_eq!(within(Duration::from_millis(200), receiver).await, Some(Ok(7)));
+    }
+
+    #[tokio::test]
+    async fn once_over_it_stays_so() {
+        let mut patience = Patience::of(Duration::from_millis(40));
+        assert_eq!(patience.wait(pending::<()>()).await, None);
+        assert_eq!(patience.wait(pending::<()>()).await, None);
+        assert_eq!(patience.wait(ready(1)).await, Some(1));
+    }
+}
