@@ -82,7 +82,7 @@ describe('the revenue on Overview', () => {
     const now = ['usd', 'eur', 'gbp', 'jpy', 'kwd', 'chf', 'sek'].map((it) => amount(it));
     const text = await overview({ now, new_30d: [amount('eur', 5000)], churned_30d: [amount('pln', 700)] });
     expect(screen.getByText('USD 1,200', { normalizer: plain }).className).toContain('figure');
-    expect(text).toContain('Nothing new or ended in 30 days');
+    expect(text).toContain('Nothing new or ended in USD in 30 days');
     expect(text).toMatch(/EUR 1,200\s*GBP 1,200\s*JPY 120,000\s*\+3 more/);
     await userEvent.click(screen.getByTestId('mrr-details'));
     const rows = within(screen.getByRole('table')).getAllByRole('row');
@@ -94,6 +94,19 @@ describe('the revenue on Overview', () => {
     expect(cells).toHaveLength(8);
     // The last subscription in a currency ended: it has a row, and brings nothing now.
     expect(cells[7]).toMatch(/^PLN \D*0\.00 0 −\D*7\.00$/);
+  });
+
+  it('says that nothing moved where that is true of every currency', async () => {
+    const usd = { currency: 'usd', amount: 120_000 };
+    const still = { new_30d: [], churned_30d: [{ currency: 'eur', amount: 0 }] };
+    const now = [usd, { ...usd, currency: 'eur' }];
+    expect(await overview({ now, ...still })).toContain('Nothing new or ended in 30 days');
+  });
+
+  it('names its currency also where the other one has ended altogether', async () => {
+    const usd = { currency: 'usd', amount: 120_000 };
+    const moved = { new_30d: [], churned_30d: [{ currency: 'eur', amount: 700 }] };
+    expect(await overview({ now: [usd], ...moved })).toContain('Nothing new or ended in USD in 30 days');
   });
 
   it('says what is left out of it, and what of it belongs to no tenant here', async () => {
