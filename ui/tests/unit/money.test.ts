@@ -138,6 +138,22 @@ describe('the revenue on Overview', () => {
   });
 });
 
+describe('the past due on Overview', () => {
+  it('shows four currencies, in the order in which they come', async () => {
+    const at_risk = ['usd', 'eur', 'chf', 'aed'].map((currency) => ({ currency, amount: 120_000 }));
+    await open((world) => ({
+      overview: async () => {
+        const data = await world.overview();
+        return { ...data, past_due: { ...data.past_due, at_risk } };
+      },
+    }));
+    render(Overview);
+    const tile = shown(await screen.findByTestId('tile-past-due'));
+    expect(tile).toMatch(/USD 1,200\s*EUR 1,200\s*CHF 1,200\s*AED 1,200/);
+    expect(tile).not.toContain('more');
+  });
+});
+
 describe('an empty list', () => {
   it('says by what tenants come', () => {
     expect(viewEmpty('all').text).toContain('paywall-server import');
