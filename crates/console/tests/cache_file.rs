@@ -150,8 +150,21 @@ async fn a_copy_of_the_first_version_keeps_the_servers_part_and_fetches_stripes_
     ] {
         sqlx::query(statement).execute(&mut raw).await.unwrap();
     }
+    // Some megabytes of Stripe's objects, which that version kept whole.
+    sqlx::query(
+        "INSERT INTO stripe_events (id, created, raw)
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+         SELECT 'evt_' || i, i, hex(randomblob(1000)) FROM n",
+    )
+    .execute(&mut raw)
+    .await
+    .unwrap();
     raw.close().await.unwrap();
+    let before = paywall_console::cache::bytes(&home.path).unwrap();
+    assert!(before > 8_000_000, "{before}");
     let cache = Cache::open(&home.path, &key()).await.unwrap();
+    // What is freed goes back to the disk at once, and not only when the app is left.
+    assert!(cache.bytes() < 1_000_000, "{} of {before}", cache.bytes());
     let cursor = async |source, stream| cache.stream_state(source, stream).await.unwrap().cursor;
     assert_eq!(cursor(Source::Server, "changes").await, Some("c7".into()));
     assert_eq!(cursor(Source::Stripe, "customers").await, None);

@@ -7,7 +7,7 @@ use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, filled, ho
 use paywall_console::cache::{Cache, StripeRow};
 use paywall_console::ipc::{ActivityView, AttentionKind, Money, TenantQuery, TenantView, UndoState};
 use paywall_contract::{ChangeRecord, Tenant, TimelineBody, TimelineEntry};
-use paywall_domain::{Change, DenyCode, Meter, Timestamp, UndoRefusal};
+use paywall_domain::{Change, DenyCode, Meter, Subscription, SubscriptionStatus, Timestamp, UndoRefusal};
 use paywall_stripe::Stream;
 use serde_json::{Value, json};
 
@@ -97,6 +97,40 @@ async fn revenue_adds_up_and_currencies_stay_apart() {
     );
     let page = cache.tenants_page(&TenantQuery { limit: 5, ..TenantQuery::default() }, NOW).await.unwrap();
     assert_eq!(page.rows[0].mrr, Some(vec![usd(9900)]));
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn what_is_at_risk_has_its_currencies_in_the_order_of_the_revenue() {
+    let home = home();
+    let overdue: Vec<Tenant> = (1..=3)
+        .map(|n| {
+            let mut facts = facts(None);
+            facts.subscription = Some(Subscription {
+                id: format!("sub_{n}"),
+                status: SubscriptionStatus::PastDue,
+                current_period_end: None,
+                overdue_since: Some(ago(2)),
+                grace_ends_at: None,
+                ended_at: None,
+                cancel_at_period_end: false,
+            });
+            Tenant { stripe_customer: Some(format!("cus_{n}")), ..tenant(n, "Overdue", facts, None) }
+        })
+        .collect();
+    let cache = filled(&home, &overdue).await;
+    let mut subscriptions: Vec<Value> = [(1, "aed"), (2, "usd"), (3, "eur")]
+        .map(|(n, currency)| subscription(n, "past_due", currency, 1000, 100, None))
+        .into();
+    // Most pay in dollars, then in euros.
+    subscriptions.extend((11..14).map(|n| subscription(n, "active", "usd", 1000, 100, None)));
+    subscriptions.push(subscription(14, "active", "eur", 1000, 100, None));
+    put(&cache, Stream::Subscriptions, &subscriptions).await;
+    let overview = cache.overview(None, NOW).await.unwrap();
+    let order = |of: &[Money]| of.iter().map(|it| it.currency.clone()).collect::<Vec<_>>();
+    assert_eq!(overview.past_due.tenants, 3);
+    assert_eq!(order(&overview.past_due.at_risk.unwrap()), ["usd", "eur", "aed"]);
+    assert_eq!(order(&overview.mrr.unwrap().now), ["usd", "eur", "aed"]);
     cache.close().await;
 }
 

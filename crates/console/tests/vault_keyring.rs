@@ -241,6 +241,33 @@ async fn without_a_bus_secrets_are_kept_for_the_session_or_not_at_all() {
     again.profile_remove(&saved.id).await.unwrap();
 }
 
+/// Nothing but a token for this session: the keyring holds nothing, and is not needed.
+async fn opens_with_a_session_token_alone(state: KeyringState) {
+    let home = tempfile::tempdir().unwrap();
+    let console = console(home.path()).await;
+    assert_eq!(console.app_state().await.keyring, state);
+    let saved = console.profile_save(ProfileDraft { stripe_key: None, ..draft(true) }).await.unwrap();
+    assert_eq!(saved.stripe_key, None);
+    console.profile_open(&saved.id).await.unwrap();
+    let state = console.app_state().await;
+    assert_eq!((state.open.as_deref(), state.open_failure), (Some(saved.id.as_str()), None));
+    console.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_session_token_without_a_stripe_key_opens_with_a_locked_keyring() {
+    if inside(Scene::NeverUnlocked, "a_session_token_without_a_stripe_key_opens_with_a_locked_keyring") {
+        opens_with_a_session_token_alone(KeyringState::Locked).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_token_without_a_stripe_key_opens_without_a_keyring() {
+    if inside(Scene::NoBus, "a_session_token_without_a_stripe_key_opens_without_a_keyring") {
+        opens_with_a_session_token_alone(KeyringState::Missing).await;
+    }
+}
+
 #[tokio::test]
 async fn a_profile_keeps_no_secret_in_any_file_and_opens_again_after_unlocking() {
     if !inside(Scene::Unlocked, "a_profile_keeps_no_secret_in_any_file_and_opens_again_after_unlocking") {

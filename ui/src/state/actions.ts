@@ -9,12 +9,17 @@ const KEYS: Record<string, ChangeKind> = {
   n: 'note',
 };
 
+/** What a single key stands for, where it may do anything now. */
+export function actionOf(event: KeyboardEvent): ChangeKind | null {
+  if (!app.state?.settings.single_keys || event.ctrlKey || event.metaKey || event.altKey || event.repeat)
+    return null;
+  return app.noChange ? null : (KEYS[event.key.toLowerCase()] ?? null);
+}
+
 /** Does what a single key stands for on the tenant in focus; says whether it stood for anything. */
 export function actionKey(event: KeyboardEvent, subject: Subject): boolean {
-  if (!app.state?.settings.single_keys || event.ctrlKey || event.metaKey || event.altKey || event.repeat)
-    return false;
-  const kind = KEYS[event.key.toLowerCase()];
-  if (!kind || app.noChange) return false;
+  const kind = actionOf(event);
+  if (!kind) return false;
   changes.open(kind, { id: subject.id, name: subject.name });
   return true;
 }

@@ -81,11 +81,11 @@ class Changes {
   }
 
   /** Undoes a change. The server refuses it where something changed since, and says what. */
-  async undo(adjustment: Adjustment, tenantName: string): Promise<boolean> {
+  async undo(adjustment: Adjustment, tenantName: string, reason = ''): Promise<boolean> {
     // What was given up under one key is never made under it: another try is another order.
-    const again = () => void this.undo(adjustment, tenantName);
+    const again = () => void this.undo(adjustment, tenantName, reason);
     try {
-      await this.orderUndo(adjustment, tenantName, '', newKey());
+      await this.orderUndo(adjustment, tenantName, reason, newKey());
       return true;
     } catch (error) {
       const failure = asFailure(error);

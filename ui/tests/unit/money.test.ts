@@ -82,7 +82,7 @@ describe('the revenue on Overview', () => {
     const now = ['usd', 'eur', 'gbp', 'jpy', 'kwd', 'chf', 'sek'].map((it) => amount(it));
     const text = await overview({ now, new_30d: [amount('eur', 5000)], churned_30d: [amount('pln', 700)] });
     expect(screen.getByText('USD 1,200', { normalizer: plain }).className).toContain('figure');
-    expect(text).toContain('Nothing new or ended in 30 days');
+    expect(text).toContain('Nothing new or ended in USD in 30 days');
     expect(text).toMatch(/EUR 1,200\s*GBP 1,200\s*JPY 120,000\s*\+3 more/);
     await userEvent.click(screen.getByTestId('mrr-details'));
     const rows = within(screen.getByRole('table')).getAllByRole('row');
@@ -94,6 +94,19 @@ describe('the revenue on Overview', () => {
     expect(cells).toHaveLength(8);
     // The last subscription in a currency ended: it has a row, and brings nothing now.
     expect(cells[7]).toMatch(/^PLN \D*0\.00 0 −\D*7\.00$/);
+  });
+
+  it('says that nothing moved where that is true of every currency', async () => {
+    const usd = { currency: 'usd', amount: 120_000 };
+    const still = { new_30d: [], churned_30d: [{ currency: 'eur', amount: 0 }] };
+    const now = [usd, { ...usd, currency: 'eur' }];
+    expect(await overview({ now, ...still })).toContain('Nothing new or ended in 30 days');
+  });
+
+  it('names its currency also where the other one has ended altogether', async () => {
+    const usd = { currency: 'usd', amount: 120_000 };
+    const moved = { new_30d: [], churned_30d: [{ currency: 'eur', amount: 700 }] };
+    expect(await overview({ now: [usd], ...moved })).toContain('Nothing new or ended in USD in 30 days');
   });
 
   it('says what is left out of it, and what of it belongs to no tenant here', async () => {
@@ -122,6 +135,22 @@ describe('the revenue on Overview', () => {
     screen.getByRole('button', { name: 'These trials' }).click();
     expect(app.route).toMatchObject({ screen: 'tenants', view: 'trial_cohort' });
     expect([viewWord('paying'), viewWord('trial_cohort')]).toEqual(['Paying', 'Trial → paid cohort']);
+  });
+});
+
+describe('the past due on Overview', () => {
+  it('shows four currencies, in the order in which they come', async () => {
+    const at_risk = ['usd', 'eur', 'chf', 'aed'].map((currency) => ({ currency, amount: 120_000 }));
+    await open((world) => ({
+      overview: async () => {
+        const data = await world.overview();
+        return { ...data, past_due: { ...data.past_due, at_risk } };
+      },
+    }));
+    render(Overview);
+    const tile = shown(await screen.findByTestId('tile-past-due'));
+    expect(tile).toMatch(/USD 1,200\s*EUR 1,200\s*CHF 1,200\s*AED 1,200/);
+    expect(tile).not.toContain('more');
   });
 });
 

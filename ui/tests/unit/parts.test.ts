@@ -154,6 +154,25 @@ describe('the list of tenants', () => {
     expect(changes.dialog).toBeNull();
   });
 
+  it('brings the row in focus back into sight only for a key that would act on it', async () => {
+    const { press, element, active } = await grid();
+    vi.spyOn(element, 'clientHeight', 'get').mockReturnValue(32 + 4 * 36);
+    await press('ArrowDown');
+    element.scrollTop = 20 * 36;
+    await fireEvent.scroll(element);
+    for (const key of ['Tab', 'Shift', 'Control', 'x']) await press(key);
+    await fireEvent.keyDown(element, { key: 'e', ctrlKey: true });
+    expect(element.scrollTop).toBe(20 * 36);
+    // Nobody saw on whom it would have acted: the first press only shows it.
+    await press('e');
+    expect(element.scrollTop).toBe(36);
+    expect(changes.dialog).toBeNull();
+    expect(active()).toBe(1);
+    await press('e');
+    expect(changes.dialog).toMatchObject({ kind: 'extend_trial' });
+    changes.close();
+  });
+
   it('keeps the tenant in focus when the rows are read and sorted anew', async () => {
     const { press, list, element } = await grid();
     await press('ArrowDown');

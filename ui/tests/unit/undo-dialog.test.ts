@@ -111,6 +111,25 @@ describe('an undo', () => {
   });
 });
 
+describe('an undo that was not made after all', () => {
+  it('is tried again from the message as another order, for the same reason', async () => {
+    const host = failing(({ key }) => failure({ code: 'unsettled', key }));
+    await dialog({ ...host, settle: async () => ({ outcome: 'not_made' }) });
+    await userEvent.type(screen.getByTestId('undo-reason'), ' wrong tenant ');
+    await ready();
+    await userEvent.click(apply());
+    for (const times of [2, 3]) {
+      await waitFor(() => expect(toasts.list.at(-1)?.retry).toBeTruthy());
+      const message = toasts.list.at(-1);
+      if (message) toasts.close(message.id);
+      message?.retry?.();
+      await waitFor(() => expect(host.orders).toHaveLength(times));
+    }
+    expect(host.orders.map((it) => it.reason)).toEqual(['wrong tenant', 'wrong tenant', 'wrong tenant']);
+    expect(new Set(host.orders.map((it) => it.key)).size).toBe(3);
+  });
+});
+
 describe('the message that offers an undo', () => {
   it('goes once that was done in another way, and names the tenant only as far as there is room', async () => {
     const { host, adjustment } = await dialog();

@@ -1,4 +1,4 @@
-import { render, screen, waitFor } from '@testing-library/svelte';
+import { render, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { tick } from 'svelte';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -12,7 +12,9 @@ import type { AppState, FailureCode, Settled, SettledChange } from '../../src/ho
 import { mockHost } from '../../src/host/mock';
 import Unsettled from '../../src/screens/Activity/Unsettled.svelte';
 import Activity from '../../src/screens/Activity/Activity.svelte';
+import Connections from '../../src/screens/Connections/Connections.svelte';
 import ProfileCard from '../../src/screens/Connections/ProfileCard.svelte';
+import ProfileForm from '../../src/screens/Connections/ProfileForm.svelte';
 import FirstRun from '../../src/screens/FirstRun/FirstRun.svelte';
 import { app } from '../../src/state/app.svelte';
 import { changes } from '../../src/state/changes.svelte';
@@ -281,6 +283,56 @@ describe('a profile that is closed', () => {
     expect(plain(screen.getByRole('article').textContent ?? '')).toContain(
       '39 tenants (1 deleted tenant not counted) ·',
     );
+  });
+});
+
+describe('a profile that cannot be opened after the former was closed', () => {
+  async function refused() {
+    let closed = false;
+    await open((world) => ({
+      appState: async () => ({ ...(await world.appState()), ...(closed ? { open: null } : {}) }),
+      profileOpen: () => {
+        closed = true;
+        return Promise.reject(failure({ code: 'keyring', state: 'locked' }));
+      },
+    }));
+    expect(app.profile).not.toBeNull();
+  }
+
+  it('leaves none that is said to be open, from its card', async () => {
+    await refused();
+    render(Connections);
+    expect(screen.getByText('Open now')).toBeTruthy();
+    await userEvent.click(screen.getAllByTestId('profile-open')[0]!);
+    await waitFor(() => expect(app.profile).toBeNull());
+    expect(screen.queryByText('Open now')).toBeNull();
+    expect(screen.getAllByRole('alert').length).toBeGreaterThan(0);
+  });
+
+  it('leaves none that is said to be open, once it was added', async () => {
+    await refused();
+    render(Connections);
+    await userEvent.click(screen.getByTestId('profile-new'));
+    const form = within(screen.getByRole('region', { name: 'New profile' }));
+    await userEvent.type(form.getByTestId('profile-name'), 'Third');
+    await userEvent.click(form.getByTestId('profile-mode-test'));
+    await userEvent.type(form.getByTestId('server-url'), 'https://third.example.com');
+    await userEvent.type(form.getByTestId('server-token'), `pwt_${'a'.repeat(49)}`);
+    await userEvent.click(form.getByTestId('profile-save'));
+    await waitFor(() => expect(app.profile).toBeNull());
+    expect(screen.queryByText('Open now')).toBeNull();
+    expect(screen.getAllByRole('alert').length).toBeGreaterThan(0);
+  });
+});
+
+describe('the token that is asked for', () => {
+  it('is said to go where it goes', async () => {
+    await open({}, 'scenario=keyring-locked');
+    render(ProfileForm, { onsaved: () => undefined, oncancel: () => undefined });
+    expect(screen.getByText(/It goes into the keyring/)).toBeTruthy();
+    await userEvent.click(screen.getByTestId('session-only'));
+    expect(screen.queryByText(/goes into the keyring/)).toBeNull();
+    expect(screen.getByText(/It is kept in memory for this session only/)).toBeTruthy();
   });
 });
 

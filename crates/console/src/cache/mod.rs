@@ -224,7 +224,22 @@ async fn prepare(writer: &SqlitePool) -> Result<()> {
     if found < LAYOUT {
         migrate(&mut connection).await?;
     }
+    if found == 1 {
+        give_back_freed(&mut connection).await;
+    }
     Ok(())
+}
+
+/// Gives the disk what a migration freed. That needs room itself; where there is none the copy is whole
+/// all the same, and fills the freed pages again.
+async fn give_back_freed(connection: &mut SqliteConnection) {
+    // The log first: it may hold as much as the file, and then once more what was written anew.
+    for statement in ["PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+        if let Err(error) = sqlx::query(statement).execute(&mut *connection).await {
+            tracing::warn!(%error, statement, "the copy stays larger than it need be");
+            return;
+        }
+    }
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<()> {

@@ -158,8 +158,8 @@ impl Console {
         let vault = &self.inner.vault;
         let (cache, for_session, replaced) = self.open_cache(id).await?;
         let opened = async {
-            let token = vault.get(id, SecretName::ServerToken).await?;
-            let stripe_key = vault.get(id, SecretName::StripeKey).await?;
+            let token = given(vault, &profile, SecretName::ServerToken).await?;
+            let stripe_key = given(vault, &profile, SecretName::StripeKey).await?;
             let admin = match token {
                 Some(token) => Some(AdminClient::new(&profile.server_url, token)?),
                 None => None,
@@ -507,6 +507,17 @@ fn stripe_client(profile: &Profile, key: &SecretString) -> Result<paywall_stripe
     let key = paywall_stripe::StripeKey::new(key.expose_secret());
     paywall_stripe::Client::new(profile.stripe_url(), key, paywall_stripe::Limits::STRIPE)
         .map_err(|error| Failure::of(FailureCode::AddressInvalid, error.to_string()))
+}
+
+/// The secret of a profile. A keyring is asked only for what was given to it: one that cannot be used
+/// could not say that there is nothing.
+async fn given(vault: &Vault, profile: &Profile, name: SecretName) -> Result<Option<SecretString>, VaultError> {
+    let stored = match name {
+        SecretName::ServerToken => profile.server_token.is_some(),
+        SecretName::StripeKey => profile.stripe_key.is_some(),
+        SecretName::CacheKey => true,
+    };
+    if stored || vault.in_session(&profile.id, name) { vault.get(&profile.id, name).await } else { Ok(None) }
 }
 
 /// The key of a profile's copy, made where there is none; and whether it was made now.

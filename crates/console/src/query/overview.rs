@@ -29,9 +29,10 @@ impl Cache {
         let invoices = self.stripe_complete(Stream::Invoices).await?;
         let running = self.view_count(TenantView::Trial, now).await?;
         let ending = self.view_count(TenantView::TrialEnding, now).await?;
-        let past_due = self.past_due(stripe).await?;
+        let mrr = if stripe { Some(self.mrr_tile(now).await?) } else { None };
+        let past_due = self.past_due(mrr.as_ref()).await?;
         Ok(Overview {
-            mrr: if stripe { Some(self.mrr_tile(now).await?) } else { None },
+            mrr,
             trials: TrialsTile { running, ending },
             conversion: if invoices { Some(self.conversion(now).await?) } else { None },
             attention: self.attention(&past_due, ending, now).await?,
@@ -124,13 +125,14 @@ impl Cache {
         })
     }
 
-    async fn past_due(&self, stripe: bool) -> Result<PastDueTile> {
+    /// The currencies in the order in which `mrr` has them.
+    async fn past_due(&self, mrr: Option<&MrrTile>) -> Result<PastDueTile> {
         let (tenants, oldest): (i64, Option<i64>) =
             sqlx::query_as("SELECT count(*), min(overdue_since) FROM tenants WHERE shelf = 'past_due'")
                 .fetch_one(self.readers())
                 .await?;
         let mut at_risk: Vec<Money> = Vec::new();
-        if stripe {
+        if let Some(mrr) = mrr {
             let sums: Vec<(String, i64)> = sqlx::query_as(
                 "SELECT s.currency, sum(s.mrr)
                  FROM tenants AS t CROSS JOIN stripe_subscriptions AS s ON s.customer = t.stripe_customer
@@ -139,8 +141,10 @@ impl Cache {
             .fetch_all(self.readers())
             .await?;
             at_risk.extend(sums.into_iter().map(|(currency, sum)| money(sum, currency)));
+            let rank = |it: &Money| mrr.now.iter().position(|of| of.currency == it.currency).unwrap_or(usize::MAX);
+            at_risk.sort_by_key(rank);
         }
-        Ok(PastDueTile { tenants, at_risk: stripe.then_some(at_risk), oldest_since: oldest.map(Timestamp) })
+        Ok(PastDueTile { tenants, at_risk: mrr.map(|_| at_risk), oldest_since: oldest.map(Timestamp) })
     }
 
     async fn attention(&self, past_due: &PastDueTile, ending: i64, now: Timestamp) -> Result<Vec<AttentionItem>> {
