@@ -182,6 +182,21 @@ async fn what_is_wrong_with_a_query_is_said_by_parameter(on: Database) {
     let body = json!({"change": {"kind": "note"}});
     let response = app.request(Role::Owner, Method::POST, &path).json(&body).send().await.unwrap();
     assert_eq!(refused(response, &path).await, [("dry_run".into(), "expected true or false, not \"yes\"".into())]);
+    // A slip in it must not make the change.
+    let made: AdjustmentOutcome = app.change(1, "k1", extend(1)).await.json().await.unwrap();
+    let undo = format!("/admin/v1/adjustments/{}/undo", made.adjustment.unwrap().id);
+    let before = app.tenant(1).await;
+    let slips = [
+        (path.replace("dry_run=yes", "dryrun=true"), json!({"change": {"kind": "note"}, "reason": "x"})),
+        (format!("{undo}?dryrun=true"), json!({})),
+    ];
+    for (path, body) in slips {
+        let request = app.request(Role::Owner, Method::POST, &path).json(&body);
+        let request = request.header("Idempotency-Key", "k2").header("If-Match", format!("\"{}\"", before.version));
+        let wrong = refused(request.send().await.unwrap(), &path).await;
+        assert_eq!(wrong, [("dryrun".into(), "is not known here; known are dry_run".into())]);
+    }
+    assert_eq!(app.tenant(1).await, before);
     // What a newer console asks for beside it is left aside.
     app.get("/admin/v1/tenants?limit=500&colour=blue").await;
     app.get("/admin/v1/changes?limit=1000").await;
