@@ -333,7 +333,8 @@ impl Server {
         let heart = tokio::spawn(health::beat(Arc::clone(&self.state), served.clone()));
         let config = &self.state.config;
         let front = Arc::new(Front::new(&self.state, router, engine));
-        let answering = listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, draining.clone());
+        let answering =
+            listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, draining.clone());
         let announced = async {
             stop.cancelled().await;
             self.state.readiness.stop();
