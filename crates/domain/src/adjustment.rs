@@ -36,6 +36,12 @@ impl Role {
     }
 }
 
+/// Days of 24 hours by which a trial is extended.
+#[cfg(feature = "describe")]
+#[derive(utoipa::ToSchema)]
+#[schema(minimum = 1, maximum = 365)]
+pub struct ExtensionDays(#[expect(dead_code, reason = "it is there to be described")] u32);
+
 /// Where an extension leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +49,7 @@ impl Role {
 #[cfg_attr(feature = "describe", ts(export_to = "domain.ts"))]
 pub enum TrialTarget {
     /// So many days of 24 hours more: from the end of a running trial, from now for an ended one.
+    #[cfg_attr(feature = "describe", schema(value_type = ExtensionDays))]
     Days(u32),
     /// Up to this instant, which must lie in the future and not before the end of a running trial.
     Until(Timestamp),

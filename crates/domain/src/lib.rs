@@ -18,6 +18,8 @@ mod trial;
 
 pub use access::{Access, AccessLevel, assess, blocking_since, holds_until};
 pub use address::Mailbox;
+#[cfg(feature = "describe")]
+pub use adjustment::ExtensionDays;
 pub use adjustment::{
     AdjustmentError, Aspect, Change, ChangeKind, Role, TrialTarget, UndoRefusal, apply, check_undo, undo,
 };

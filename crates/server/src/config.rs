@@ -3,6 +3,7 @@
 mod secret;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,6 +84,15 @@ pub enum ConfigError {
         key: &'static str,
         /// What is wrong and what to do.
         reason: String,
+    },
+    /// The file of the kept token key does not hold one. It is not made anew: that would end every token.
+    #[error(
+        "{path}: this is no token key, which has at least 16 characters; put the key back from its backup, or \
+         remove the file to begin with a new key, which makes every token worthless"
+    )]
+    DamagedKey {
+        /// Which.
+        path: PathBuf,
     },
     /// The platform has no folder for this user's data.
     #[error("no data folder is known for this user; set PAYWALL_DATABASE_URL and PAYWALL_TOKEN_KEY")]
@@ -267,10 +277,12 @@ impl Config {
     /// A server inside another program: its database in `file`, its token key beside it.
     pub fn embedded(file: impl AsRef<Path>, listen: SocketAddr) -> Self {
         // A key made per start would make the tokens of the last start unknown, so it is kept; where
-        // it cannot be, opening the database beside it fails with the reason.
+        // it cannot be, it lasts until the next start.
         let file = file.as_ref();
-        let token_key = kept_token_key(&file.with_extension("key"))
-            .unwrap_or_else(|_| SecretString::from(hex::encode(rand::random::<[u8; 32]>())));
+        let token_key = kept_token_key(&file.with_extension("key")).unwrap_or_else(|error| {
+            tracing::error!(%error, "the token key could not be kept; tokens are unknown until it is");
+            SecretString::from(hex::encode(rand::random::<[u8; 32]>()))
+        });
         Self { listen, database_url: sqlite_url(file), token_key, ..Self::default() }
     }
 }
@@ -442,21 +454,35 @@ fn sqlite_url(file: &Path) -> String {
     format!("sqlite://{}", file.display())
 }
 
-/// The key kept in this file, which only its owner may read; made where there is none.
+/// How often a key is read that another process may be writing at this moment, and the time between.
+const KEY_LOOKS: u32 = 10;
+const KEY_PAUSE: Duration = Duration::from_millis(20);
+
+/// The key kept in this file, which only its owner may read; made where there is no file, and nowhere else.
 fn kept_token_key(path: &Path) -> Result<SecretString, ConfigError> {
     let failed = |error| ConfigError::File { path: path.to_owned(), error };
-    match std::fs::read_to_string(path) {
-        Ok(text) if text.trim().len() >= 16 => return Ok(SecretString::from(text.trim().to_owned())),
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+    for look in 1.. {
+        match std::fs::read_to_string(path) {
+            Ok(text) if text.trim().len() >= 16 => return Ok(SecretString::from(text.trim().to_owned())),
+            Ok(_) if look < KEY_LOOKS => std::thread::sleep(KEY_PAUSE),
+            Ok(_) => break,
+            Err(error) if error.kind() == ErrorKind::InvalidData => break,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if let Some(folder) = path.parent() {
+                    private::make_folder(folder).map_err(failed)?;
+                }
+                let key = hex::encode(rand::random::<[u8; 32]>());
+                match private::write_new(path, &key) {
+                    Ok(()) => return Ok(SecretString::from(key)),
+                    // Another process was first: its key it is.
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists && look < KEY_LOOKS => {}
+                    Err(error) => return Err(failed(error)),
+                }
+            }
+            Err(error) => return Err(failed(error)),
+        }
     }
-    if let Some(folder) = path.parent() {
-        private::make_folder(folder).map_err(failed)?;
-    }
-    let key = hex::encode(rand::random::<[u8; 32]>());
-    private::write(path, &key).map_err(failed)?;
-    Ok(SecretString::from(key))
+    Err(ConfigError::DamagedKey { path: path.to_owned() })
 }
 
 #[cfg(test)]

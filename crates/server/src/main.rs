@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
-use paywall_contract::IntakeRecord;
 use paywall_domain::{Role, Timestamp};
-use paywall_server::{Clock, Config, RefusedRecord, Revocation, Server, SystemClock, Token, openapi};
+use paywall_server::{Clock, Config, RefusedRecord, Revocation, Server, SystemClock, Token, openapi, read_record};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -201,10 +200,10 @@ async fn import(server: &Server, file: &PathBuf) -> anyhow::Result<ExitCode> {
         let number = index + 1;
         match line {
             Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => match serde_json::from_str::<IntakeRecord>(&line) {
+            Ok(line) => match read_record(&line) {
                 Ok(record) => Some((number, record)),
-                Err(error) => {
-                    bad.push(RefusedRecord { number, reason: error.to_string() });
+                Err(reason) => {
+                    bad.push(RefusedRecord { number, reason });
                     None
                 }
             },

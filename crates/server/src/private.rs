@@ -22,12 +22,21 @@ pub(crate) fn make_file(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Writes a file that only its owner may read.
-pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
+/// Opens a file to write, made where there is none so that only its owner may read it.
+pub(crate) fn open(path: &Path) -> io::Result<std::fs::File> {
+    options().create(true).truncate(false).open(path)
+}
+
+/// Writes a file that only its owner may read, where none is.
+pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     use io::Write;
-    let mut file = options().create(true).truncate(true).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let mut file = options().create_new(true).open(path)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half of it is worth nothing, and would be in the way of the next attempt.
+        let _ = std::fs::remove_file(path);
+    }
+    written
 }
 
 /// Takes away what others may do with a file or folder that is there, and says so in the log. Where that

@@ -50,6 +50,13 @@ pub(crate) fn check_query(known: &[Parameter], sent: &[(String, String)]) -> Vec
     wrong
 }
 
+/// The parameters of a query string that are not known.
+pub(crate) fn unknown_in_query(known: &[Parameter], sent: &[(String, String)]) -> Vec<FieldError> {
+    let names = listed(known.iter().map(|it| it.name.as_str()));
+    let unknown = sent.iter().filter(|(name, _)| known.iter().all(|it| it.name != *name));
+    unknown.take(MOST).map(|(name, _)| error(&shown(name), format!("is not known here; known are {names}"))).collect()
+}
+
 fn check(declared: &Value, sent: &Value, path: &str, wrong: &mut Vec<FieldError>) {
     let schema = resolved(declared);
     if wrong.len() >= MOST {

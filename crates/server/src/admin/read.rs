@@ -61,7 +61,8 @@ fn body<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Fault> {
     })
 }
 
-/// A query string. Parameters that a route does not know are left to newer servers.
+/// A query string. Parameters that a route does not know are left to newer servers where it only reads. Where it
+/// changes something they are refused: whoever misspells `dry_run` must not make the change.
 pub(crate) struct Params<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + IntoParams> FromRequestParts<S> for Params<T> {
@@ -71,7 +72,11 @@ impl<S: Send + Sync, T: DeserializeOwned + IntoParams> FromRequestParts<S> for P
         let unreadable =
             |_| Fault::field("query", "cannot be taken: a parameter stands twice in it, or a number is too large");
         let Query(sent) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(unreadable)?;
-        let wrong = expected::check_query(&T::into_params(|| Some(ParameterIn::Query)), &sent);
+        let known = T::into_params(|| Some(ParameterIn::Query));
+        let mut wrong = expected::check_query(&known, &sent);
+        if !parts.method.is_safe() {
+            wrong.extend(expected::unknown_in_query(&known, &sent));
+        }
         if !wrong.is_empty() {
             return Err(Fault::fields(wrong));
         }

@@ -102,6 +102,33 @@ fn the_kept_key_is_its_owners_and_stays() {
     assert_eq!(kept_token_key(&path).unwrap().expose_secret(), first.expose_secret());
 }
 
+#[test]
+fn a_damaged_key_is_refused_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token.key");
+    for damaged in [&b""[..], b"cut short", b"\xff\xfe not text, but long enough"] {
+        std::fs::write(&path, damaged).unwrap();
+        let error = kept_token_key(&path).unwrap_err().to_string();
+        assert!(error.starts_with(path.to_str().unwrap()), "{error}");
+        assert!(error.contains("put the key back from its backup, or remove the file"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), damaged);
+    }
+}
+
+#[test]
+fn processes_that_start_at_once_keep_one_key() {
+    for _ in 0..50 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.key");
+        let key = || kept_token_key(&path).unwrap().expose_secret().to_owned();
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(key);
+            (key(), other.join().unwrap())
+        });
+        assert_eq!(one, other);
+    }
+}
+
 /// Each secret setting, with a value that can be taken.
 const SECRETS: [(&str, &str); 3] = [
     ("TOKEN_KEY", "a key of this test, long enough to be one"),

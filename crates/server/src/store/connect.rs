@@ -1,6 +1,8 @@
 //! Opening either database.
 
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,6 +38,9 @@ pub(super) const POSTGRES: &str = "SET lock_timeout = '10s'; SET statement_timeo
      SET idle_in_transaction_session_timeout = '30s'; SET tcp_keepalives_idle = 30;
      SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; SET client_min_messages = 'warning'";
 
+/// The most links that lead from one to the next; Linux follows as many.
+const LINKS: usize = 40;
+
 /// Where a database lies and how to come there.
 struct Target {
     dialect: Dialect,
@@ -43,6 +48,8 @@ struct Target {
     writer: AnyConnectOptions,
     listen: Option<PgConnectOptions>,
     place: String,
+    /// The database's file, if it lies in one of its own.
+    file: Option<PathBuf>,
 }
 
 impl Store {
@@ -51,10 +58,15 @@ impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
         install_default_drivers();
         let target = if is_postgres(url) { postgres(url).await? } else { sqlite(url)? };
-        let Target { dialect, readers, writer, listen, place } = target;
+        let Target { dialect, readers, writer, listen, place, file } = target;
+        let turn = match file {
+            Some(file) => Some(turn_to_migrate(file).await?),
+            None => None,
+        };
         let history = Arc::new(History::default());
         let writer = writer_pool(dialect, writer, &history).await?;
         migrations::run(&writer, dialect).await?;
+        drop(turn);
         let readers = reader_pool(dialect, readers).await?;
         sqlx::query("INSERT INTO meta (key, value) VALUES ('instance', $1) ON CONFLICT (key) DO NOTHING")
             .bind(hex::encode(rand::random::<[u8; 16]>()))
@@ -141,6 +153,7 @@ async fn postgres(url: &str) -> Result<Target, StoreError> {
         writer: options,
         listen: Some(listen),
         place: shown(url),
+        file: None,
     })
 }
 
@@ -152,8 +165,7 @@ fn sqlite(url: &str) -> Result<Target, StoreError> {
         options.get_filename().to_owned()
     } else {
         let file = std::path::absolute(options.get_filename()).map_err(sqlx::Error::Io)?;
-        prepare(&file)?;
-        file
+        prepare(&file)?
     };
     // As one encoded path: what `Any` takes has to be a URL by the book, and a file's name need not be.
     let encoded = format!("sqlite:{}", encoded(&file.to_string_lossy()));
@@ -167,6 +179,7 @@ fn sqlite(url: &str) -> Result<Target, StoreError> {
         writer: with("mode=rwc")?,
         listen: None,
         place: file.display().to_string(),
+        file: (!in_memory).then_some(file),
     })
 }
 
@@ -183,22 +196,69 @@ fn encoded(path: &str) -> String {
 }
 
 /// Makes the file, or takes away what others may do with it: it holds customers' addresses. `SQLite` gives
-/// the files that it makes beside it the same mode.
-fn prepare(file: &Path) -> Result<(), StoreError> {
-    let folder = file.parent().unwrap_or(file);
+/// the files that it makes beside it the same mode. Answers the file that a link leads to: beside that one,
+/// and not beside the link, lie the others.
+fn prepare(named: &Path) -> Result<PathBuf, StoreError> {
+    let file = followed(named).map_err(sqlx::Error::Io)?;
+    let folder = file.parent().unwrap_or(&file);
+    if file.is_dir() {
+        return Err(StoreError::NoFile(file));
+    }
     if !folder.is_dir() {
         return Err(StoreError::NoFolder(folder.to_owned()));
     }
-    if private::make_file(file).map_err(sqlx::Error::Io)? {
+    if private::make_file(&file).map_err(sqlx::Error::Io)? {
         tracing::info!(path = %file.display(), "a new, empty database was made");
-        return Ok(());
+        return Ok(file);
     }
-    for beside in ["", "-wal", "-shm"] {
-        let mut name = file.as_os_str().to_owned();
-        name.push(beside);
-        private::close_to_others(Path::new(&name));
+    if !file.metadata().map_err(sqlx::Error::Io)?.is_file() {
+        return Err(StoreError::NoFile(file));
     }
-    Ok(())
+    for name in ["", "-wal", "-shm", "-lock"].map(|it| beside(&file, it)) {
+        if name.is_file() {
+            private::close_to_others(&name);
+        }
+    }
+    Ok(file)
+}
+
+/// Where the links end that a path may be, also if nothing is there yet.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        if !path.is_symlink() {
+            return Ok(path);
+        }
+        let target = std::fs::read_link(&path)?;
+        // A target that begins at the root replaces the whole.
+        path.pop();
+        path.push(target);
+    }
+    Err(io::Error::other(format!("{} is a link in a circle", path.display())))
+}
+
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Waits until no other process brings the database in this file to its version: `SQLite` itself knows no
+/// turns for that. The turn ends with what is answered, also when the process dies.
+async fn turn_to_migrate(file: PathBuf) -> Result<File, StoreError> {
+    let wait = move || {
+        let lock = private::open(&beside(&file, "-lock"))?;
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        tracing::info!(path = %file.display(), "waiting for another process that opens this database");
+        lock.lock()?;
+        Ok(lock)
+    };
+    let waited = tokio::task::spawn_blocking(wait).await.map_err(io::Error::other);
+    Ok(waited.flatten().map_err(sqlx::Error::Io)?)
 }
 
 #[cfg(test)]
@@ -236,6 +296,68 @@ mod tests {
         let store = Store::open("sqlite::memory:").await.unwrap();
         store.ping().await.unwrap();
         assert_eq!(store.read().await.unwrap().backend_name(), "SQLite");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn only_a_file_is_opened_and_anything_else_stays_as_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("folder");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for path in [&other, &socket] {
+            let before = path.metadata().unwrap().permissions();
+            let Err(error) = Store::open(&format!("sqlite://{}", path.display())).await else { panic!("opened") };
+            assert!(matches!(&error, StoreError::NoFile(it) if it == path), "{error}");
+            assert_eq!(path.metadata().unwrap().permissions(), before);
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_is_followed_before_anything_is_closed_to_others() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("real")).unwrap();
+        symlink("real/server.db", at("second.db")).unwrap();
+        symlink(at("second.db"), at("link.db")).unwrap();
+        let url = format!("sqlite://{}", at("link.db").display());
+        let mode = |name: &str| at(name).metadata().unwrap().permissions().mode() & 0o777;
+
+        let store = Store::open(&url).await.unwrap();
+        assert_eq!(store.place(), at("real/server.db").display().to_string());
+        let files = ["", "-lock", "-shm", "-wal"].map(|it| format!("real/server.db{it}"));
+        for name in &files {
+            assert_eq!(mode(name), 0o600, "{name}");
+            std::fs::set_permissions(at(name), std::fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        Store::open(&url).await.unwrap().close().await;
+        assert!(files.iter().filter(|it| at(it).exists()).all(|it| mode(it) == 0o600));
+        store.close().await;
+
+        symlink("circle.db", at("circle.db")).unwrap();
+        assert!(Store::open(&format!("sqlite://{}", at("circle.db").display())).await.is_err());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_new_database_may_be_opened_several_times_at_once() {
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let url = format!("sqlite://{}", folder.path().join("server.db").display());
+            let opening: Vec<_> = (0..4)
+                .map(|_| {
+                    let url = url.clone();
+                    tokio::spawn(async move { Store::open(&url).await.map_err(|error| error.to_string()) })
+                })
+                .collect();
+            for opened in opening {
+                opened.await.unwrap().unwrap().close().await;
+            }
+        }
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub(crate) enum StoreError {
     /// an empty database elsewhere.
     #[error("there is no folder {}; make it, or correct the path of the database (PAYWALL_DATABASE_URL)", .0.display())]
     NoFolder(PathBuf),
+    /// Something else than a file lies where the database is to be. It is not touched.
+    #[error("{} is no file; correct the path of the database (PAYWALL_DATABASE_URL)", .0.display())]
+    NoFile(PathBuf),
 }
 
 /// A connection to either database.

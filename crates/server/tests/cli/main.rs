@@ -125,14 +125,14 @@ mod modes {
         let database = Path::new(&database);
         let folder = database.parent().unwrap();
         assert!(folder.starts_with(home.path()), "{}", database.display());
-        let names = ["server.db", "server.db-shm", "server.db-wal", "token.key"];
+        let names = ["server.db", "server.db-lock", "server.db-shm", "server.db-wal", "token.key"];
         assert_eq!(files(folder), names.map(|name| (name.to_owned(), 0o600)));
         assert_eq!(mode(folder), 0o700);
         drop(running);
 
         // What an earlier version left open is closed, also what a killed server left beside the database.
         set(folder, 0o755);
-        for name in &names[..3] {
+        for name in &names[..4] {
             set(&folder.join(name), 0o644);
         }
         let output = program(home.path(), &["migrate"]).output().unwrap();

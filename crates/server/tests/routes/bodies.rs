@@ -1,7 +1,7 @@
 //! What a request may hold, and that what is wrong with it is said by field and in plain words.
 
 use paywall_contract::{Adjustment, AdjustmentOutcome, Problem, ProblemCode};
-use paywall_domain::Role;
+use paywall_domain::{EXTENSION_DAYS_MAX, Role};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -113,12 +113,12 @@ async fn what_is_wrong_with_a_body_is_said_by_field(on: Database) {
         (
             r#"{"change": {"kind": "extend_trial", "target": {"days": -1}}}"#,
             "change.target.days",
-            "expected a whole number, 0 or more, not -1".into(),
+            "expected a whole number from 1 to 365, not -1".into(),
         ),
         (
             r#"{"change": {"kind": "extend_trial", "target": {"days": 1.5}}}"#,
             "change.target.days",
-            "expected a whole number, 0 or more, not 1.5".into(),
+            "expected a whole number from 1 to 365, not 1.5".into(),
         ),
         (
             r#"{"change": {"kind": "extend_trial", "target": {"until": "soon"}}}"#,
@@ -127,8 +127,18 @@ async fn what_is_wrong_with_a_body_is_said_by_field(on: Database) {
         ),
         (
             r#"{"change": {"kind": "extend_trial", "target": {"days": 5000000000}}}"#,
-            "change",
-            "cannot be taken: a field stands twice in it, or a number is too large".into(),
+            "change.target.days",
+            format!("expected a whole number from 1 to {EXTENSION_DAYS_MAX}, not 5000000000"),
+        ),
+        (
+            r#"{"change": {"kind": "extend_trial", "target": {"days": 366}}}"#,
+            "change.target.days",
+            "expected a whole number from 1 to 365, not 366".into(),
+        ),
+        (
+            r#"{"change": {"kind": "extend_trial", "target": {"days": 0}}}"#,
+            "change.target.days",
+            "expected a whole number from 1 to 365, not 0".into(),
         ),
         (
             r#"{"change": {"kind": "comp", "plan": "pro", "until": 1, "until": null}}"#,
@@ -182,6 +192,21 @@ async fn what_is_wrong_with_a_query_is_said_by_parameter(on: Database) {
     let body = json!({"change": {"kind": "note"}});
     let response = app.request(Role::Owner, Method::POST, &path).json(&body).send().await.unwrap();
     assert_eq!(refused(response, &path).await, [("dry_run".into(), "expected true or false, not \"yes\"".into())]);
+    // A slip in it must not make the change.
+    let made: AdjustmentOutcome = app.change(1, "k1", extend(1)).await.json().await.unwrap();
+    let undo = format!("/admin/v1/adjustments/{}/undo", made.adjustment.unwrap().id);
+    let before = app.tenant(1).await;
+    let slips = [
+        (path.replace("dry_run=yes", "dryrun=true"), json!({"change": {"kind": "note"}, "reason": "x"})),
+        (format!("{undo}?dryrun=true"), json!({})),
+    ];
+    for (path, body) in slips {
+        let request = app.request(Role::Owner, Method::POST, &path).json(&body);
+        let request = request.header("Idempotency-Key", "k2").header("If-Match", format!("\"{}\"", before.version));
+        let wrong = refused(request.send().await.unwrap(), &path).await;
+        assert_eq!(wrong, [("dryrun".into(), "is not known here; known are dry_run".into())]);
+    }
+    assert_eq!(app.tenant(1).await, before);
     // What a newer console asks for beside it is left aside.
     app.get("/admin/v1/tenants?limit=500&colour=blue").await;
     app.get("/admin/v1/changes?limit=1000").await;
