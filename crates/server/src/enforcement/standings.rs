@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const FRESH: Duration = Duration::from_millis(50);
 
 /// How long a request waits for the store, where something is known to go on with.
-const KNOWN_PATIENCE: Duration = Duration::from_millis(300);
+const KNOWN_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long it waits where nothing is known.
 const PATIENCE: Duration = Duration::from_secs(1);

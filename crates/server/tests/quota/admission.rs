@@ -243,3 +243,26 @@ async fn a_replica_that_stops_returns_what_it_holds_and_writes_what_it_knows() {
     assert_eq!(store.counted(&key(1, Counter::Messages)), 50);
     assert_eq!(store.used(&key(1, Counter::Messages)), 50);
 }
+
+/// Else a rush of callers would be let through by the policy for outages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_slow_but_answers_others_is_waited_for() {
+    let store = Memory::default();
+    store.slower.store(250, Ordering::SeqCst);
+    let patience = Duration::from_millis(350);
+    let quota = Quota::start(store.clone(), Settings { patience, ..Settings::default() }).0;
+    let first = tokio::spawn({
+        let quota = quota.clone();
+        async move { reserve(&quota, 1, messages(1, 10)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let began = Instant::now();
+    // Its turn comes once the first one is answered.
+    assert!(matches!(reserve(&quota, 2, messages(1, 10)).await, Admission::Reserved(_)));
+    assert!(began.elapsed() > patience, "{:?}", began.elapsed());
+    assert!(matches!(first.await.unwrap(), Admission::Reserved(_)));
+    // One that answers nobody is away.
+    store.slower.store(5_000, Ordering::SeqCst);
+    let late = reserve(&quota, 3, messages(1, 10)).await;
+    assert!(matches!(late, Admission::Unavailable(Unavailable::Store)), "{late:?}");
+}

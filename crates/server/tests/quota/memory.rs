@@ -21,6 +21,8 @@ pub(crate) struct Memory {
     /// Whether what is done is answered.
     pub(crate) mute: Arc<AtomicBool>,
     pub(crate) commits: Arc<AtomicU64>,
+    /// By how many milliseconds it is slower than it need be.
+    pub(crate) slower: Arc<AtomicU64>,
 }
 
 impl Memory {
@@ -39,7 +41,7 @@ impl Memory {
 
 impl LeaseStore for Memory {
     async fn commit(&self, holder: &HolderId, batch: &Batch) -> Result<Vec<Grant>, LeaseStoreError> {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(2 + self.slower.load(Ordering::SeqCst))).await;
         self.commits.fetch_add(1, Ordering::SeqCst);
         if self.away.load(Ordering::SeqCst) {
             return Err(LeaseStoreError::TimedOut);
