@@ -63,6 +63,32 @@ pub enum DenyCode {
     PaywallUnavailable,
 }
 
+impl DenyCode {
+    /// Every code, in the order in which they are declared.
+    pub const ALL: [Self; 7] = [
+        Self::TrialEnded,
+        Self::SubscriptionEnded,
+        Self::PaymentOverdue,
+        Self::Suspended,
+        Self::QuotaExhausted,
+        Self::UnknownTenant,
+        Self::PaywallUnavailable,
+    ];
+
+    /// The word for this code on the wire, in headers and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TrialEnded => "trial_ended",
+            Self::SubscriptionEnded => "subscription_ended",
+            Self::PaymentOverdue => "payment_overdue",
+            Self::Suspended => "suspended",
+            Self::QuotaExhausted => "quota_exhausted",
+            Self::UnknownTenant => "unknown_tenant",
+            Self::PaywallUnavailable => "paywall_unavailable",
+        }
+    }
+}
+
 /// One rule that denies, with the facts that a person needs to see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]

@@ -23,19 +23,11 @@ fn every_word_is_the_one_that_others_know() {
     assert_eq!(words(&[Role::Viewer, Role::Support, Role::Owner]), "viewer support owner");
     let levels = [AccessLevel::Full, AccessLevel::Grace, AccessLevel::Partial, AccessLevel::Locked];
     assert_eq!(words(&levels), "full grace partial locked");
-    let codes = [
-        DenyCode::TrialEnded,
-        DenyCode::SubscriptionEnded,
-        DenyCode::PaymentOverdue,
-        DenyCode::Suspended,
-        DenyCode::QuotaExhausted,
-        DenyCode::UnknownTenant,
-        DenyCode::PaywallUnavailable,
-    ];
     assert_eq!(
-        words(&codes),
+        words(&DenyCode::ALL),
         "trial_ended subscription_ended payment_overdue suspended quota_exhausted unknown_tenant paywall_unavailable"
     );
+    assert_eq!(words(&DenyCode::ALL), DenyCode::ALL.map(DenyCode::as_str).join(" "));
     assert_eq!(
         words(&facts::STATUSES),
         "incomplete incomplete_expired trialing active past_due unpaid canceled paused"

@@ -20,9 +20,21 @@ mod postgres;
 mod program;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;
+
+/// The server in `slot`, started where none runs.
+fn shared<T>(slot: &Mutex<Weak<T>>, start: impl FnOnce() -> Result<T, DatabaseError>) -> Result<Arc<T>, DatabaseError> {
+    let mut shared = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(server) = shared.upgrade() {
+        return Ok(server);
+    }
+    let server = Arc::new(start()?);
+    *shared = Arc::downgrade(&server);
+    Ok(server)
+}
 
 /// A database server cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::process::Signal;
 
-use crate::DatabaseError;
 use crate::files::Folder;
 use crate::port::Port;
 use crate::program::{Account, Running, find, run};
+use crate::{DatabaseError, shared};
 
 const SERVER: &str = "mariadb-server-core";
 const CLIENT: &str = "mariadb-client-core";
@@ -50,13 +50,7 @@ impl MariaDb {
     /// The server that tests of this process share, started where none runs. It is stopped when the last of
     /// them lets go of it. For tests that neither kill it nor make users.
     pub fn shared() -> Result<Arc<Self>, DatabaseError> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(server) = shared.upgrade() {
-            return Ok(server);
-        }
-        let server = Arc::new(Self::start()?);
-        *shared = Arc::downgrade(&server);
-        Ok(server)
+        shared(&SHARED, Self::start)
     }
 
     fn start_with(durable: bool) -> Result<Self, DatabaseError> {

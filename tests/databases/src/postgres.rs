@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::DatabaseError;
 use crate::files::Folder;
 use crate::port::Port;
 use crate::program::{Account, Running, find, run};
+use crate::{DatabaseError, shared};
 
 /// The superuser that every URL of [`Postgres::database`] names. It has no password.
 const USER: &str = "paywall";
@@ -46,13 +46,7 @@ impl Postgres {
     /// The server that tests of this process share, started where none runs. It is stopped when the last of
     /// them lets go of it. For tests that neither kill it nor make roles.
     pub fn shared() -> Result<Arc<Self>, DatabaseError> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(server) = shared.upgrade() {
-            return Ok(server);
-        }
-        let server = Arc::new(Self::start()?);
-        *shared = Arc::downgrade(&server);
-        Ok(server)
+        shared(&SHARED, Self::start)
     }
 
     fn start_with(durable: bool) -> Result<Self, DatabaseError> {

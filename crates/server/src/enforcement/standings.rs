@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
+use paywall_contract::Snapshot;
 use paywall_domain::{Plan, TenantId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,11 @@ impl Standing {
     /// The plan in force at `now`.
     pub(crate) fn plan(&self, now: Timestamp) -> Plan {
         self.plans.in_force(&self.row.facts, now)
+    }
+
+    /// Its facts, and what derives from them at `now`.
+    pub(crate) fn snapshot(&self, now: Timestamp) -> Snapshot {
+        self.row.snapshot(&self.row.facts, &self.plans, now)
     }
 
     /// The tenant's own plan, whichever is in force.

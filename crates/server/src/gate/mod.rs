@@ -27,7 +27,6 @@ pub use credentials::{
 };
 pub use operations::{Answer, Asked, Effect, Field, Kind, Methods, Place, Resource, Row, Streams, Verb, Work, table};
 pub use path::Malformed;
-pub(crate) use refusal::word as code_word;
 pub use refusal::{Blocked, Caller, Refusal, Via, refuse};
 pub(crate) use refusal::{CODE, header_text};
 pub use words::Language;

@@ -149,19 +149,6 @@ fn status(code: DenyCode) -> StatusCode {
     }
 }
 
-/// The stable word of a code.
-pub(crate) fn word(code: DenyCode) -> &'static str {
-    match code {
-        DenyCode::TrialEnded => "trial_ended",
-        DenyCode::SubscriptionEnded => "subscription_ended",
-        DenyCode::PaymentOverdue => "payment_overdue",
-        DenyCode::Suspended => "suspended",
-        DenyCode::QuotaExhausted => "quota_exhausted",
-        DenyCode::UnknownTenant => "unknown_tenant",
-        DenyCode::PaywallUnavailable => "paywall_unavailable",
-    }
-}
-
 #[derive(Clone, Copy, PartialEq)]
 enum Shape {
     Envelope,
@@ -178,7 +165,7 @@ fn headers(blocked: &Blocked<'_>, denial: &Denial, shape: Shape) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CODE, HeaderValue::from_static(word(denial.code())));
+    headers.insert(CODE, HeaderValue::from_static(denial.code().as_str()));
     if let Denial::QuotaExhausted { meter, .. } = denial {
         headers.insert(METER, HeaderValue::from_static(meter.as_str()));
     }
@@ -245,7 +232,7 @@ impl Shape {
                     "message": message(blocked, denial),
                     "type": openai_type(denial.code()),
                     "param": null,
-                    "code": word(denial.code()),
+                    "code": denial.code().as_str(),
                 });
                 json!({ "error": error }).to_string()
             }
@@ -321,8 +308,8 @@ fn details(blocked: &Blocked<'_>, denial: &Denial) -> Value {
     if !blocked.caller.is_customer() {
         return Value::Null;
     }
-    let codes: Vec<&str> = blocked.decision.denials.iter().map(|it| word(it.code())).collect();
-    let mut details = json!({"deny_code": word(denial.code()), "deny_codes": codes});
+    let codes: Vec<&str> = blocked.decision.denials.iter().map(|it| it.code().as_str()).collect();
+    let mut details = json!({"deny_code": denial.code().as_str(), "deny_codes": codes});
     if words::remedy(denial, blocked.language).is_some() {
         details["upgrade_url"] = json!(blocked.upgrade_url);
     }

@@ -1,7 +1,7 @@
 //! The page that a customer sees at `/paywall/`: how its account stands, why something is blocked, what
 //! is used, what each plan offers.
 //!
-//! Pure: [`Standing`] in, text out. `RAGFlow`'s web UI keeps its session token in the browser's local storage and
+//! Pure: [`Customer`] in, text out. `RAGFlow`'s web UI keeps its session token in the browser's local storage and
 //! not in a cookie, so a visit by a link carries no credential. The page then is [`Visit::Unknown`], and its
 //! script asks again with that token; without a script it says to sign in first.
 
@@ -10,36 +10,38 @@ mod page;
 mod routes;
 mod words;
 
-use paywall_domain::{Access, Plan, Reading, Status, Timestamp};
+use paywall_contract::Snapshot;
+use paywall_domain::{Plan, Timestamp};
 use serde::Serialize;
 
 pub(crate) use routes::router;
 
 use self::page::{SCRIPT, STYLE, html};
-use crate::gate::{self, Language};
+use crate::gate::Language;
 
-/// How a customer's account stands.
+/// A customer, as its page shows it.
 #[derive(Debug, Clone)]
-pub(crate) struct Standing {
+pub(crate) struct Customer {
     /// The tenant's name.
     pub(crate) name: String,
-    /// Its status.
-    pub(crate) status: Status,
-    /// What it can do, and every rule that denies something.
-    pub(crate) access: Access,
-    /// Its meters.
-    pub(crate) meters: Vec<Reading>,
-    /// When its trial ends or ended; `None` where there is none.
-    pub(crate) trial_ends_at: Option<Timestamp>,
     /// The plan in force.
     pub(crate) plan: Plan,
+    /// Its facts, and what derives from them now.
+    pub(crate) snapshot: Snapshot,
+}
+
+impl Customer {
+    /// When its trial ends or ended; `None` where there is none.
+    fn trial_ends_at(&self) -> Option<Timestamp> {
+        self.snapshot.facts.trial.as_ref().map(|it| it.ends_at)
+    }
 }
 
 /// Who looks at the page.
 #[derive(Debug, Clone)]
 pub(crate) enum Visit {
     /// A customer, or a member of one.
-    Customer(Box<Standing>),
+    Customer(Box<Customer>),
     /// Nobody that is known, or no credential came along.
     Unknown,
     /// It cannot be told at present: the directory or the database is away.
@@ -81,15 +83,16 @@ pub(crate) struct StatusMeter {
 }
 
 /// `/paywall/status` of a customer. `url`: the page's own address.
-pub(crate) fn status_body(standing: &Standing, url: &str, language: Language, now: Timestamp) -> StatusBody {
+pub(crate) fn status_body(customer: &Customer, url: &str, language: Language, now: Timestamp) -> StatusBody {
     StatusBody {
-        status: standing.status.as_str(),
-        level: standing.access.level.as_str(),
-        deny_codes: standing.access.denials.iter().map(|it| gate::code_word(it.code())).collect(),
-        message: page::headline(standing, language, now).unwrap_or_default(),
-        trial_ends_at: standing.trial_ends_at,
-        plan: standing.plan.name.clone(),
-        meters: standing
+        status: customer.snapshot.status.as_str(),
+        level: customer.snapshot.access.level.as_str(),
+        deny_codes: customer.snapshot.access.denials.iter().map(|it| it.code().as_str()).collect(),
+        message: page::headline(customer, language, now).unwrap_or_default(),
+        trial_ends_at: customer.trial_ends_at(),
+        plan: customer.plan.name.clone(),
+        meters: customer
+            .snapshot
             .meters
             .iter()
             .map(|it| StatusMeter {

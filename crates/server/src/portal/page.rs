@@ -4,7 +4,7 @@ use askama::Template;
 use paywall_domain::{AccessLevel, Limit, Meter, Plan, Reading, Status, Timestamp};
 
 use super::words::{self, Words, words};
-use super::{Standing, Visit, figures};
+use super::{Customer, Visit, figures};
 use crate::gate::{self, Language};
 
 /// The page's style sheet, at `/paywall/page.css`. A file of its own, so that the page needs no inline style.
@@ -75,13 +75,13 @@ pub(crate) fn html(
         ask_again: false,
     };
     let page = match visit {
-        Visit::Customer(standing) => Page {
-            name: Some(&standing.name),
-            tone: tone(standing, now),
-            headline: headline(standing, language, now).unwrap_or_else(|| words.all_well.to_owned()),
-            more: standing.access.denials.iter().skip(1).map(|it| gate::why(it, language)).collect(),
-            meters: standing.meters.iter().map(|it| meter_row(it, language)).collect(),
-            plans: plans.iter().map(|it| plan_column(it, &standing.plan, language)).collect(),
+        Visit::Customer(customer) => Page {
+            name: Some(&customer.name),
+            tone: tone(customer, now),
+            headline: headline(customer, language, now).unwrap_or_else(|| words.all_well.to_owned()),
+            more: customer.snapshot.access.denials.iter().skip(1).map(|it| gate::why(it, language)).collect(),
+            meters: customer.snapshot.meters.iter().map(|it| meter_row(it, language)).collect(),
+            plans: plans.iter().map(|it| plan_column(it, &customer.plan, language)).collect(),
             ..empty
         },
         Visit::Unknown => Page { headline: words.sign_in.to_owned(), ask_again: true, ..empty },
@@ -91,22 +91,22 @@ pub(crate) fn html(
 }
 
 /// What the customer has to know first; `None` where everything is well and nothing ends.
-pub(super) fn headline(standing: &Standing, language: Language, now: Timestamp) -> Option<String> {
-    if let Some(denial) = standing.access.denials.first() {
+pub(super) fn headline(customer: &Customer, language: Language, now: Timestamp) -> Option<String> {
+    if let Some(denial) = customer.snapshot.access.denials.first() {
         return Some(gate::why(denial, language));
     }
-    if standing.access.level == AccessLevel::Grace {
+    if customer.snapshot.access.level == AccessLevel::Grace {
         return Some(words::overdue(language).to_owned());
     }
-    let ends_at = standing.trial_ends_at.filter(|_| standing.status == Status::Trial)?;
+    let ends_at = customer.trial_ends_at().filter(|_| customer.snapshot.status == Status::Trial)?;
     let days_left = (ends_at.0 - now.0).max(0) / DAY_MS;
     Some(words::trial_runs(&figures::day(ends_at), days_left, language))
 }
 
-fn tone(standing: &Standing, now: Timestamp) -> &'static str {
-    let ends_soon =
-        standing.status == Status::Trial && standing.trial_ends_at.is_some_and(|at| at.0 - now.0 < 4 * DAY_MS);
-    match standing.access.level {
+fn tone(customer: &Customer, now: Timestamp) -> &'static str {
+    let ends_soon = customer.snapshot.status == Status::Trial
+        && customer.trial_ends_at().is_some_and(|at| at.0 - now.0 < 4 * DAY_MS);
+    match customer.snapshot.access.level {
         AccessLevel::Locked | AccessLevel::Partial => "bad",
         AccessLevel::Grace => "soon",
         AccessLevel::Full if ends_soon => "soon",

@@ -12,11 +12,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::{Router, routing};
-use paywall_domain::{assess, readings, status};
+use paywall_domain::DenyCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{SCRIPT, STYLE, Standing, Visit, html, status_body};
+use super::{Customer, SCRIPT, STYLE, Visit, html, status_body};
 use crate::enforcement::Enforcement;
 use crate::gate::Language;
 use crate::request_id;
@@ -85,12 +85,12 @@ async fn standing(State(portal): State<Portal>, Query(wish): Query<Wish>, header
     let (visit, _) = portal.visit(&headers).await;
     let status = code(&visit);
     let body = match &visit {
-        Visit::Customer(standing) => {
+        Visit::Customer(customer) => {
             let (url, now) = (portal.state.config.page_url(), portal.state.clock.now());
-            json!(status_body(standing, &url, wish.language(&headers), now))
+            json!(status_body(customer, &url, wish.language(&headers), now))
         }
-        Visit::Unknown => json!({"code": "unknown_tenant"}),
-        Visit::Unavailable => json!({"code": "paywall_unavailable"}),
+        Visit::Unknown => json!({"code": DenyCode::UnknownTenant.as_str()}),
+        Visit::Unavailable => json!({"code": DenyCode::PaywallUnavailable.as_str()}),
     };
     // A page without an answer for a program says so in its status; one for a person shows its text.
     let status = if matches!(visit, Visit::Unknown) { StatusCode::UNAUTHORIZED } else { status };
@@ -128,16 +128,9 @@ impl Portal {
         match self.enforcement.standing_of(headers).await {
             Ok(Some(found)) => {
                 let now = self.state.clock.now();
-                let (row, plan, usage) = (&found.row, found.plan(now), found.row.usage());
-                let standing = Standing {
-                    name: row.name.clone(),
-                    status: status(&row.facts, now),
-                    access: assess(&row.facts, &plan, &usage, now),
-                    meters: readings(&row.facts, &plan, &usage, now),
-                    trial_ends_at: row.facts.trial.as_ref().map(|it| it.ends_at),
-                    plan,
-                };
-                (Visit::Customer(Box::new(standing)), found.plans())
+                let customer =
+                    Customer { name: found.row.name.clone(), plan: found.plan(now), snapshot: found.snapshot(now) };
+                (Visit::Customer(Box::new(customer)), found.plans())
             }
             Ok(None) => (Visit::Unknown, Vec::new()),
             Err(_) => (Visit::Unavailable, Vec::new()),

@@ -24,7 +24,7 @@ fn plan(id: &str, messages: Limit) -> Plan {
 }
 
 /// A tenant whose trial ends so many days and an hour from now, with so many messages of 1,000 used.
-fn standing(name: &str, ends_in: i64, messages: i64) -> Standing {
+fn customer(name: &str, ends_in: i64, messages: i64) -> Customer {
     let plan = plan("trial", Limit::AtMost(1000));
     let trial = Trial {
         started_at: NOW.plus_ms((ends_in - 14) * DAY),
@@ -44,14 +44,13 @@ fn standing(name: &str, ends_in: i64, messages: i64) -> Standing {
         used: BTreeMap::from([(Meter::Messages, messages), (Meter::StorageBytes, 1_234_567_890)]),
         resets_at: Some(Timestamp(NOW.0 + 9 * DAY)),
     };
-    Standing {
-        name: name.into(),
+    let snapshot = Snapshot {
         status: status(&facts, NOW),
         access: assess(&facts, &plan, &usage, NOW),
         meters: readings(&facts, &plan, &usage, NOW),
-        trial_ends_at: facts.trial.as_ref().map(|it| it.ends_at),
-        plan,
-    }
+        facts,
+    };
+    Customer { name: name.into(), plan, snapshot }
 }
 
 fn shown(visit: &Visit, language: Language) -> String {
@@ -66,7 +65,7 @@ fn shown(visit: &Visit, language: Language) -> String {
 
 #[test]
 fn a_customer_reads_why_in_its_language_with_the_figures() {
-    let visit = Visit::Customer(Box::new(standing("Acme", -2, 1000)));
+    let visit = Visit::Customer(Box::new(customer("Acme", -2, 1000)));
     let pages = [Language::En, Language::Es, Language::Zh].map(|language| shown(&visit, language));
     for (page, texts) in pages.iter().zip([
         ["lang=\"en\"", "The free trial ended on", "The limit of 1000 messages", "1,000 of 1,000", "12,500", "1.5 GiB"],
@@ -84,7 +83,7 @@ fn a_customer_reads_why_in_its_language_with_the_figures() {
 #[test]
 fn names_of_others_are_text_and_never_markup() {
     let name = "<script>alert(1)</script> & \"שלום\"";
-    let page = shown(&Visit::Customer(Box::new(standing(name, 5, 1))), Language::En);
+    let page = shown(&Visit::Customer(Box::new(customer(name, 5, 1))), Language::En);
     assert!(!page.contains("<script>alert"), "{page}");
     assert!(page.contains("&#60;script&#62;") || page.contains("&lt;script&gt;"), "{page}");
 }
@@ -92,14 +91,14 @@ fn names_of_others_are_text_and_never_markup() {
 #[test]
 fn a_trial_tells_the_days_that_are_left_and_turns_urgent_near_its_end() {
     for (days, text, tone) in [(0, "ends today", "soon"), (1, "one more day", "soon"), (9, "9 more days", "well")] {
-        let page = shown(&Visit::Customer(Box::new(standing("Acme", days, 1))), Language::En);
+        let page = shown(&Visit::Customer(Box::new(customer("Acme", days, 1))), Language::En);
         assert!(page.contains(text) && page.contains(&format!("<h1 class=\"{tone}\"")), "{days}: {page}");
     }
 }
 
 #[test]
 fn what_is_unknown_is_not_shown_as_zero() {
-    let page = shown(&Visit::Customer(Box::new(standing("Acme", 5, 1))), Language::En);
+    let page = shown(&Visit::Customer(Box::new(customer("Acme", 5, 1))), Language::En);
     assert!(page.contains("not measured yet"), "{page}");
     assert!(!page.contains("0 of"), "{page}");
 }
@@ -114,7 +113,7 @@ fn who_is_not_known_is_asked_to_sign_in_and_told_nothing_else() {
 
 #[test]
 fn a_program_reads_the_same_as_json() {
-    let body = status_body(&standing("Acme", -2, 1000), "https://rag.example/paywall/", Language::En, NOW);
+    let body = status_body(&customer("Acme", -2, 1000), "https://rag.example/paywall/", Language::En, NOW);
     let json = serde_json::to_value(&body).unwrap();
     assert_eq!(json["status"], "expired");
     assert_eq!(json["level"], "locked");

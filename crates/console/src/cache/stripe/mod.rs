@@ -33,6 +33,19 @@ const EVENTS_FORGOTTEN_S: i64 = 31 * 24 * 60 * 60;
 /// The fact that says through which address and key Stripe's part came.
 const STRIPE_SOURCE: &str = "stripe_source";
 
+// Objects of a list by their ids (`?1`, a JSON array), with the sample that they were packed against.
+macro_rules! packed {
+    ($list:literal) => {
+        concat!(
+            "SELECT sample, packed FROM stripe_",
+            $list,
+            ", stripe_samples WHERE stream = '",
+            $list,
+            "' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
+        )
+    };
+}
+
 impl Cache {
     /// Writes a page of a list together with how far the list is with it. An object that is there already
     /// is replaced; feeding a page twice changes nothing.
@@ -110,38 +123,14 @@ impl Cache {
     /// that it was seen: see [`Cache::events_seen`].
     pub async fn stripe_raw(&self, stream: Stream, ids: &[String]) -> Result<Vec<Value>> {
         let statement = match stream {
-            Stream::Customers => {
-                "SELECT sample, packed FROM stripe_customers, stripe_samples
-                 WHERE stream = 'customers' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
-            Stream::Products => {
-                "SELECT sample, packed FROM stripe_products, stripe_samples
-                 WHERE stream = 'products' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
-            Stream::Prices => {
-                "SELECT sample, packed FROM stripe_prices, stripe_samples
-                 WHERE stream = 'prices' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
-            Stream::Subscriptions => {
-                "SELECT sample, packed FROM stripe_subscriptions, stripe_samples
-                 WHERE stream = 'subscriptions' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
-            Stream::Invoices => {
-                "SELECT sample, packed FROM stripe_invoices, stripe_samples
-                 WHERE stream = 'invoices' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
-            Stream::Charges => {
-                "SELECT sample, packed FROM stripe_charges, stripe_samples
-                 WHERE stream = 'charges' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
-            Stream::Refunds => {
-                "SELECT sample, packed FROM stripe_refunds, stripe_samples
-                 WHERE stream = 'refunds' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
-            Stream::Disputes => {
-                "SELECT sample, packed FROM stripe_disputes, stripe_samples
-                 WHERE stream = 'disputes' AND id IN (SELECT value FROM json_each(?1)) ORDER BY id"
-            }
+            Stream::Customers => packed!("customers"),
+            Stream::Products => packed!("products"),
+            Stream::Prices => packed!("prices"),
+            Stream::Subscriptions => packed!("subscriptions"),
+            Stream::Invoices => packed!("invoices"),
+            Stream::Charges => packed!("charges"),
+            Stream::Refunds => packed!("refunds"),
+            Stream::Disputes => packed!("disputes"),
             Stream::Events => return Ok(Vec::new()),
         };
         let rows: Vec<(String, Vec<u8>)> =
@@ -167,15 +156,11 @@ async fn put_rows(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow],
     let was_discounted = if stream == Stream::Customers { discounted_customers(tx, rows).await? } else { Vec::new() };
     let mut sorted: Vec<&StripeRow> = rows.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
-    if stream == Stream::Events {
-        for row in sorted {
-            rows::put_event(tx, row).await?;
-        }
-        return prune_events(tx, at).await;
-    }
-    let Some(mut packing) = Packing::of(tx, stream, rows).await? else { return Ok(()) };
+    // Of an event nothing is kept but that it was seen.
+    let mut packing = if stream == Stream::Events { None } else { Packing::of(tx, stream, rows).await? };
     for row in sorted {
-        rows::put(tx, stream, row, &packing.pack(&row.raw)?, at).await?;
+        let packed = packing.as_mut().map(|it| it.pack(&row.raw)).transpose()?.unwrap_or_default();
+        rows::put(tx, stream, row, &packed, at).await?;
     }
     match stream {
         Stream::Prices => recompute(tx, Dependents::Faulty, at).await,
@@ -185,6 +170,7 @@ async fn put_rows(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow],
                 discounted.map(|row| row.id.as_str()).chain(was_discounted.iter().map(String::as_str)).collect();
             if ids.is_empty() { Ok(()) } else { recompute(tx, Dependents::Customers(&ids), at).await }
         }
+        Stream::Events => prune_events(tx, at).await,
         _ => Ok(()),
     }
 }

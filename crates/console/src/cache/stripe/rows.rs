@@ -277,7 +277,7 @@ async fn put_dispute(tx: &mut SqliteConnection, row: &StripeRow, packed: &[u8]) 
 }
 
 /// Writes that an event was seen: which object it is about is read from the event when it comes.
-pub(super) async fn put_event(tx: &mut SqliteConnection, row: &StripeRow) -> Result<()> {
+async fn put_event(tx: &mut SqliteConnection, row: &StripeRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO stripe_events (id, created, type, object) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
     )

@@ -148,6 +148,16 @@ enum Urgency {
     Bulk,
 }
 
+// A statement with its parameters. The types of the two databases' queries have nothing in common.
+macro_rules! bound {
+    ($query:expr, $binds:expr) => {
+        $binds.iter().fold($query, |query, bind| match *bind {
+            Bind::Text(text) => query.bind(text.to_owned()),
+            Bind::Number(number) => query.bind(number),
+        })
+    };
+}
+
 impl RagflowDatabase {
     /// The database of a URL: `mysql://…` (`MariaDB` too) or `postgres://…`. Nothing is connected until
     /// something is asked, so that RAGFlow's database may start later than this, and restart.
@@ -222,26 +232,8 @@ impl RagflowDatabase {
         };
         let rows = async {
             match &link.pool {
-                Pool::MySql(pool) => {
-                    let mut query = sqlx::query_as(statement.mysql);
-                    for bind in binds {
-                        query = match *bind {
-                            Bind::Text(text) => query.bind(text.to_owned()),
-                            Bind::Number(number) => query.bind(number),
-                        };
-                    }
-                    query.fetch_all(pool).await
-                }
-                Pool::Postgres(pool) => {
-                    let mut query = sqlx::query_as(statement.postgres);
-                    for bind in binds {
-                        query = match *bind {
-                            Bind::Text(text) => query.bind(text.to_owned()),
-                            Bind::Number(number) => query.bind(number),
-                        };
-                    }
-                    query.fetch_all(pool).await
-                }
+                Pool::MySql(pool) => bound!(sqlx::query_as(statement.mysql), binds).fetch_all(pool).await,
+                Pool::Postgres(pool) => bound!(sqlx::query_as(statement.postgres), binds).fetch_all(pool).await,
             }
         };
         // The server has its own limit; this one holds where it hangs, or the network swallows the answer.
