@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod adjustment;
+pub mod billing;
 mod decision;
 mod meter;
 mod override_;

@@ -1,0 +1,26 @@
+//! Billing: what Stripe says of a tenant's subscriptions, and what follows from it.
+//!
+//! Everything here depends on Stripe's objects as they are, never on the events that told of them: the
+//! same objects give the same answer in whatever order, and however often, they were heard of.
+
+mod account;
+mod checkout;
+mod compare;
+mod derive;
+mod drift;
+mod money;
+mod policy;
+mod standing;
+mod subscription;
+
+pub use account::{AccountSide, WEBHOOK_EVENTS, WebhookEndpoint, account_drifts};
+pub use checkout::{CheckoutOffer, CheckoutRefusal, CheckoutTerms, CheckoutTrial, checkout_terms};
+pub use compare::compare;
+pub use derive::{BilledSubscription, Chosen, PaywallSide, choose, counts, derive, settle};
+pub use drift::{ByHand, Drift, DriftBody, DriftKind, Repair};
+pub use money::Money;
+pub use policy::{BillingPolicy, Grace, PriceBook, StripeMode};
+pub use standing::{Remedy, Standing, StandingAccess, standing};
+pub use subscription::{
+    CollectionPause, Interval, Invoice, InvoiceState, Item, PaymentFailure, StatusWord, StripePause, StripeSubscription,
+};
