@@ -6,6 +6,7 @@
 //! The `OpenAPI` document made from these types is committed beside this crate as `openapi.json`.
 
 mod adjustment;
+mod billing;
 mod caller;
 mod changes;
 mod intake;
@@ -19,6 +20,13 @@ mod usage;
 
 pub use adjustment::{
     Adjustment, AdjustmentOutcome, AdjustmentRequest, SettleQuery, Settlement, Snapshot, UndoRequest,
+};
+pub use billing::{
+    BillingHealth, CheckoutLink, CheckoutRequest, CheckoutSession, CheckoutState, ConversionsQuery, DeliveryDay,
+    DriftCount, DriftsQuery, EndpointHealth, EndpointStatus, InboxEvent, InboxHealth, InboxQuery, InboxSource,
+    InboxState, KnownDrift, PortalLink, RepairOutcome, RepairRequest, StripeConnection, StripeFailure, StripeKeyKind,
+    StripeParameter, StripeWrite, StuckAt, StuckConversion, StuckCounts, TenantBilling, TenantSubscription,
+    UpcomingChange, WebhookHealth,
 };
 pub use caller::Caller;
 pub use changes::{ChangeRecord, ChangesPage, ChangesQuery};
