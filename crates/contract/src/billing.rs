@@ -2,6 +2,7 @@
 
 use paywall_domain::billing::{
     CheckoutRefusal, Drift, DriftKind, Money, Remedy, Standing, StandingAccess, StripeMode, StripeSubscription,
+    UpcomingChange,
 };
 use paywall_domain::{PlanId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -453,43 +454,6 @@ pub struct TenantSubscription {
     pub dashboard_url: String,
 }
 
-/// What will happen by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[ts(export_to = "contract.ts")]
-pub enum UpcomingChange {
-    /// The trial that Stripe runs ends, and the first payment is taken.
-    TrialEnds {
-        /// When.
-        at: Timestamp,
-    },
-    /// The next period begins and is paid.
-    Renews {
-        /// When.
-        at: Timestamp,
-    },
-    /// The subscription ends.
-    Ends {
-        /// When.
-        at: Timestamp,
-    },
-    /// Stripe tries again to take an overdue payment.
-    PaymentRetried {
-        /// When.
-        at: Timestamp,
-    },
-    /// The grace period of an overdue payment ends, and with it access.
-    GraceEnds {
-        /// When.
-        at: Timestamp,
-    },
-    /// A paused subscription goes on.
-    Resumes {
-        /// When.
-        at: Timestamp,
-    },
-}
-
 /// What the server knows of a tenant's billing: `GET /admin/v1/tenants/{id}/billing`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[ts(export_to = "contract.ts")]
@@ -504,8 +468,8 @@ pub struct TenantBilling {
     pub subscriptions: Vec<TenantSubscription>,
     /// Where the one that counts stands; `null` = there is none.
     pub standing: Option<Standing>,
-    /// What happens next by itself; `null` = nothing.
-    pub upcoming: Option<UpcomingChange>,
+    /// What will happen by itself to the one that counts, the next first.
+    pub upcoming: Vec<UpcomingChange>,
     /// Its Checkout sessions, the newest first, at most 20.
     pub sessions: Vec<CheckoutSession>,
     /// Its drifts.

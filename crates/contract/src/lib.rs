@@ -26,7 +26,7 @@ pub use billing::{
     DriftCount, DriftsQuery, EndpointHealth, EndpointStatus, InboxEvent, InboxHealth, InboxQuery, InboxSource,
     InboxState, KnownDrift, PortalLink, RepairOutcome, RepairRequest, StripeConnection, StripeFailure, StripeKeyKind,
     StripeParameter, StripeWrite, StuckAt, StuckConversion, StuckCounts, TenantBilling, TenantSubscription,
-    UpcomingChange, WebhookHealth,
+    WebhookHealth,
 };
 pub use caller::Caller;
 pub use changes::{ChangeRecord, ChangesPage, ChangesQuery};

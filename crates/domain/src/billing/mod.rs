@@ -12,6 +12,7 @@ mod money;
 mod policy;
 mod standing;
 mod subscription;
+mod upcoming;
 
 pub use account::{AccountSide, WEBHOOK_EVENTS, WebhookEndpoint, account_drifts};
 pub use checkout::{CheckoutOffer, CheckoutRefusal, CheckoutTerms, CheckoutTrial, checkout_terms};
@@ -24,3 +25,4 @@ pub use standing::{Remedy, Standing, StandingAccess, standing};
 pub use subscription::{
     CollectionPause, Interval, Invoice, InvoiceState, Item, PaymentFailure, StatusWord, StripePause, StripeSubscription,
 };
+pub use upcoming::{UpcomingChange, upcoming};
