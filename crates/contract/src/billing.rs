@@ -207,9 +207,7 @@ pub struct KnownDrift {
     pub id: String,
     /// The tenant's name; `null` = it is no tenant's.
     pub tenant_name: Option<String>,
-    /// Which kind.
-    pub kind: DriftKind,
-    /// What differs, what hangs on it, and what puts it right.
+    /// What differs, what hangs on it, and what puts it right; its kind is `body.kind`.
     pub drift: Drift,
     /// Where Stripe shows the object to a person; `null` where it has no page.
     pub dashboard_url: Option<String>,
