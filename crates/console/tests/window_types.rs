@@ -34,6 +34,16 @@ fn export(out: &Path) {
         ipc::ChangeDone,
         ipc::Settled,
         ipc::SettledChange,
+        paywall_contract::BillingHealth,
+        paywall_contract::KnownDrift,
+        paywall_contract::RepairRequest,
+        paywall_contract::RepairOutcome,
+        paywall_contract::InboxEvent,
+        paywall_contract::StuckConversion,
+        paywall_contract::TenantBilling,
+        paywall_contract::CheckoutRequest,
+        paywall_contract::CheckoutLink,
+        paywall_contract::PortalLink,
     );
 }
 

@@ -38,6 +38,11 @@ export type AccessLevel = "full" | "grace" | "partial" | "locked";
 export type AdjustmentError = { "refusal": "days_out_of_range" } | { "refusal": "end_out_of_range" } | { "refusal": "no_trial_running" } | { "refusal": "limit_out_of_range" } | { "refusal": "expiry_in_past" } | { "refusal": "no_override" } | { "refusal": "unknown_plan" } | { "refusal": "already_suspended" } | { "refusal": "not_suspended" } | { "refusal": "same_plan" };
 
 /**
+ * What a person does about a drift that nothing here repairs.
+ */
+export type ByHand = "add_price_to_plan" | "check_mode" | "create_endpoint" | "assign_tenant" | "update_server";
+
+/**
  * One change that staff can make.
  */
 export type Change = { "kind": "extend_trial", 
@@ -77,6 +82,41 @@ message: string | null, } | { "kind": "reinstate" } | { "kind": "change_plan",
  * The plan to move to.
  */
 plan: PlanId, } | { "kind": "note" };
+
+/**
+ * Why a tenant cannot go to Checkout.
+ */
+export type CheckoutRefusal = { "refusal": "deleted" } | { "refusal": "suspended" } | { "refusal": "subscribed", 
+/**
+ * `sub_…`
+ */
+subscription: string, } | { "refusal": "payment_overdue", 
+/**
+ * `sub_…`
+ */
+subscription: string, } | { "refusal": "payment_open", 
+/**
+ * `sub_…`
+ */
+subscription: string, } | { "refusal": "paused", 
+/**
+ * `sub_…`
+ */
+subscription: string, } | { "refusal": "no_price" } | { "refusal": "price_of_other_plan" };
+
+/**
+ * Collection that stands still (`pause_collection`): the subscription goes on, its invoices are not
+ * collected.
+ */
+export type CollectionPause = { 
+/**
+ * What becomes of the invoices, in Stripe's words: `keep_as_draft`, `mark_uncollectible` or `void`.
+ */
+behavior: string, 
+/**
+ * When collection goes on by itself; `null` = when somebody resumes it.
+ */
+resumes_at: Timestamp | null, };
 
 /**
  * A plan given for free, for a while or for good.
@@ -154,6 +194,281 @@ resets_at: Timestamp | null, } | { "code": "unknown_tenant" } | { "code": "paywa
 export type DenyCode = "trial_ended" | "subscription_ended" | "payment_overdue" | "suspended" | "quota_exhausted" | "unknown_tenant" | "paywall_unavailable";
 
 /**
+ * One difference between Stripe and the paywall.
+ */
+export type Drift = { 
+/**
+ * Whose; `null` = the account's, or nobody's.
+ */
+tenant: TenantId | null, 
+/**
+ * `cus_…`
+ */
+customer: string | null, 
+/**
+ * `sub_…`
+ */
+subscription: string | null, 
+/**
+ * `we_…`
+ */
+endpoint: string | null, 
+/**
+ * What each side says.
+ */
+body: DriftBody, 
+/**
+ * What hangs on it per month; `null` = nothing, or it cannot be told.
+ */
+at_stake: Money | null, 
+/**
+ * What puts it right.
+ */
+repair: Repair, };
+
+/**
+ * What each side says.
+ */
+export type DriftBody = { "kind": "paid_but_blocked", 
+/**
+ * On record; `null` = no subscription.
+ */
+paywall: SubscriptionStatus | null, 
+/**
+ * In Stripe.
+ */
+stripe: StatusWord, } | { "kind": "access_without_subscription", 
+/**
+ * On record.
+ */
+paywall: SubscriptionStatus | null, 
+/**
+ * In Stripe; `null` = no subscription.
+ */
+stripe: StatusWord | null, } | { "kind": "status_differs", 
+/**
+ * The subscription on record, where it is another one; `null` = none.
+ */
+paywall_subscription: string | null, 
+/**
+ * On record; `null` = no subscription.
+ */
+paywall: SubscriptionStatus | null, 
+/**
+ * Whether it ends with its period, on record.
+ */
+paywall_canceling: boolean, 
+/**
+ * In Stripe; `null` = no subscription.
+ */
+stripe: StatusWord | null, 
+/**
+ * Whether it ends with its period, in Stripe.
+ */
+stripe_canceling: boolean, } | { "kind": "plan_differs", 
+/**
+ * On record.
+ */
+paywall: PlanId, 
+/**
+ * By the price.
+ */
+stripe: PlanId, } | { "kind": "price_differs", 
+/**
+ * On record.
+ */
+paywall: Array<string>, 
+/**
+ * In Stripe.
+ */
+stripe: Array<string>, } | { "kind": "quantity_differs", 
+/**
+ * On record.
+ */
+paywall: number, 
+/**
+ * In Stripe.
+ */
+stripe: number, } | { "kind": "trial_end_differs", 
+/**
+ * On record; `null` = no trial.
+ */
+paywall: Timestamp | null, 
+/**
+ * In Stripe.
+ */
+stripe: Timestamp, } | { "kind": "currency_differs", 
+/**
+ * On record.
+ */
+paywall: string, 
+/**
+ * In Stripe.
+ */
+stripe: string, } | { "kind": "customer_differs", 
+/**
+ * On record; `null` = none.
+ */
+paywall: string | null, 
+/**
+ * In Stripe.
+ */
+stripe: string, } | { "kind": "two_subscriptions", 
+/**
+ * The one that counts.
+ */
+counts: string, 
+/**
+ * The status of the one beside it.
+ */
+stripe: StatusWord, } | { "kind": "deleted_customer_subscription", 
+/**
+ * When the tenant was deleted.
+ */
+deleted_at: Timestamp, 
+/**
+ * In Stripe.
+ */
+stripe: StatusWord, } | { "kind": "mode_mixed", 
+/**
+ * The server's.
+ */
+paywall: StripeMode, 
+/**
+ * The object's.
+ */
+stripe: StripeMode, } | { "kind": "webhook_endpoint_missing", 
+/**
+ * Where it should lead.
+ */
+url: string, } | { "kind": "webhook_endpoint_disabled", 
+/**
+ * Where it leads.
+ */
+url: string, } | { "kind": "webhook_events_missing", 
+/**
+ * Which are missing.
+ */
+events: Array<string>, } | { "kind": "undelivered_events", 
+/**
+ * How many.
+ */
+count: number, } | { "kind": "unknown_price", 
+/**
+ * Which prices.
+ */
+prices: Array<string>, 
+/**
+ * The plan on record.
+ */
+plan: PlanId, } | { "kind": "unknown_customer", 
+/**
+ * The plan that is paid for.
+ */
+plan: PlanId, 
+/**
+ * In Stripe.
+ */
+stripe: StatusWord, };
+
+/**
+ * The kind of a drift.
+ */
+export type DriftKind = "paid_but_blocked" | "access_without_subscription" | "status_differs" | "plan_differs" | "price_differs" | "quantity_differs" | "trial_end_differs" | "currency_differs" | "customer_differs" | "two_subscriptions" | "deleted_customer_subscription" | "mode_mixed" | "webhook_endpoint_missing" | "webhook_endpoint_disabled" | "webhook_events_missing" | "undelivered_events" | "unknown_price" | "unknown_customer";
+
+/**
+ * How often a price recurs.
+ */
+export type Interval = "day" | "week" | "month" | "year";
+
+/**
+ * An invoice of a subscription.
+ */
+export type Invoice = { 
+/**
+ * `in_…`
+ */
+id: string, 
+/**
+ * Where it stands.
+ */
+state: InvoiceState, 
+/**
+ * When it was made.
+ */
+created: Timestamp, 
+/**
+ * When it became final: the first attempt to take the money.
+ */
+finalized_at: Timestamp | null, 
+/**
+ * By when it is to be paid, where it was sent to the customer; `null` where the card is charged.
+ */
+due_at: Timestamp | null, 
+/**
+ * Minor units of the subscription's currency that are still to be paid; `null` = not known.
+ */
+amount_remaining: number | null, 
+/**
+ * How often payment was tried.
+ */
+attempts: number, 
+/**
+ * When it was last tried; `null` = never, or not known.
+ */
+last_attempt_at: Timestamp | null, 
+/**
+ * When Stripe tries again; `null` = it does not.
+ */
+next_attempt_at: Timestamp | null, 
+/**
+ * Whether the payment waits for the customer to confirm it with the bank (3-D Secure).
+ */
+action_required: boolean, 
+/**
+ * Why the last attempt failed.
+ */
+failure: PaymentFailure | null, };
+
+/**
+ * Where an invoice stands, in Stripe's words.
+ */
+export type InvoiceState = "draft" | "open" | "paid" | "uncollectible" | "void" | "other";
+
+/**
+ * An item of a subscription: a price, so many times.
+ */
+export type Item = { 
+/**
+ * `price_…`
+ */
+price: string, 
+/**
+ * How many; `null` for a metered price, which has none.
+ */
+quantity: number | null, 
+/**
+ * Minor units of the subscription's currency for one; `null` for tiers and metered prices.
+ */
+unit_amount: number | null, 
+/**
+ * How often it recurs.
+ */
+interval: Interval | null, 
+/**
+ * Every how many of `interval`; `null` = every one.
+ */
+interval_count: number | null, 
+/**
+ * When the running period began.
+ */
+current_period_start: Timestamp | null, 
+/**
+ * When the running period ends.
+ */
+current_period_end: Timestamp | null, };
+
+/**
  * How much a meter may reach. On the wire a number, or `null` for no limit; zero is a limit that
  * is always reached.
  */
@@ -165,6 +480,19 @@ export type Limit = number | null;
  * The order is the order in which exhausted quotas are reported.
  */
 export type Meter = "messages" | "tokens" | "api_requests" | "documents" | "storage_bytes" | "datasets" | "seats";
+
+/**
+ * An amount in one currency. Amounts of different currencies are never added.
+ */
+export type Money = { 
+/**
+ * In minor units of the currency (Stripe's count of decimals).
+ */
+minor: number, 
+/**
+ * ISO 4217, lower case.
+ */
+currency: string, };
 
 /**
  * A kind of work that a tenant asks `RAGFlow` for.
@@ -187,6 +515,19 @@ expires_at: Timestamp | null,
  * Why, as the person who set it wrote it.
  */
 reason: string, };
+
+/**
+ * Why the last attempt to take a payment failed.
+ */
+export type PaymentFailure = { 
+/**
+ * Stripe's error code, such as `card_declined`, `expired_card` or `authentication_required`.
+ */
+code: string, 
+/**
+ * The bank's reason with `card_declined`, such as `insufficient_funds` or `expired_card`.
+ */
+decline_code: string | null, };
 
 /**
  * A named set of limits, with the Stripe prices that sell it.
@@ -256,14 +597,176 @@ resets_at: Timestamp | null,
 exhausted: boolean, };
 
 /**
+ * What puts a standing right.
+ */
+export type Remedy = "none" | "pay_invoice" | "update_card" | "confirm_payment" | "resume" | "choose_plan" | "review" | "update_server";
+
+/**
+ * What puts a drift right.
+ */
+export type Repair = { "action": "apply_stripe" } | { "action": "set_trial_end_in_stripe", 
+/**
+ * `sub_…`
+ */
+subscription: string, 
+/**
+ * The end.
+ */
+trial_end: Timestamp, } | { "action": "cancel_subscription", 
+/**
+ * `sub_…`
+ */
+subscription: string, } | { "action": "enable_endpoint", 
+/**
+ * `we_…`
+ */
+endpoint: string, } | { "action": "add_events", 
+/**
+ * `we_…`
+ */
+endpoint: string, 
+/**
+ * Which are missing.
+ */
+events: Array<string>, } | { "action": "process_events" } | { "action": "none", 
+/**
+ * What to do.
+ */
+by_hand: ByHand, };
+
+/**
  * What a token, and so the person who holds it, may do.
  */
 export type Role = "viewer" | "support" | "owner";
 
 /**
+ * Where a subscription stands.
+ */
+export type Standing = "paid" | "trialing" | "canceling" | "collection_paused" | "refunded" | "disputed" | "past_due" | "card_expired" | "action_required" | "grace_over" | "unpaid" | "paused" | "card_missing" | "incomplete" | "incomplete_expired" | "canceled" | "unknown";
+
+/**
+ * What a standing does to access by the subscription. A comp or a running trial gives access whatever
+ * the subscription does; a suspension takes it.
+ */
+export type StandingAccess = "keeps" | "grace" | "denies" | "unchanged";
+
+/**
  * A tenant's status.
  */
 export type Status = "trial" | "active" | "past_due" | "expired" | "suspended";
+
+/**
+ * A subscription's status in Stripe's words, also one that Stripe added after this was written.
+ */
+export type StatusWord = SubscriptionStatus | string;
+
+/**
+ * Which half of a Stripe account: money that is real, or not.
+ */
+export type StripeMode = "live" | "test";
+
+/**
+ * A subscription that stands still: `status` is `paused` and nothing is invoiced.
+ */
+export type StripePause = { 
+/**
+ * Since when; `null` = not known.
+ */
+since: Timestamp | null, 
+/**
+ * When it goes on by itself; `null` = when somebody resumes it.
+ */
+resumes_at: Timestamp | null, 
+/**
+ * Why, in Stripe's words, such as `trial_end_without_payment_method` or `pause_requested`.
+ */
+reason: string | null, };
+
+/**
+ * A Stripe subscription with what hangs on it, as read at one time.
+ */
+export type StripeSubscription = { 
+/**
+ * `sub_…`
+ */
+id: string, 
+/**
+ * `cus_…`
+ */
+customer: string, 
+/**
+ * Whether it is about real money.
+ */
+livemode: boolean, 
+/**
+ * In Stripe's words.
+ */
+status: StatusWord, 
+/**
+ * When it was made.
+ */
+created: Timestamp, 
+/**
+ * The tenant that it was sold to, from its metadata (`tenant_id`); `null` where it was not sold here.
+ */
+tenant: TenantId | null, 
+/**
+ * ISO 4217, lower case.
+ */
+currency: string, 
+/**
+ * What is subscribed to: every item.
+ */
+items: Array<Item>, 
+/**
+ * When the trial that Stripe runs ends, or ended.
+ */
+trial_end: Timestamp | null, 
+/**
+ * Whether it ends with the running period.
+ */
+cancel_at_period_end: boolean, 
+/**
+ * When it is to end.
+ */
+cancel_at: Timestamp | null, 
+/**
+ * When somebody asked for its end.
+ */
+canceled_at: Timestamp | null, 
+/**
+ * When it ended.
+ */
+ended_at: Timestamp | null, 
+/**
+ * Present while it stands still.
+ */
+pause: StripePause | null, 
+/**
+ * Present while its invoices are not collected.
+ */
+collection_pause: CollectionPause | null, 
+/**
+ * Its latest invoice.
+ */
+latest_invoice: Invoice | null, 
+/**
+ * Every open invoice, in any order; the latest may be among them. Stripe goes on making invoices
+ * while older ones are unpaid, so the latest alone does not tell since when money is owed.
+ */
+open_invoices: Array<Invoice>, 
+/**
+ * Since when a payment of it is disputed, while that is open.
+ */
+disputed_since: Timestamp | null, 
+/**
+ * When all of the latest payment went back: by refund, or by a dispute that was lost.
+ */
+refunded_at: Timestamp | null, 
+/**
+ * What it brings per month as revenue counts it; without it the list price of the items is taken.
+ */
+mrr: Money | null, };
 
 /**
  * What the paywall knows of a tenant's Stripe subscription.
@@ -408,3 +911,32 @@ by: string | null,
  * When.
  */
 at: Timestamp | null, };
+
+/**
+ * What will happen by itself.
+ */
+export type UpcomingChange = { "kind": "ends", 
+/**
+ * When.
+ */
+at: Timestamp, } | { "kind": "trial_ends", 
+/**
+ * When.
+ */
+at: Timestamp, } | { "kind": "payment_retried", 
+/**
+ * When.
+ */
+at: Timestamp, } | { "kind": "grace_ends", 
+/**
+ * When.
+ */
+at: Timestamp, } | { "kind": "resumes", 
+/**
+ * When.
+ */
+at: Timestamp, } | { "kind": "renews", 
+/**
+ * When.
+ */
+at: Timestamp, };
