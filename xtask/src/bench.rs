@@ -14,6 +14,8 @@ enum Measurement {
     Cache,
     /// The window's start, memory, the installer's size
     Start,
+    /// The gate in front of RAGFlow, against nginx and without enforcement
+    Gate,
 }
 
 #[derive(Args)]

@@ -73,6 +73,10 @@ fn pack_tightly(package: &Path) -> anyhow::Result<()> {
         std::fs::remove_dir_all(&folder)?;
     }
     check(command("dpkg-deb").arg("--raw-extract").args([package, &folder]))?;
-    check(command("dpkg-deb").args(["--root-owner-group", "-Zxz", "-z9", "-Sextreme", "--build"]).args([&folder, package]))?;
+    check(
+        command("dpkg-deb")
+            .args(["--root-owner-group", "-Zxz", "-z9", "-Sextreme", "--build"])
+            .args([&folder, package]),
+    )?;
     Ok(std::fs::remove_dir_all(&folder)?)
 }

@@ -4,13 +4,14 @@
 mod cache;
 mod figures;
 mod file;
+mod gate;
 mod machine;
 mod processes;
 mod start;
 mod sync;
 mod world;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Measurement {
@@ -20,6 +21,16 @@ enum Measurement {
     Cache,
     /// The window's start, memory, the installer's size
     Start,
+    /// The gate in front of RAGFlow, against nginx and without enforcement
+    Gate,
+}
+
+/// What the measurements start as a process of its own.
+#[derive(Subcommand)]
+enum Part {
+    /// Our proxy with an engine that lets everything pass
+    #[command(hide = true)]
+    Unenforced(gate::Unenforced),
 }
 
 #[derive(Parser)]
@@ -40,11 +51,16 @@ struct Arguments {
     /// Only this measurement
     #[arg(long)]
     only: Option<Measurement>,
+    #[command(subcommand)]
+    part: Option<Part>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { tenants, seed, rounds, syncs, only } = Arguments::parse();
+    let Arguments { tenants, seed, rounds, syncs, only, part } = Arguments::parse();
+    if let Some(Part::Unenforced(part)) = part {
+        return part.serve().await;
+    }
     let wanted = |one| only.is_none_or(|only| only == one);
     println!("# Figures of a run\n\n{}", machine::describe().await?);
     let part = match only {
@@ -54,6 +70,10 @@ async fn main() -> anyhow::Result<()> {
     println!("- `cargo xtask bench{part} --tenants {tenants} --rounds {rounds} --syncs {syncs}` (seed {seed})\n");
 
     let folder = tempfile::tempdir()?;
+    if only == Some(Measurement::Gate) {
+        println!("## The gate\n\n{}", gate::measure(folder.path(), rounds).await?);
+        return Ok(());
+    }
     eprintln!("the sample world: {tenants} tenants");
     let world = world::World::start(folder.path(), tenants, seed)?;
     // The other measurements need a copy too: one sync is enough for them.
@@ -73,6 +93,10 @@ async fn main() -> anyhow::Result<()> {
     if wanted(Measurement::Start) {
         println!("## Start and memory\n\n{}", start::measure(&copy, i64::from(tenants), rounds).await?);
         println!("## Installer\n\n{}", start::installers());
+    }
+    // Last: it gives this process one core only.
+    if wanted(Measurement::Gate) {
+        println!("## The gate\n\n{}", gate::measure(folder.path(), rounds).await?);
     }
     Ok(())
 }
