@@ -5,10 +5,11 @@ use std::time::Duration;
 use paywall_contract::{Caller, ServerHealth};
 use paywall_domain::Role;
 use paywall_stripe::transport::Fault;
-use paywall_stripe::{Client, ErrorKind, KeyKind, Limits, ListParams, RetryPolicy, Stream, StripeKey};
+use paywall_stripe::{Client, ClientOptions, ErrorKind, KeyKind, ListParams, RetryPolicy, Stream, StripeKey};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::USER_AGENT;
 use crate::admin_client::AdminClient;
 use crate::ipc::{ConnectionReport, FailureCode, Source, StepName, StepState, TestStep};
 use crate::profile::{normalised_url, readable_on_the_way};
@@ -226,7 +227,8 @@ async fn stripe(walk: &mut Walk<'_>, subject: &Subject<'_>, key: &SecretString) 
         return walk.fail(StepName::StripePermission, "", FailureCode::AddressInsecure, detail);
     }
     let retry = RetryPolicy { retries: 1, ..RetryPolicy::default() };
-    let client = match Client::with_retry(subject.stripe_url, key, Limits::STRIPE, retry) {
+    let options = ClientOptions { retry, user_agent: USER_AGENT.to_owned(), ..ClientOptions::default() };
+    let client = match Client::new(subject.stripe_url, key, options) {
         Ok(client) => client,
         Err(error) => {
             return walk.fail(StepName::StripePermission, "", FailureCode::AddressInvalid, error.to_string());

@@ -19,3 +19,6 @@ pub use console::{Console, ConsoleOptions, SampleAddresses};
 pub use home::Home;
 pub use observer::Observer;
 pub use profile::SAMPLE_PROFILE;
+
+/// What the console calls itself before whom it asks.
+const USER_AGENT: &str = concat!("paywall-console/", env!("CARGO_PKG_VERSION"));

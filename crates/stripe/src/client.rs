@@ -1,28 +1,25 @@
-//! Requests, their retries, and pages.
+//! The client, and the lists and objects that a mirror reads.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 use url::Url;
 
-use crate::error::named_permission;
-use crate::limits::{Endpoint, Pacer};
+use crate::call::Call;
+use crate::limits::Pacer;
+use crate::operations::{LIST_INVOICE_LINES, LIST_SUBSCRIPTION_ITEMS};
 use crate::transport::fault;
-use crate::{API_VERSION, Error, ErrorKind, Limits, Object, Stream, StripeKey, Unreadable};
+use crate::{Error, ErrorKind, Limits, Object, Stream, StripeKey, Unreadable};
 
 /// How long a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take in all; a page of a hundred expanded objects takes Stripe seconds.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
-/// A wait that Stripe asks for and that is longer than this is the caller's to make.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The most objects that Stripe gives in a page.
-const PAGE: u8 = 100;
+pub(crate) const PAGE: u8 = 100;
 
 /// How a request is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +35,30 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self { retries: 4, first_pause: Duration::from_millis(500), longest_pause: Duration::from_secs(5) }
+    }
+}
+
+/// How a client behaves. [`Limits`] alone can be given in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// How many requests are sent per second.
+    pub limits: Limits,
+    /// How a request is tried again.
+    pub retry: RetryPolicy,
+    /// Which program asks, as `name/version`: Stripe shows it beside each request.
+    pub user_agent: String,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        let user_agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { limits: Limits::default(), retry: RetryPolicy::default(), user_agent }
+    }
+}
+
+impl From<Limits> for ClientOptions {
+    fn from(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
     }
 }
 
@@ -72,17 +93,17 @@ pub struct ListPage {
 /// Reads Stripe. Cheap to clone; clones share the pacing. Dropping a call's future cancels it.
 #[derive(Debug, Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    http: reqwest::Client,
-    base: Url,
-    key: StripeKey,
-    pacer: Pacer,
-    retry: RetryPolicy,
-    requests: AtomicU64,
+pub(crate) struct Inner {
+    pub(crate) http: reqwest::Client,
+    pub(crate) base: Url,
+    pub(crate) key: StripeKey,
+    pub(crate) pacer: Pacer,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) requests: AtomicU64,
 }
 
 impl Client {
@@ -90,12 +111,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Address`] where `base_url` is no http or https address.
-    pub fn new(base_url: &str, key: StripeKey, limits: Limits) -> Result<Self, Error> {
-        Self::with_retry(base_url, key, limits, RetryPolicy::default())
-    }
-
-    /// The same with another way of trying again.
-    pub fn with_retry(base_url: &str, key: StripeKey, limits: Limits, retry: RetryPolicy) -> Result<Self, Error> {
+    pub fn new(base_url: &str, key: StripeKey, options: impl Into<ClientOptions>) -> Result<Self, Error> {
+        let ClientOptions { limits, retry, user_agent } = options.into();
         let refused = || Error::new(ErrorKind::Address(base_url.to_owned()));
         let mut base = Url::parse(base_url.trim()).map_err(|_| refused())?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
@@ -108,7 +125,7 @@ impl Client {
             .timeout(TOTAL_TIMEOUT)
             // Whoever redirects an API is not the API; the key must not follow.
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("paywall-console/", env!("CARGO_PKG_VERSION")))
+            .user_agent(user_agent)
             .build()
             .map_err(|error| Error::new(ErrorKind::Transport(fault(&error))))?;
         let inner = Inner { http, base, key, pacer: Pacer::new(limits), retry, requests: AtomicU64::new(0) };
@@ -127,25 +144,13 @@ impl Client {
 
     /// A page of a list. Embedded lists are completed.
     pub async fn list(&self, stream: Stream, params: &ListParams) -> Result<ListPage, Error> {
-        let mut query: Vec<(&str, String)> = vec![("limit", params.limit.unwrap_or(PAGE).clamp(1, PAGE).to_string())];
-        query.extend(stream.list_parameters().iter().map(|(name, value)| (*name, (*value).to_owned())));
-        if let Some(id) = &params.starting_after {
-            query.push(("starting_after", id.clone()));
-        }
-        if let Some(id) = &params.ending_before {
-            query.push(("ending_before", id.clone()));
-        }
-        if let Some(seconds) = params.created_gte {
-            query.push(("created[gte]", seconds.to_string()));
-        }
-        if let Some(seconds) = params.created_lt {
-            query.push(("created[lt]", seconds.to_string()));
-        }
-        let path = format!("v1/{stream}");
-        let body = self.request(stream.name(), &path, &query).await.map_err(|error| match error.kind {
-            ErrorKind::NotFound { message } => Error { kind: ErrorKind::NotOffered { message }, ..error },
-            _ => error,
-        })?;
+        let call = Call::new(stream.list_operation(), &[])?
+            .with("limit", params.limit.unwrap_or(PAGE).clamp(1, PAGE))
+            .with_some("starting_after", params.starting_after.as_ref())
+            .with_some("ending_before", params.ending_before.as_ref())
+            .with_some("created[gte]", params.created_gte)
+            .with_some("created[lt]", params.created_lt);
+        let body = self.request(&call).await.map_err(Error::of_list)?;
         let (elements, has_more) = list_of(body)?;
         let mut page = ListPage { has_more, ..ListPage::default() };
         for mut element in elements {
@@ -165,20 +170,14 @@ impl Client {
     /// [`ErrorKind::NotFound`] where Stripe does not have it, [`ErrorKind::Unreadable`] where its
     /// shape is not known.
     pub async fn get(&self, stream: Stream, id: &str) -> Result<Object, Error> {
-        let query: Vec<(&str, String)> =
-            stream.get_parameters().iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        if id.is_empty() || id.chars().all(|c| c == '.') {
-            return Err(Error::new(ErrorKind::NotFound { message: format!("{id:?} is no id") }));
-        }
-        let path = format!("v1/{stream}/{}", path_segment(id));
-        let mut body = self.request(one_of(stream), &path, &query).await?;
+        let mut body = self.request(&Call::new(stream.get_operation(), &[id])?).await?;
         self.complete(stream, &mut body).await?;
         Object::read(stream, body)
             .map_err(|unreadable| Error::new(ErrorKind::Unreadable { path: unreadable.path, error: unreadable.error }))
     }
 
     /// Reads the rest of an embedded list of which Stripe sent only the beginning.
-    async fn complete(&self, stream: Stream, object: &mut Value) -> Result<(), Error> {
+    pub(crate) async fn complete(&self, stream: Stream, object: &mut Value) -> Result<(), Error> {
         let field = match stream {
             Stream::Subscriptions => "items",
             Stream::Invoices => "lines",
@@ -188,25 +187,17 @@ impl Client {
         let Some(id) = object.get("id").and_then(Value::as_str).map(str::to_owned).filter(|_| cut) else {
             return Ok(());
         };
-        let (endpoint, path, fixed): (Endpoint, String, Vec<(&str, String)>) = match stream {
-            Stream::Subscriptions => (
-                "subscription_items",
-                "v1/subscription_items".to_owned(),
-                vec![("subscription", id), ("expand[]", "data.discounts".to_owned())],
-            ),
-            _ => ("invoice_lines", format!("v1/invoices/{}/lines", path_segment(&id)), Vec::new()),
+        let first = match stream {
+            Stream::Subscriptions => Call::new(&LIST_SUBSCRIPTION_ITEMS, &[])?.with("subscription", id),
+            _ => Call::new(&LIST_INVOICE_LINES, &[&id])?,
         };
         // Read from its start: what came embedded may be stale by the time the rest is read.
         let mut members: Vec<Value> = Vec::new();
         let mut seen: HashSet<String> = HashSet::new();
         let mut restarted = false;
         loop {
-            let mut query = fixed.clone();
-            query.push(("limit", PAGE.to_string()));
-            if let Some(last) = members.last().and_then(|member| member.get("id")).and_then(Value::as_str) {
-                query.push(("starting_after", last.to_owned()));
-            }
-            let body = match self.request(endpoint, &path, &query).await {
+            let last = members.last().and_then(|member| member.get("id")).and_then(Value::as_str);
+            let body = match self.request(&first.clone().with_some("starting_after", last)).await {
                 // The line that stood as the cursor has been deleted meanwhile.
                 Err(Error { kind: ErrorKind::Refused { .. } | ErrorKind::NotFound { .. }, .. })
                     if !members.is_empty() && !restarted =>
@@ -239,81 +230,10 @@ impl Client {
         }
         Ok(())
     }
-
-    /// Sends a request until it succeeds, fails for good, or was tried often enough.
-    async fn request(&self, endpoint: Endpoint, path: &str, query: &[(&str, String)]) -> Result<Value, Error> {
-        let retry = self.inner.retry;
-        let backoff = ExponentialBuilder::new()
-            .with_min_delay(retry.first_pause)
-            .with_max_delay(retry.longest_pause)
-            .with_max_times(retry.retries)
-            .with_jitter();
-        (|| self.send(endpoint, path, query))
-            .retry(backoff)
-            .when(|error| error.passing() && error.retry_after.is_none_or(|wait| wait <= LONGEST_WAIT))
-            .notify(|error, pause| {
-                if matches!(error.kind, ErrorKind::RateLimited) {
-                    self.inner.pacer.hold(error.retry_after.unwrap_or(pause));
-                }
-                tracing::debug!(endpoint, ?pause, request_id = error.request_id, %error, "trying again");
-            })
-            .adjust(|error, pause| match (pause, error.retry_after) {
-                (Some(pause), Some(asked)) => Some(pause.max(asked)),
-                (pause, _) => pause,
-            })
-            .await
-    }
-
-    async fn send(&self, endpoint: Endpoint, path: &str, query: &[(&str, String)]) -> Result<Value, Error> {
-        let inner = &self.inner;
-        inner.pacer.wait(endpoint).await;
-        inner.requests.fetch_add(1, Ordering::Relaxed);
-        let address = format!("{}/{path}", inner.base.as_str().trim_end_matches('/'));
-        let answer = inner
-            .http
-            .get(address)
-            .query(query)
-            .bearer_auth(inner.key.expose())
-            .header("Stripe-Version", API_VERSION)
-            .send()
-            .await
-            .map_err(|error| Error::new(ErrorKind::Transport(fault(&error))))?;
-        let status = answer.status().as_u16();
-        let headers = answer.headers().clone();
-        let named = |kind| Error {
-            kind,
-            request_id: text(&headers, "request-id"),
-            retry_after: text(&headers, "retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs),
-            should_retry: text(&headers, "stripe-should-retry").and_then(|text| text.parse().ok()),
-        };
-        let body = answer.bytes().await.map_err(|error| named(ErrorKind::Transport(fault(&error))))?;
-        if status == 200 {
-            return serde_json::from_slice(&body)
-                .map_err(|error| named(ErrorKind::Unreadable { path: ".".into(), error: error.to_string() }));
-        }
-        Err(named(refusal(status, &body)))
-    }
-}
-
-/// What a status other than 200 means.
-fn refusal(status: u16, body: &[u8]) -> ErrorKind {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let error = body.get("error");
-    let word = |name| error.and_then(|error| error.get(name)).and_then(Value::as_str).map(str::to_owned);
-    let message = word("message").unwrap_or_else(|| format!("status {status}"));
-    match status {
-        401 => ErrorKind::Unauthorized { message },
-        403 => ErrorKind::PermissionMissing { permission: named_permission(&message), message },
-        404 | 405 => ErrorKind::NotFound { message },
-        429 => ErrorKind::RateLimited,
-        409 | 500.. => ErrorKind::Server(status),
-        400 | 402 | 422 => ErrorKind::Refused { parameter: word("param"), message },
-        _ => ErrorKind::Unreadable { path: ".".into(), error: message },
-    }
 }
 
 /// The elements of a list's page, and whether there are more.
-fn list_of(body: Value) -> Result<(Vec<Value>, bool), Error> {
+pub(crate) fn list_of(body: Value) -> Result<(Vec<Value>, bool), Error> {
     let unreadable =
         |path: &str, error: &str| Error::new(ErrorKind::Unreadable { path: path.to_owned(), error: error.to_owned() });
     let Value::Object(mut body) = body else { return Err(unreadable(".", "no object")) };
@@ -326,20 +246,6 @@ fn list_of(body: Value) -> Result<(Vec<Value>, bool), Error> {
     }
 }
 
-fn looping(field: &str) -> Error {
+pub(crate) fn looping(field: &str) -> Error {
     Error::new(ErrorKind::Unreadable { path: field.to_owned(), error: "the same page came again and again".into() })
-}
-
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-/// An id as one segment of a path: whatever a list calls an id cannot lead to another path.
-fn path_segment(id: &str) -> String {
-    url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>().replace('+', "%20")
-}
-
-/// Retrieving is another endpoint than listing.
-fn one_of(stream: Stream) -> Endpoint {
-    stream.object()
 }

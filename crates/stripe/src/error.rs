@@ -36,11 +36,14 @@ pub enum ErrorKind {
         /// Stripe's words.
         message: String,
     },
-    /// 400: a parameter was refused, for example a cursor whose object is gone.
+    /// 400 or 402: a parameter was refused, for example a cursor whose object is gone, or a payment.
     #[error("Stripe refused a parameter ({}): {message}", parameter.as_deref().unwrap_or("unnamed"))]
     Refused {
         /// Which parameter.
         parameter: Option<String>,
+        /// Stripe's word for why, such as `resource_missing`; `idempotency_error` where another change was made
+        /// under the key.
+        code: Option<String>,
         /// Stripe's words.
         message: String,
     },
@@ -80,6 +83,14 @@ pub struct Error {
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
         Self { kind, request_id: None, retry_after: None, should_retry: None }
+    }
+
+    /// The same of a list: what is not found there is the list itself.
+    pub(crate) fn of_list(self) -> Self {
+        match self.kind {
+            ErrorKind::NotFound { message } => Self { kind: ErrorKind::NotOffered { message }, ..self },
+            _ => self,
+        }
     }
 
     /// Whether the same request may succeed a moment later, by Stripe's own rule.

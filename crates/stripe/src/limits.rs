@@ -8,6 +8,8 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
+use crate::operations::Method;
+
 /// How many requests per second are sent at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -30,8 +32,8 @@ impl Default for Limits {
     }
 }
 
-/// An operation of the API: what Stripe counts as one endpoint.
-pub(crate) type Endpoint = &'static str;
+/// A method and a path's template: what Stripe counts as one endpoint.
+pub(crate) type Endpoint = (Method, &'static str);
 
 /// Holds requests back until they may go.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! One object of a list.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::Stream;
 use crate::shapes;
+use crate::{Error, ErrorKind, Stream};
 
 /// An object as Stripe sent it, with what every list needs of it taken out.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,4 +68,23 @@ fn check<'a, T: Deserialize<'a>>(raw: &'a Value) -> Result<(), (String, String)>
         Ok(_) => Ok(()),
         Err(error) => Err((error.path().to_string(), error.inner().to_string())),
     }
+}
+
+/// A typed answer.
+pub(crate) fn typed<T: DeserializeOwned>(body: &Value) -> Result<T, Error> {
+    serde_path_to_error::deserialize(body).map_err(|error| unreadable(&error))
+}
+
+/// The same from its text.
+pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| unreadable(&error))?;
+    deserializer
+        .end()
+        .map_err(|error| Error::new(ErrorKind::Unreadable { path: ".".into(), error: error.to_string() }))?;
+    Ok(value)
+}
+
+fn unreadable<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Error {
+    Error::new(ErrorKind::Unreadable { path: error.path().to_string(), error: error.inner().to_string() })
 }

@@ -90,31 +90,6 @@ impl Stream {
             Self::Events => "event",
         }
     }
-
-    /// What is asked for with every page of the list.
-    pub(crate) fn list_parameters(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Customers => &[("expand[]", "data.discount.source.coupon")],
-            Self::Prices => &[("expand[]", "data.tiers")],
-            // Without `status=all` Stripe leaves the canceled ones out.
-            Self::Subscriptions => &[
-                ("status", "all"),
-                ("expand[]", "data.discounts.source.coupon"),
-                ("expand[]", "data.items.data.discounts"),
-            ],
-            _ => &[],
-        }
-    }
-
-    /// What is asked for with a single member, so that it comes in the shape that the list gives.
-    pub(crate) fn get_parameters(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Customers => &[("expand[]", "discount.source.coupon")],
-            Self::Prices => &[("expand[]", "tiers")],
-            Self::Subscriptions => &[("expand[]", "discounts.source.coupon"), ("expand[]", "items.data.discounts")],
-            _ => &[],
-        }
-    }
 }
 
 impl fmt::Display for Stream {

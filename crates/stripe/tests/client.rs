@@ -10,7 +10,9 @@ use axum::Router;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use paywall_stripe::{API_VERSION, Client, ErrorKind, Limits, ListParams, RetryPolicy, Stream, StripeKey, transport};
+use paywall_stripe::{
+    API_VERSION, Client, ClientOptions, ErrorKind, Limits, ListParams, RetryPolicy, Stream, StripeKey, transport,
+};
 use serde_json::{Value, json};
 
 type Script = Arc<Mutex<Scripted>>;
@@ -54,7 +56,12 @@ fn quick() -> RetryPolicy {
 }
 
 fn client(address: &str) -> Client {
-    Client::with_retry(address, StripeKey::new("rk_test_key"), Limits::NONE, quick()).unwrap()
+    with_limits(address, Limits::NONE)
+}
+
+fn with_limits(address: &str, limits: Limits) -> Client {
+    let options = ClientOptions { limits, retry: quick(), user_agent: "paywall-test/7".into() };
+    Client::new(address, StripeKey::new("rk_test_key"), options).unwrap()
 }
 
 fn on(script: &Script, path: &str, answers: Vec<Answer>) {
@@ -86,6 +93,7 @@ async fn one_object_that_cannot_be_read_never_costs_its_page() {
     assert!(line.contains("status=all") && line.contains("limit=100"), "{line}");
     assert_eq!(headers["stripe-version"], API_VERSION);
     assert_eq!(headers["authorization"], "Bearer rk_test_key");
+    assert_eq!(headers["user-agent"], "paywall-test/7", "Stripe's log says which program asked");
 }
 
 #[tokio::test]
@@ -200,7 +208,7 @@ async fn requests_are_paced_on_this_side() {
         on(&script, path, vec![(200, vec![], list(&[], false))]);
     }
     let limits = Limits { per_endpoint: NonZeroU32::new(20), overall: NonZeroU32::new(100) };
-    let client = Client::with_retry(&address, StripeKey::new("rk_test_key"), limits, quick()).unwrap();
+    let client = with_limits(&address, limits);
     let begun = Instant::now();
     let each = |stream| {
         let client = client.clone();

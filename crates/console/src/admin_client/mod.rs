@@ -72,7 +72,7 @@ impl AdminClient {
             .timeout(TOTAL_TIMEOUT)
             // The token must not follow to wherever somebody redirects.
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("paywall-console/", env!("CARGO_PKG_VERSION")))
+            .user_agent(crate::USER_AGENT)
             .build()
             .map_err(|error| AdminError::of(FailureCode::Internal, error.to_string()))?;
         let inner = Inner { http, base, token, skew_ms: AtomicI64::new(UNMEASURED), requests: AtomicU64::new(0) };

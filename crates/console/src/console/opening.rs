@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
 use paywall_domain::{TenantId, Timestamp};
+use paywall_stripe::ClientOptions;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::profiles::unknown;
 use super::{Console, Inner, blocking, guard, io_failure, remove_session_copy};
+use crate::USER_AGENT;
 use crate::admin_client::AdminClient;
 use crate::cache::{Cache, CacheError, CacheKey};
 use crate::change::Desk;
@@ -505,7 +507,8 @@ impl Console {
 
 fn stripe_client(profile: &Profile, key: &SecretString) -> Result<paywall_stripe::Client, Failure> {
     let key = paywall_stripe::StripeKey::new(key.expose_secret());
-    paywall_stripe::Client::new(profile.stripe_url(), key, paywall_stripe::Limits::STRIPE)
+    let options = ClientOptions { user_agent: USER_AGENT.to_owned(), ..ClientOptions::default() };
+    paywall_stripe::Client::new(profile.stripe_url(), key, options)
         .map_err(|error| Failure::of(FailureCode::AddressInvalid, error.to_string()))
 }
 

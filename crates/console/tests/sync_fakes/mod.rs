@@ -15,7 +15,7 @@ use paywall_console::cache::{Cache, CacheKey};
 use paywall_console::ipc::{Freshness, SettledChange, Source, SourceFreshness};
 use paywall_console::observer::Observer;
 use paywall_console::sync::{SyncEngine, SyncOptions};
-use paywall_stripe::{Client, Limits, RetryPolicy, StripeKey};
+use paywall_stripe::{Client, ClientOptions, Limits, RetryPolicy, StripeKey};
 use serde_json::{Value, json};
 use sqlx::Row;
 
@@ -268,8 +268,8 @@ impl Copy {
         let server = server.map(|it| AdminClient::new(&it.address, "pw_token".to_owned().into()).unwrap());
         let retry =
             RetryPolicy { retries: 2, first_pause: Duration::from_millis(5), longest_pause: Duration::from_millis(20) };
-        let stripe =
-            stripe.map(|it| Client::with_retry(&it.address, StripeKey::new("rk_test_1"), Limits::NONE, retry).unwrap());
+        let given = || ClientOptions { limits: Limits::NONE, retry, ..ClientOptions::default() };
+        let stripe = stripe.map(|it| Client::new(&it.address, StripeKey::new("rk_test_1"), given()).unwrap());
         SyncEngine::start(self.cache.clone(), server, stripe, self.counter.clone(), options).await.unwrap()
     }
 
