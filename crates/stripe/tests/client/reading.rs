@@ -1,76 +1,11 @@
-//! The client against a server that answers as Stripe does, and as it does on bad days.
-#![allow(clippy::unwrap_used, missing_docs)]
+//! Lists and objects, retries, pacing, and what does not answer.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use paywall_stripe::{
-    API_VERSION, Client, ClientOptions, ErrorKind, Limits, ListParams, RetryPolicy, Stream, StripeKey, transport,
-};
-use serde_json::{Value, json};
-
-type Script = Arc<Mutex<Scripted>>;
-
-/// Status, headers, body.
-type Answer = (u16, Vec<(&'static str, String)>, Value);
-
-#[derive(Default)]
-struct Scripted {
-    /// Answers by path, in order; the last one stays.
-    answers: HashMap<String, Vec<Answer>>,
-    /// Paths with queries, in order, and what the headers said.
-    asked: Vec<(String, HeaderMap, Instant)>,
-}
-
-async fn answer(State(script): State<Script>, RawQuery(query): RawQuery, request: Request) -> Response {
-    let mut script = script.lock().unwrap();
-    let path = request.uri().path().to_owned();
-    let line = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
-    script.asked.push((line, request.headers().clone(), Instant::now()));
-    let Some(answers) = script.answers.get_mut(&path) else { return StatusCode::IM_A_TEAPOT.into_response() };
-    let (status, headers, body) = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
-    let mut response = (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response();
-    for (name, value) in headers {
-        response.headers_mut().insert(name, value.parse().unwrap());
-    }
-    response
-}
-
-async fn serve() -> (Script, String) {
-    let script = Script::default();
-    let app = Router::new().fallback(answer).with_state(script.clone());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    (script, address)
-}
-
-fn quick() -> RetryPolicy {
-    RetryPolicy { retries: 3, first_pause: Duration::from_millis(5), longest_pause: Duration::from_millis(20) }
-}
-
-fn client(address: &str) -> Client {
-    with_limits(address, Limits::NONE)
-}
-
-fn with_limits(address: &str, limits: Limits) -> Client {
-    let options = ClientOptions { limits, retry: quick(), user_agent: "paywall-test/7".into() };
-    Client::new(address, StripeKey::new("rk_test_key"), options).unwrap()
-}
-
-fn on(script: &Script, path: &str, answers: Vec<Answer>) {
-    script.lock().unwrap().answers.insert(path.to_owned(), answers);
-}
-
-fn list(data: &[Value], has_more: bool) -> Value {
-    json!({"object": "list", "data": data, "has_more": has_more})
-}
+use crate::scripted::{client, list, on, serve, with_limits};
+use paywall_stripe::{API_VERSION, Client, ErrorKind, Limits, ListParams, Stream, StripeKey, transport};
+use serde_json::json;
 
 #[tokio::test]
 async fn one_object_that_cannot_be_read_never_costs_its_page() {
@@ -89,7 +24,8 @@ async fn one_object_that_cannot_be_read_never_costs_its_page() {
     let lost: Vec<(&str, &str)> = page.unreadable.iter().map(|it| (it.id.as_str(), it.path.as_str())).collect();
     assert_eq!(lost, [("sub_2", "items.data[0].price.unit_amount"), ("?", "id"), ("sub_3", "created")]);
     assert_eq!(page.last_id.as_deref(), Some("sub_3"), "the next page starts after the last one, readable or not");
-    let (line, headers, _) = script.lock().unwrap().asked[0].clone();
+    let asked = script.lock().unwrap().asked[0].clone();
+    let (line, headers) = (&asked.line, &asked.headers);
     assert!(line.contains("status=all") && line.contains("limit=100"), "{line}");
     assert_eq!(headers["stripe-version"], API_VERSION);
     assert_eq!(headers["authorization"], "Bearer rk_test_key");
@@ -196,7 +132,7 @@ async fn retry_after_holds_every_request_back() {
     };
     client.list(Stream::Customers, &ListParams::default()).await.unwrap();
     other.await.unwrap();
-    let asked = script.lock().unwrap().asked.iter().map(|(_, _, at)| *at).collect::<Vec<_>>();
+    let asked = script.lock().unwrap().asked.iter().map(|it| it.at).collect::<Vec<_>>();
     assert_eq!(asked.len(), 3);
     assert!(asked[1..].iter().all(|at| *at - asked[0] >= Duration::from_millis(990)), "{asked:?}");
 }
