@@ -18,7 +18,7 @@ fn session(status: &str) -> Value {
         "url": "https://checkout.example/cs_1", "customer": "cus_1", "subscription": null, "metadata": {}})
 }
 
-fn error(fields: Value) -> Value {
+fn error(fields: &Value) -> Value {
     json!({ "error": fields })
 }
 
@@ -32,12 +32,12 @@ fn asked_of(script: &Script, method: &Method) -> Vec<(String, String)> {
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_sent_again_as_it_was_under_its_key() {
     let (script, address) = serve().await;
-    let busy = error(json!({"type": "idempotency_error", "message": "in progress"}));
+    let busy = error(&json!({"type": "idempotency_error", "message": "in progress"}));
     on(
         &script,
         "/v1/checkout/sessions",
         vec![
-            (500, vec![], error(json!({"message": "oops"}))),
+            (500, vec![], error(&json!({"message": "oops"}))),
             (409, vec![], busy.clone()),
             (429, vec![("retry-after", "0".into())], busy),
             (200, vec![], session("open")),
@@ -63,14 +63,14 @@ async fn a_write_whose_answer_is_lost_is_sent_again_as_it_was_under_its_key() {
 async fn a_write_that_is_refused_says_why_and_is_sent_once() {
     let (script, address) = serve().await;
     let reused =
-        error(json!({"type": "idempotency_error", "message": "Keys for idempotent requests can only be used …"}));
+        error(&json!({"type": "idempotency_error", "message": "Keys for idempotent requests can only be used …"}));
     on(&script, "/v1/customers", vec![(400, vec![("request-id", "req_1".into())], reused)]);
-    let no_longer = error(json!({"type": "invalid_request_error", "message": "Only open sessions can be expired"}));
+    let no_longer = error(&json!({"type": "invalid_request_error", "message": "Only open sessions can be expired"}));
     on(&script, "/v1/checkout/sessions/cs_1/expire", vec![(400, vec![], no_longer)]);
     let declined =
-        error(json!({"type": "card_error", "code": "card_declined", "decline_code": "do_not_honor", "message": "x"}));
+        error(&json!({"type": "card_error", "code": "card_declined", "decline_code": "do_not_honor", "message": "x"}));
     on(&script, "/v1/subscriptions/sub_1", vec![(402, vec![], declined)]);
-    let gone = error(json!({"code": "resource_missing", "param": "id", "message": "No such subscription: 'sub_2'"}));
+    let gone = error(&json!({"code": "resource_missing", "param": "id", "message": "No such subscription: 'sub_2'"}));
     on(&script, "/v1/subscriptions/sub_2", vec![(404, vec![], gone)]);
     let client = client(&address);
 
@@ -271,5 +271,5 @@ async fn events_that_could_not_be_delivered_are_asked_for_by_type_and_instant() 
 }
 
 fn error_body() -> Value {
-    error(json!({"type": "invalid_request_error", "message": "Unrecognized request URL"}))
+    error(&json!({"type": "invalid_request_error", "message": "Unrecognized request URL"}))
 }
