@@ -72,6 +72,14 @@ pub struct Identity<'a> {
     pub profile: Option<Arc<Profile>>,
 }
 
+impl Identity<'_> {
+    /// Whether it is more than a claim. A session cookie names a user by an id that is no secret, and only
+    /// `RAGFlow` can tell whether it signed that.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.profile.is_some() || !matches!(self.credential, Credential::Cookie(_) | Credential::Nobody)
+    }
+}
+
 impl Directory {
     /// The directory that the settings name: of the database where they name one, else of the API, else
     /// none. Nothing is connected yet.

@@ -11,7 +11,7 @@ use paywall_domain::{
     Denial, Limit, Meter, MeterKind, Operation, Reading, TenantId, Timestamp, Usage, decide, readings, status,
 };
 
-use super::{Enforcement, Standing, Stop, Untellable, Who, unauthorized};
+use super::{Denied, Enforcement, Standing, Stop, Untellable, Who, unauthorized};
 use crate::directory::{DirectoryError, Identity, MirrorError, Sight, TrialStart};
 use crate::gate::{self, Caller, PathId, Route, Via, relevant};
 use crate::patience::within;
@@ -47,19 +47,15 @@ impl Enforcement {
         let payers = self.payers(arrival, who, named).await?;
         let mut payer = None;
         for tenant in &payers {
-            let identity = match who {
-                Who::Known(identity) if identity.tenant == *tenant => Some(identity),
-                _ => None,
-            };
-            let standing = self.judged(arrival.route, tenant, identity, caller, operation).await?;
+            let standing = self.judged(arrival.route, tenant, who, caller, operation).await?;
             // Whoever owns a part of what is used must be allowed to; one of them pays: the caller, where it
             // is among them.
-            if payer.is_none() || identity.is_some() {
+            if payer.is_none() || who.is(tenant).is_some() {
                 payer = Some((tenant.clone(), standing));
             }
         }
         let Some((payer, standing)) = payer else { return Err(self.anonymous(arrival)) };
-        self.set_aside(arrival, payer, standing, caller).await
+        self.set_aside(arrival, payer, standing, who, caller).await
     }
 
     /// A request of nobody that is known, for nothing that anybody owns: `RAGFlow` refuses it itself.
@@ -106,7 +102,7 @@ impl Enforcement {
         if self.state.config.fail_open.unknown() {
             Stop::Untold(None)
         } else {
-            Stop::Denied { payer: None, denials: vec![Denial::PaywallUnavailable] }
+            Stop::Denied(Denied { payer: None, member: false, denials: vec![Denial::PaywallUnavailable] })
         }
     }
 
@@ -115,14 +111,14 @@ impl Enforcement {
         &self,
         route: &Route,
         tenant: &TenantId,
-        identity: Option<&Identity<'_>>,
+        who: &Who<'_>,
         caller: Caller,
         operation: Operation,
     ) -> Result<Arc<Standing>, Stop> {
-        let met = async { self.begun(tenant, self.meet(tenant, identity).await?).await };
+        let met = async { self.begun(tenant, self.meet(tenant, who.is(tenant)).await?).await };
         let Ok(known) = met.await else { return Err(self.unknown_standing()) };
         let Some(mut standing) = known else {
-            return Err(Stop::Denied { payer: Some(tenant.clone()), denials: vec![Denial::UnknownTenant] });
+            return Err(denied(tenant, who.belongs_to(tenant, None), vec![Denial::UnknownTenant]));
         };
         let mut denials = self.denials(route, &standing, caller, operation);
         let gauge =
@@ -134,7 +130,10 @@ impl Enforcement {
             denials = self.denials(route, &again, caller, operation);
             standing = again;
         }
-        if denials.is_empty() { Ok(standing) } else { Err(Stop::Denied { payer: Some(tenant.clone()), denials }) }
+        if denials.is_empty() {
+            return Ok(standing);
+        }
+        Err(denied(tenant, who.belongs_to(tenant, Some(&standing)), denials))
     }
 
     /// What the rules say from the facts and the levels. Counters are the leases' to say.
@@ -214,6 +213,7 @@ impl Enforcement {
         arrival: &Arrival<'_>,
         payer: TenantId,
         mut standing: Arc<Standing>,
+        who: &Who<'_>,
         caller: Caller,
     ) -> Result<Allowed, Stop> {
         let now = self.state.clock.now();
@@ -226,7 +226,8 @@ impl Enforcement {
             levels = self.reserve_levels(&payer, &again, &meters, length).await;
             standing = again;
         }
-        let levels = levels.map_err(|dry| denied(&payer, dry))?;
+        let member = who.belongs_to(&payer, Some(&standing));
+        let levels = levels.map_err(|dry| denied(&payer, member, exhausted(dry)))?;
 
         let (limits, period) = (limits(&standing, now), period(&standing, now));
         let ask = |counter: Counter| {
@@ -239,10 +240,10 @@ impl Enforcement {
         let asks: Vec<Ask> = meters.iter().filter_map(|meter| Counter::of(*meter)).map(ask).collect();
         let reservation = match self.quota.reserve(&payer, period, &asks).await {
             quota::Admission::Reserved(reservation) => Some(reservation),
-            quota::Admission::Exhausted(dry) => return Err(denied(&payer, dry)),
+            quota::Admission::Exhausted(dry) => return Err(denied(&payer, member, exhausted(dry))),
             quota::Admission::Unavailable(_) => {
                 if !self.state.config.fail_open.status(status(&standing.row.facts, now)) {
-                    return Err(Stop::Denied { payer: Some(payer), denials: vec![Denial::PaywallUnavailable] });
+                    return Err(denied(&payer, member, vec![Denial::PaywallUnavailable]));
                 }
                 None
             }
@@ -276,15 +277,41 @@ impl Enforcement {
     }
 }
 
-fn denied(payer: &TenantId, mut exhausted: Vec<Exhausted>) -> Stop {
-    exhausted.sort_by_key(|it| it.meter);
-    let denials = exhausted.into_iter().map(|it| Denial::QuotaExhausted {
+impl<'a> Who<'a> {
+    /// The caller, where it is this tenant itself.
+    fn is(&self, tenant: &TenantId) -> Option<&Identity<'a>> {
+        match self {
+            Self::Known(identity) if identity.tenant == *tenant => Some(identity),
+            _ => None,
+        }
+    }
+
+    /// Whether the caller is the payer or a member of it. Whoever was asked to join and did not answer is none.
+    fn belongs_to(&self, payer: &TenantId, standing: Option<&Standing>) -> bool {
+        let Self::Known(identity) = self else { return false };
+        // A user's id is its tenant's.
+        let user = &identity.tenant;
+        let is_member = |standing: &Standing| {
+            let members = &standing.row.members;
+            members.iter().any(|it| it.user_id == user.as_str() && it.role != MemberRole::Invite)
+        };
+        identity.is_proven() && (user == payer || standing.is_some_and(is_member))
+    }
+}
+
+fn denied(payer: &TenantId, member: bool, denials: Vec<Denial>) -> Stop {
+    Stop::Denied(Denied { payer: Some(payer.clone()), member, denials })
+}
+
+fn exhausted(mut dry: Vec<Exhausted>) -> Vec<Denial> {
+    dry.sort_by_key(|it| it.meter);
+    let denials = dry.into_iter().map(|it| Denial::QuotaExhausted {
         meter: it.meter,
         used: it.used,
         limit: it.limit,
         resets_at: it.resets_at,
     });
-    Stop::Denied { payer: Some(payer.clone()), denials: denials.collect() }
+    denials.collect()
 }
 
 /// Members who were asked to join and did not answer yet.

@@ -73,9 +73,29 @@ enum Stop {
     /// This is its answer.
     Answer(Refusal),
     /// These rules deny.
-    Denied { payer: Option<TenantId>, denials: Vec<Denial> },
+    Denied(Denied),
     /// Nobody can tell, and the policy lets it pass.
     Untold(Option<TenantId>),
+}
+
+/// What denies a request, and to whom that may be told.
+struct Denied {
+    payer: Option<TenantId>,
+    /// Whether the caller belongs to the payer.
+    member: bool,
+    denials: Vec<Denial>,
+}
+
+/// A refused request's answer, and who would have paid.
+struct Refused {
+    payer: Option<TenantId>,
+    refusal: Refusal,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { payer: None, refusal }
+    }
 }
 
 impl From<Refusal> for Stop {
@@ -103,12 +123,13 @@ impl Enforcement {
         tokio::join!(self.standings.follow(stop.clone()), self.notes.write(&self.state, stop));
     }
 
-    /// How a caller's own tenant stands: for its page. `Ok(None)` = nobody that is known.
+    /// How a caller's own tenant stands: for its page. `Ok(None)` = nobody that is known, also where a cookie
+    /// alone says who: the page asks again with the session token.
     pub(crate) async fn standing_of(&self, headers: &HeaderMap) -> Result<Option<Arc<Standing>>, Untellable> {
         let Ok(candidates) = identify(headers, false) else { return Ok(None) };
         match self.directory.identify(&candidates, headers).await {
-            Ok(Some(identity)) => self.meet(&identity.tenant, Some(&identity)).await,
-            Ok(None) => Ok(None),
+            Ok(Some(identity)) if identity.is_proven() => self.meet(&identity.tenant, Some(&identity)).await,
+            Ok(_) => Ok(None),
             Err(error) => {
                 self.notes.directory_away(&error);
                 Err(Untellable)
@@ -116,7 +137,7 @@ impl Enforcement {
         }
     }
 
-    async fn judge(&self, arrival: &Arrival<'_>, body: &mut Peek) -> Result<Admission<Settling>, Refusal> {
+    async fn judge(&self, arrival: &Arrival<'_>, body: &mut Peek) -> Result<Admission<Settling>, Refused> {
         let route = arrival.route;
         let asks_who = arrival.via == Via::Authz || route.kind.effect.is_some();
         if route.kind.work.operation().is_none() && !asks_who {
@@ -143,11 +164,11 @@ impl Enforcement {
         };
         match self.allow(arrival, &who, caller, operation, &named).await {
             Ok(allowed) => Ok(self.pass(arrival, allowed, &who, caller, operation, &named)),
-            Err(Stop::Answer(refusal)) => Err(refusal),
+            Err(Stop::Answer(refusal)) => Err(refusal.into()),
             Err(Stop::Untold(payer)) => Ok(passed(payer, Settling::nothing())),
-            Err(Stop::Denied { payer, denials }) => {
+            Err(Stop::Denied(denied)) => {
                 let asked = if body.is_empty() { named.asked } else { Named::asked(headers, body).await };
-                Err(self.refuse(arrival, payer, denials, caller, asked, operation))
+                Err(self.refuse(arrival, denied, caller, asked, operation))
             }
         }
     }
@@ -157,7 +178,7 @@ impl Enforcement {
         let tenant = match who {
             Who::Known(identity) => identity.tenant.clone(),
             Who::Nobody if arrival.via == Via::Authz && self.needs_somebody(arrival) => {
-                return Admission::Refuse(unauthorized());
+                return Admission::Refuse { payer: None, refusal: unauthorized() };
             }
             Who::Nobody | Who::Untold => return passed(None, Settling::nothing()),
         };
@@ -216,12 +237,12 @@ impl Enforcement {
     fn refuse(
         &self,
         arrival: &Arrival<'_>,
-        payer: Option<TenantId>,
-        denials: Vec<Denial>,
+        denied: Denied,
         caller: Caller,
         asked: Asked,
         operation: Operation,
-    ) -> Refusal {
+    ) -> Refused {
+        let Denied { payer, member, denials } = denied;
         let now = self.state.clock.now();
         let resets_at = denials.iter().find_map(|it| match it {
             Denial::QuotaExhausted { resets_at, .. } => *resets_at,
@@ -237,6 +258,7 @@ impl Enforcement {
         let refusal = refuse(&Blocked {
             answer: arrival.route.kind.answer(asked),
             caller,
+            member,
             via: arrival.via,
             decision: &decision,
             retry_after: Some(retry_after),
@@ -244,7 +266,7 @@ impl Enforcement {
             language: language.unwrap_or_default(),
         });
         let refusal = refusal.unwrap_or_else(|| envelope(StatusCode::FORBIDDEN, "this request is not allowed"));
-        if let (Some(payer), Some(denial)) = (payer, decision.denials.first()) {
+        if let (Some(payer), Some(denial)) = (&payer, decision.denials.first()) {
             let told = paywall_contract::Refusal {
                 at: now,
                 operation,
@@ -253,9 +275,9 @@ impl Enforcement {
                 path: arrival.head.uri.path().to_owned(),
                 http_status: refusal.status.as_u16(),
             };
-            self.notes.refused(payer, told);
+            self.notes.refused(payer.clone(), told);
         }
-        refusal
+        Refused { payer, refusal }
     }
 }
 
@@ -263,7 +285,8 @@ impl Engine for Enforcement {
     type Watch = Settling;
 
     async fn admit(&self, arrival: Arrival<'_>, body: &mut Peek) -> Admission<Settling> {
-        self.judge(&arrival, body).await.unwrap_or_else(Admission::Refuse)
+        let judged = self.judge(&arrival, body).await;
+        judged.unwrap_or_else(|Refused { payer, refusal }| Admission::Refuse { payer, refusal })
     }
 }
 

@@ -10,6 +10,9 @@
 //! | API key, nobody | 402… | 402…, envelope | 402…, envelope | 402… |
 //!
 //! Through `/authz` every refusal is a 403, since nginx passes no other status on.
+//!
+//! How the payer stands is told to itself and its members. Whoever uses somebody else's thing learns the
+//! code and that waiting or asking its owner is all that helps: no figure, no date, no meter, no link.
 
 use std::fmt::Write;
 
@@ -60,11 +63,6 @@ impl From<&Credential> for Caller {
 }
 
 impl Caller {
-    /// Whether the customer, or a member, reads it: others learn no figures and get no link to pay.
-    fn is_customer(self) -> bool {
-        matches!(self, Self::Browser | Self::Key)
-    }
-
     /// Whether `RAGFlow`'s web UI shows it.
     fn is_web(self) -> bool {
         matches!(self, Self::Browser | Self::Visitor)
@@ -87,6 +85,8 @@ pub struct Blocked<'a> {
     pub answer: Answer,
     /// Who reads it.
     pub caller: Caller,
+    /// Whether the caller is the payer, or a member of it.
+    pub member: bool,
     /// Which way it came in.
     pub via: Via,
     /// What denies; only what concerns it ([`super::relevant`]).
@@ -97,6 +97,23 @@ pub struct Blocked<'a> {
     pub upgrade_url: &'a str,
     /// In which language.
     pub language: Language,
+}
+
+impl Blocked<'_> {
+    /// Whether the payer's standing may be told. An embedded page's visitor is nobody's member, whoever's key
+    /// the page holds. That nobody can tell is no secret of anybody's.
+    fn tells(&self, denial: &Denial) -> bool {
+        let signed_in = matches!(self.caller, Caller::Browser | Caller::Key);
+        signed_in && (self.member || matches!(denial, Denial::PaywallUnavailable))
+    }
+
+    /// What is told instead.
+    fn neutral(&self) -> &'static str {
+        match self.caller {
+            Caller::Browser | Caller::Key => words::stranger(self.language),
+            Caller::Visitor | Caller::Nobody => words::visitor(self.language),
+        }
+    }
 }
 
 /// A whole answer.
@@ -166,17 +183,21 @@ fn headers(blocked: &Blocked<'_>, denial: &Denial, shape: Shape) -> HeaderMap {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(CODE, HeaderValue::from_static(denial.code().as_str()));
-    if let Denial::QuotaExhausted { meter, .. } = denial {
+    let tells = blocked.tells(denial);
+    if let Denial::QuotaExhausted { meter, .. } = denial
+        && tells
+    {
         headers.insert(METER, HeaderValue::from_static(meter.as_str()));
     }
-    if let Some(seconds) = blocked.retry_after.filter(|_| waiting_helps(denial)) {
+    // When a limit resets says when the payer's period ends.
+    let secret = matches!(denial, Denial::QuotaExhausted { .. }) && !tells;
+    if let Some(seconds) = blocked.retry_after.filter(|_| waiting_helps(denial) && !secret) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     if blocked.via == Via::Authz {
-        let customer = blocked.caller.is_customer();
-        let why = if customer { words::why(denial, blocked.language) } else { words::visitor(blocked.language).into() };
+        let why = if tells { words::why(denial, blocked.language) } else { blocked.neutral().into() };
         headers.insert(MESSAGE, header_text(&why));
-        if customer && words::remedy(denial, blocked.language).is_some() {
+        if tells && words::remedy(denial, blocked.language).is_some() {
             headers.insert(URL, header_text(blocked.upgrade_url));
         }
     }
@@ -266,8 +287,8 @@ fn openai_type(code: DenyCode) -> &'static str {
 
 /// The text for a place that shows text.
 fn message(blocked: &Blocked<'_>, denial: &Denial) -> String {
-    if !blocked.caller.is_customer() {
-        return words::visitor(blocked.language).to_owned();
+    if !blocked.tells(denial) {
+        return blocked.neutral().to_owned();
     }
     let why = words::why(denial, blocked.language);
     match words::remedy(denial, blocked.language) {
@@ -278,8 +299,8 @@ fn message(blocked: &Blocked<'_>, denial: &Denial) -> String {
 
 /// The text for a place that shows Markdown.
 fn markdown(blocked: &Blocked<'_>, denial: &Denial) -> String {
-    if !blocked.caller.is_customer() {
-        return words::visitor(blocked.language).to_owned();
+    if !blocked.tells(denial) {
+        return blocked.neutral().to_owned();
     }
     let why = words::why(denial, blocked.language);
     match words::remedy(denial, blocked.language) {
@@ -305,7 +326,7 @@ fn link_target(url: &str) -> String {
 
 /// The facts for a program: every rule that denies, and the figures of an exhausted meter.
 fn details(blocked: &Blocked<'_>, denial: &Denial) -> Value {
-    if !blocked.caller.is_customer() {
+    if !blocked.tells(denial) {
         return Value::Null;
     }
     let codes: Vec<&str> = blocked.decision.denials.iter().map(|it| it.code().as_str()).collect();

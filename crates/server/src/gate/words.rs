@@ -173,6 +173,15 @@ pub(super) fn visitor(language: Language) -> &'static str {
     }
 }
 
+/// What somebody reads who uses another account's thing without belonging to it.
+pub(super) fn stranger(language: Language) -> &'static str {
+    match language {
+        Language::En => "This belongs to another account, which cannot provide it at the moment.",
+        Language::Es => "Esto pertenece a otra cuenta, que no puede ofrecerlo en este momento.",
+        Language::Zh => "此内容属于其他账户，该账户暂时无法提供。",
+    }
+}
+
 fn day(at: Timestamp) -> Option<String> {
     DateTime::from_timestamp_millis(at.0).map(|it| it.format("%Y-%m-%d").to_string())
 }

@@ -77,8 +77,8 @@ async fn decide<E: Engine>(front: &Front<E>, peer: IpAddr, mut head: Parts, id: 
     let arrival = Arrival { head: &head, route: &route, via: Via::Authz, peer: client, id };
     let asked = Instant::now();
     match front.engine.admit(arrival, &mut Peek::absent()).await {
-        Admission::Refuse(refusal) => {
-            told.is_refused(asked, refusal.status, &refusal.headers);
+        Admission::Refuse { payer, refusal } => {
+            told.is_refused(asked, payer.as_ref(), refusal.status, &refusal.headers);
             refusal
         }
         Admission::Pass { payer, watch, .. } => {

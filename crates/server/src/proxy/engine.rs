@@ -56,8 +56,13 @@ pub enum Admission<W> {
         /// Sees the answer.
         watch: W,
     },
-    /// It does not; this is its answer.
-    Refuse(Refusal),
+    /// It does not.
+    Refuse {
+        /// Who would have paid, where that is known: for the log.
+        payer: Option<TenantId>,
+        /// Its answer.
+        refusal: Refusal,
+    },
 }
 
 /// Sees one answer go by, and settles at its end. Nothing here may block or take long: the stream waits.

@@ -106,8 +106,8 @@ impl<E: Engine> Front<E> {
         let arrival = Arrival { head: &head, route: &route, via: Via::Proxy, peer: client, id: &id };
         let asked = Instant::now();
         let (payer, plain, mut guard) = match self.engine.admit(arrival, &mut body).await {
-            Admission::Refuse(refusal) => {
-                told.is_refused(asked, refusal.status, &refusal.headers);
+            Admission::Refuse { payer, refusal } => {
+                told.is_refused(asked, payer.as_ref(), refusal.status, &refusal.headers);
                 return answered(refusal);
             }
             Admission::Pass { payer, plain, watch } => (payer, plain, Guard::new(watch)),

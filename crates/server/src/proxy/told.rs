@@ -43,11 +43,11 @@ impl<'a> Told<'a> {
     }
 
     /// The engine refused it.
-    pub(super) fn is_refused(&self, asked: Instant, status: StatusCode, headers: &HeaderMap) {
+    pub(super) fn is_refused(&self, asked: Instant, payer: Option<&TenantId>, status: StatusCode, headers: &HeaderMap) {
         let verdict = Verdict::of_refusal(headers);
         self.metrics.admission(self.via, asked.elapsed());
         self.metrics.judged(self.via, self.purpose, verdict);
-        self.line(verdict, None, status);
+        self.line(verdict, payer, status);
     }
 
     /// The engine let it pass.

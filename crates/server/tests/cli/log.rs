@@ -160,6 +160,46 @@ async fn each_request_is_a_line_that_programs_can_read() {
     find("own", "/paywall/status", None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_of_a_refused_request_names_its_payer() {
+    let folder = TempDir::new().unwrap();
+    let settings = folder.path().join("paywall.toml");
+    let plan = "[[plan]]\nid = \"one\"\nname = \"One\"\ntrial_days = 14\nlimits = { messages = 1 }\n";
+    std::fs::write(&settings, plan).unwrap();
+    let mut command = on_database(folder.path(), &["serve"]);
+    command.env("PAYWALL_CONFIG", &settings).env("PAYWALL_LOG", "debug").env("PAYWALL_LOG_FORMAT", "json");
+    command.env("PAYWALL_RAGFLOW_URL", format!("http://{}", ragflow().await));
+    command.env("PAYWALL_TRUSTED_PROXIES", "127.0.0.1");
+    let path = folder.path().join("log");
+    let (running, address, _) = serve_logging(command, File::create(&path).unwrap().into());
+
+    let (client, route) = (reqwest::Client::new(), "/api/v1/chat/completions");
+    let ask = || client.post(format!("{address}{route}")).bearer_auth(KEY).json(&json!({"question": "?"})).send();
+    let started = Instant::now();
+    while ask().await.unwrap().status() != 429 {
+        assert!(started.elapsed() < Duration::from_secs(20), "it is never refused");
+    }
+    let authz = client.get(format!("{address}/authz")).bearer_auth(KEY);
+    let authz = authz.header("X-Original-Method", "POST").header("X-Original-URI", route).send().await.unwrap();
+    assert_eq!(authz.status(), 403);
+    let line = |way: &str| {
+        let log = std::fs::read_to_string(&path).unwrap();
+        let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+        lines.filter(|it| it["way"] == way).find(|it| it["verdict"] == "quota_exhausted")
+    };
+    for (way, status) in [("proxy", 429), ("authz", 403)] {
+        let line = loop {
+            if let Some(line) = line(way) {
+                break line;
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "no line of {way}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        assert_eq!((&line["payer"], &line["status"]), (&json!(TENANT), &json!(status)), "{line}");
+    }
+    drop(running);
+}
+
 #[test]
 fn a_log_that_cannot_be_is_told() {
     let folder = TempDir::new().unwrap();

@@ -22,6 +22,7 @@ mod outages;
 mod page;
 mod replicas;
 mod stopping;
+mod strangers;
 mod teams;
 mod trials;
 mod upstream;

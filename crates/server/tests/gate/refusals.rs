@@ -45,6 +45,7 @@ fn blocked(decision: &Decision, answer: Answer, caller: Caller) -> Blocked<'_> {
     Blocked {
         answer,
         caller,
+        member: true,
         via: Via::Proxy,
         decision,
         retry_after: Some(3600),
@@ -105,11 +106,14 @@ fn each_language_says_the_same() {
     for denial in spoken {
         let decision = Decision { denials: vec![denial] };
         for language in [Language::En, Language::Es, Language::Zh] {
-            for caller in [Caller::Browser, Caller::Visitor] {
-                let chat = refuse(&Blocked { language, ..blocked(&decision, Answer::Chat, caller) }).unwrap();
+            for (caller, member) in [(Caller::Browser, true), (Caller::Browser, false), (Caller::Visitor, true)] {
+                let blocked = Blocked { language, member, ..blocked(&decision, Answer::Chat, caller) };
+                let chat = refuse(&blocked).unwrap();
                 let first = body(&chat).lines().next().unwrap().trim_start_matches("data:");
                 let frame: serde_json::Value = serde_json::from_str(first).unwrap();
-                writeln!(text, "{language:?} {caller:?}: {}", frame["data"]["answer"].as_str().unwrap()).unwrap();
+                let whose = if member { "" } else { ", another's" };
+                writeln!(text, "{language:?} {caller:?}{whose}: {}", frame["data"]["answer"].as_str().unwrap())
+                    .unwrap();
             }
         }
     }
@@ -152,6 +156,35 @@ fn no_refusal_logs_anybody_out_or_tells_what_is_not_theirs() {
             }
         }
     }
+}
+
+#[test]
+fn whoever_is_no_member_learns_the_code_and_nothing_else() {
+    let mut text = String::new();
+    for caller in [Caller::Browser, Caller::Key] {
+        for via in [Via::Proxy, Via::Authz] {
+            for answer in ANSWERS {
+                for denial in denials() {
+                    let decision = Decision { denials: vec![denial.clone(), quota(Meter::Seats, 7, 6, None)] };
+                    let refusal =
+                        refuse(&Blocked { member: false, via, ..blocked(&decision, answer, caller) }).unwrap();
+                    let known = refused(&denial, answer, caller);
+                    assert_eq!(header(&refusal, "x-paywall-code"), header(&known, "x-paywall-code"));
+                    assert!(via == Via::Authz || refusal.status == known.status);
+                    let told = format!("{:?} {}", refusal.headers, body(&refusal));
+                    for secret in [URL, "Choose", "ended on", "limit", "1073741824", "x-paywall-meter", "seats"] {
+                        assert!(!told.contains(secret), "{secret} {told}");
+                    }
+                    let waits = matches!(denial, Denial::PaywallUnavailable | Denial::UnknownTenant);
+                    assert_eq!(refusal.headers.contains_key("retry-after"), waits, "{told}");
+                    if via == Via::Proxy && answer == Answer::Json && caller == Caller::Key {
+                        writeln!(text, "{}\n", render(&refusal)).unwrap();
+                    }
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!("stranger", text);
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Engine for TestEngine {
         let credential = format!("{:?}", identify(&head.headers, false).map(|it| it.first().clone()));
         let named = match Named::read(&arrival, body).await {
             Ok(named) => named,
-            Err(error) => return Admission::Refuse(error.refusal()),
+            Err(error) => return Admission::Refuse { payer: None, refusal: error.refusal() },
         };
         let mut seen = self.0.0.lock().unwrap();
         seen.push(Seen {
@@ -111,7 +111,7 @@ impl Engine for TestEngine {
             ..Seen::default()
         });
         if key.contains("blocked") {
-            return Admission::Refuse(refusal(route, via, &named));
+            return Admission::Refuse { payer: None, refusal: refusal(route, via, &named) };
         }
         let watch = TestWatch(self.0.clone(), seen.len() - 1);
         Admission::Pass { payer: TenantId::parse(PAYER).ok(), plain: head.uri.path() == "/plain", watch }
@@ -123,6 +123,7 @@ fn refusal(route: &Route, via: Via, named: &Named) -> Refusal {
     refuse(&Blocked {
         answer: route.kind.answer(named.asked),
         caller: Caller::Key,
+        member: true,
         via,
         decision: &Decision { denials: vec![Denial::TrialEnded { ended_at }] },
         retry_after: None,
