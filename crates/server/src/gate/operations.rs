@@ -138,6 +138,13 @@ pub enum Effect {
     Members,
 }
 
+impl Effect {
+    /// Whether it changes what signs a user in.
+    pub(crate) fn is_of_credentials(self) -> bool {
+        matches!(self, Self::SignIn | Self::SignOut | Self::Keys)
+    }
+}
+
 /// What several routes have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
@@ -319,11 +326,13 @@ pub(super) const ASK_EMBED: Kind = ASK.embedded();
 pub(super) const CHAT_OPENAI: Kind = MESSAGE.answers(Answer::OpenAi, Streams::Asked);
 /// A question to an agent.
 pub(super) const AGENT: Kind = MESSAGE.answers(Answer::Agent, Streams::Unless);
+/// The same where nothing in the body turns the stream off.
+pub(super) const RUN: Kind = MESSAGE.answers(Answer::Agent, Streams::Always);
 /// A question to an agent in somebody's web page.
 pub(super) const AGENT_EMBED: Kind = AGENT.embedded();
 /// A question to an agent, as `OpenAI` takes it.
 pub(super) const AGENT_OPENAI: Kind = CHAT_OPENAI;
-/// A run of an agent that another system starts; nobody signs in.
+/// A run of an agent, or a question to a chat, that another system starts; nobody signs in by a header.
 pub(super) const HOOK: Kind = Kind { open: true, ..MESSAGE };
 /// The same by its author. Answers as JSON.
 pub(super) const HOOK_TEST: Kind = MESSAGE;
@@ -344,6 +353,8 @@ pub(super) const UPLOAD: Kind = Kind::new(Work::Does(Upload), &[Documents, Stora
 pub(super) const STORE: Kind = Kind::new(Work::Does(Upload), &[StorageBytes]);
 /// The same in somebody's web page.
 pub(super) const STORE_EMBED: Kind = STORE.embedded();
+/// The same without any sign-in: an agent's own page sends it.
+pub(super) const STORE_OPEN: Kind = Kind { open: true, ..STORE };
 /// Stored files that become documents; no byte more is stored.
 pub(super) const LINK: Kind = Kind::new(Work::Does(Upload), &[Documents]);
 /// Embedding, parsing, indexing.

@@ -28,9 +28,14 @@ pub(super) static ROUTES: &[Row] = routes! {
     // The web UI until v0.24.
     POST "/v1/conversation/completion"                    => CHAT by Body "conversation_id" Session;
     POST "/v1/conversation/ask"                           => ASK by Body "kb_ids" Dataset, Body "search_id" Search;
-    POST "/v1/canvas/completion"                          => AGENT by Body "id" Agent;
-    POST "/v1/api/completion"                             => CHAT_EMBED by Body "conversation_id" Session;
-    GET|POST "/v1/api/completion_faq"                     => CHAT_EMBED by Body "conversation_id" Session;
+    POST "/v1/canvas/completion"                          => RUN by Body "id" Agent;
+    POST "/v1/canvas/{agent}/completion"                  => RUN;
+    POST "/v1/api/completion"                             => CHAT by Body "conversation_id" Session;
+    // Its API key stands in the body.
+    POST "/v1/api/completion_aibotk"                      => HOOK by Body "conversation_id" Session;
+    // Asks a chat each question of a set, in the background.
+    POST "/v1/evaluation/run/start"                       => HELP by Body "dialog_id" Dialog;
+    POST "/v1/evaluation/evaluate_single"                 => HELP by Body "dialog_id" Dialog;
 
     // ── Model work beside a question ────────────────────────────────────────────────────────────────
     POST "/api/v1/chat/mindmap"                           => HELP by Body "kb_ids" Dataset, Body "search_id" Search;
@@ -40,17 +45,16 @@ pub(super) static ROUTES: &[Row] = routes! {
     POST "/api/v1/searchbots/mindmap"                     => HELP_EMBED by Body "kb_ids" Dataset, Body "search_id" Search;
     POST "/api/v1/searchbots/related_questions"           => HELP_EMBED by Body "search_id" Search;
     POST "/api/v1/agents/{agent}/components/{id}/debug"   => HELP;
-    POST "/api/v1/agents/rerun"                           => HELP by Body "agent_id" Agent;
     POST "/api/v1/messages"                               => HELP by Body "memory_id" Memory, Body "agent_id" Agent;
     POST "/api/v1/sessions/related_questions"             => HELP by Body "search_id" Search;
-    POST "/api/v1/sequence2txt"                           => HELP_EMBED;
-    POST "/api/v1/tts"                                    => HELP_EMBED;
+    POST "/api/v1/sequence2txt"                           => HELP;
+    POST "/api/v1/tts"                                    => HELP;
     POST "/v1/conversation/mindmap"                       => HELP by Body "kb_ids" Dataset, Body "search_id" Search;
     POST "/v1/conversation/related_questions"             => HELP by Body "search_id" Search;
     POST "/v1/conversation/tts"                           => HELP;
     POST "/v1/conversation/sequence2txt"                  => HELP;
     POST "/v1/canvas/debug"                               => HELP by Body "id" Agent;
-    POST "/v1/canvas/rerun"                               => HELP;
+    POST "/v1/messages"                                   => HELP by Body "memory_id" Memory, Body "agent_id" Agent;
 
     // ── Passages ────────────────────────────────────────────────────────────────────────────────────
     POST "/api/v1/retrieval"                              => FIND by Body "dataset_ids" Dataset;
@@ -59,6 +63,7 @@ pub(super) static ROUTES: &[Row] = routes! {
     POST "/api/v1/searchbots/retrieval_test"              => FIND_EMBED by Body "kb_id" Dataset, Body "search_id" Search;
     GET|POST "/api/v1/dify/retrieval"                     => FIND_DIFY by Body "knowledge_id" Dataset, Query "knowledge_id" Dataset;
     GET  "/api/v1/messages/search"                        => FIND by Query "memory_id" Memory;
+    GET  "/v1/messages/search"                            => FIND by Query "memory_id" Memory;
     POST "/v1/chunk/retrieval_test"                       => FIND by Body "kb_id" Dataset;
     POST "/v1/api/retrieval"                              => FIND by Body "kb_id" Dataset;
 
@@ -80,8 +85,10 @@ pub(super) static ROUTES: &[Row] = routes! {
     POST "/v1/file/upload"                                => STORE;
     POST "/v1/file/create"                                => STORE;
     POST "/v1/file2document/convert"                      => LINK by Body "kb_ids" Dataset;
-    POST "/v1/canvas/upload/{agent}"                      => STORE;
+    POST "/v1/canvas/upload/{agent}"                      => STORE_OPEN;
+    // Names its dataset among the caller's own.
     POST "/v1/api/document/upload"                        => UPLOAD;
+    POST "/v1/api/document/upload_and_parse"              => UPLOAD by Form "conversation_id" Session;
 
     // ── Parsing, embedding, indexing ────────────────────────────────────────────────────────────────
     POST "/api/v1/datasets/{dataset}/documents/parse"     => PARSE;
@@ -93,6 +100,11 @@ pub(super) static ROUTES: &[Row] = routes! {
     PUT|PATCH "/api/v1/datasets/{dataset}/documents/{document}/chunks/{id}" => PARSE;
     POST "/api/v1/datasets/{dataset}/run_graphrag"        => PARSE;
     POST "/api/v1/datasets/{dataset}/run_raptor"          => PARSE;
+    // Work on a document anew, named by a line of its log: the caller's models do it.
+    POST "/api/v1/agents/rerun"                           => PARSE;
+    POST "/v1/canvas/rerun"                               => PARSE;
+    POST "/api/v1/connectors/{id}/rebuild"                => PARSE by Body "kb_id" Dataset;
+    PUT  "/v1/connector/{id}/rebuild"                     => PARSE by Body "kb_id" Dataset;
     POST "/v1/document/run"                               => PARSE_OR_STOP by Body "doc_ids" Document;
     POST "/v1/document/parse"                             => PARSE;
     POST "/v1/chunk/create"                               => PARSE by Body "doc_id" Document;
@@ -179,6 +191,16 @@ pub(super) static ROUTES: &[Row] = routes! {
     GET  "/v1/system/healthz"                             => PUBLIC;
     PUT  "/v1/canvas/cancel/{id}"                         => FREE;
     POST "/v1/canvas/reset"                               => FREE;
+    POST "/v1/canvas/test_db_connect"                     => FREE;
+    POST "/api/v1/agents/{agent}/reset"                   => FREE;
+    POST "/api/v1/connectors/{id}/resume"                 => FREE;
+    PUT|PATCH "/api/v1/connectors/{id}"                   => FREE;
+    PUT  "/v1/connector/{id}/resume"                      => FREE;
+    POST "/v1/connector/{id}/rm"                          => FREE;
+    PUT  "/api/v1/messages/{id}"                          => FREE;
+    PUT  "/v1/messages/{id}"                              => FREE;
+    PUT  "/v1/memories/{memory}"                          => FREE;
+    POST "/v1/evaluation/compare"                         => FREE;
     POST "/v1/canvas/setting"                             => FREE;
     POST "/v1/canvas/rm"                                  => FREE;
     POST "/v1/conversation/set"                           => FREE;
@@ -188,6 +210,7 @@ pub(super) static ROUTES: &[Row] = routes! {
     POST "/v1/dialog/next"                                => FREE;
     POST "/v1/dialog/rm"                                  => FREE;
     POST "/v1/kb/update"                                  => FREE;
+    POST "/v1/kb/update_metadata_setting"                 => FREE;
     POST "/v1/kb/list"                                    => FREE;
     POST "/v1/kb/rm"                                      => FREE;
     POST "/v1/kb/list_pipeline_logs"                      => FREE;
@@ -206,6 +229,9 @@ pub(super) static ROUTES: &[Row] = routes! {
     POST "/v1/chunk/list"                                 => FREE;
     POST "/v1/chunk/switch"                               => FREE;
     POST "/v1/chunk/rm"                                   => FREE;
+    POST "/v1/api/list_chunks"                            => FREE;
+    POST "/v1/api/list_kb_docs"                           => FREE;
+    POST "/v1/api/document/infos"                         => FREE;
     POST "/v1/file/mv"                                    => FREE;
     POST "/v1/file/rename"                                => FREE;
     POST "/v1/file/rm"                                    => FREE;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::form::{self, Found};
 use super::{Arrival, Peek, PeekError};
-use crate::gate::{Asked, PathId, Place};
+use crate::gate::{Asked, PathId, Place, Resource};
 use crate::metering::estimate;
 
 /// As much of a body as is looked at. A question with its history is some kilobytes.
@@ -54,6 +54,10 @@ impl Named {
         }
         for field in route.fields {
             let texts = match (field.place, &json) {
+                // What searches memories takes several, and lists of them.
+                (Place::Query, _) if field.resource == Resource::Memory => {
+                    listed(head.uri.query().unwrap_or_default(), field.name)
+                }
                 (Place::Query, _) => in_pairs(head.uri.query().unwrap_or_default().as_bytes(), field.name),
                 (Place::Body, Some(json)) => texts(json.get(field.name)),
                 _ if body.is_empty() => Vec::new(),
@@ -152,6 +156,13 @@ fn is_pairs(headers: &HeaderMap) -> bool {
 fn in_pairs(pairs: &[u8], name: &str) -> Vec<String> {
     let first = form_urlencoded::parse(pairs).find(|(key, _)| key == name).map(|(_, value)| value);
     first.filter(|it| !it.is_empty()).map(Cow::into_owned).into_iter().collect()
+}
+
+/// Every value under `name`, and what commas part in them.
+fn listed(query: &str, name: &str) -> Vec<String> {
+    let values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
+    let split = |(_, value): (_, Cow<'_, str>)| value.split(',').map(str::to_owned).collect::<Vec<_>>();
+    values.flat_map(split).filter(|it| !it.is_empty()).collect()
 }
 
 /// A text, or a list of texts; anything else names nothing.

@@ -139,3 +139,14 @@ async fn a_refused_upload_gets_to_read_why() {
         assert_eq!(String::from_utf8(answer).unwrap(), format!("HTTP/1.1 {status}"), "{target}");
     }
 }
+
+/// `RAGFlow` takes each of them, and what commas part.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_memory_that_a_query_names_counts() {
+    let app = App::start().await;
+    let target = "/api/v1/messages/search?memory_id=m1,m2&query=x&memory_id=m3";
+    let (head, _) = app.ask(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+    assert_eq!(head.status(), 200);
+    let named = app.journal.all().pop().unwrap().named.unwrap();
+    assert_eq!(named.ids.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["m1", "m2", "m3"]);
+}
