@@ -239,8 +239,9 @@ pub enum Front {
 }
 
 /// Headers that the paywall itself sets, or that claim what only it may say.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 15] = [
     "x-original-method",
+    "x-original-content-length",
     "x-original-uri",
     "x-original-url",
     "x-rewrite-url",

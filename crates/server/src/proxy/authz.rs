@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -29,6 +29,9 @@ const MESSAGE: HeaderName = HeaderName::from_static("x-paywall-message");
 /// The headers in which fronts tell method and target.
 const ORIGINALS: [(&str, &str); 2] =
     [("x-original-method", "x-original-uri"), ("x-forwarded-method", "x-forwarded-uri")];
+
+/// The header in which a front tells how long the body is that it holds: its own question has none.
+const LENGTH: &str = "x-original-content-length";
 
 /// A question that cannot be answered with yes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +67,9 @@ async fn decide<E: Engine>(front: &Front<E>, peer: IpAddr, mut head: Parts, id: 
         Err(unanswerable) => return forbidden(id, &told, &unanswerable.to_string()),
     }
     let client = client(&front.trusted, peer, &head.headers);
+    if let Some(length) = length(&head.headers) {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
     strip_reserved(&mut head.headers, gate::Front::Trusted);
     for (method, uri) in ORIGINALS {
         head.headers.remove(method);
@@ -109,6 +115,11 @@ fn original(headers: &HeaderMap) -> Result<(Method, Uri), Unanswerable> {
     let path = uri.as_bytes().starts_with(b"/") && !uri.as_bytes().contains(&b'#');
     let uri = Some(uri).filter(|_| path).and_then(|it| Uri::try_from(it.as_bytes()).ok());
     Ok((method, uri.ok_or(Unanswerable::Unreadable)?))
+}
+
+/// How long the body is that the front holds, where that is told.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    only(headers, LENGTH).ok()?.to_str().ok().filter(|it| it.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a HeaderValue, Unanswerable> {

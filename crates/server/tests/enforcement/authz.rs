@@ -5,7 +5,7 @@ use reqwest::Method;
 
 use crate::on_each_pair;
 use crate::ragflow::{id, key, session};
-use crate::world::{Answer, Paywall, World, end_trial, eventually};
+use crate::world::{Answer, Paywall, World, end_trial, eventually, limit};
 
 async fn authz(paywall: &Paywall, credential: Option<&str>, method: &str, target: &str) -> Answer {
     let request = match credential {
@@ -85,7 +85,35 @@ async fn a_stranger_may_not_ask(world: World) {
     paywall.stop().await;
 }
 
+/// The front holds the upload and tells its length, since the question itself has no body.
+async fn an_upload_that_does_not_fit_is_refused_before_it_is_sent(world: World) {
+    world.users(1);
+    let paywall = world.serve_with(|config| {
+        config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        limit(config, Meter::StorageBytes, 1_000);
+    });
+    let paywall = paywall.await;
+    paywall.tenant(1).await;
+    let upload = async |length: &[&str]| {
+        let request = paywall.with(Method::GET, "/authz", &key(1)).header("X-Original-Method", "POST");
+        let request = request.header("X-Original-URI", "/api/v1/datasets/kb1/documents");
+        let request = length.iter().fold(request, |request, it| request.header("X-Original-Content-Length", *it));
+        paywall.send(request).await
+    };
+    for length in ["1001", "99999999999999"] {
+        let answer = upload(&[length]).await;
+        assert_eq!((answer.status, answer.code()), (403, Some("quota_exhausted")), "{length}");
+        assert_eq!(answer.header("x-paywall-meter"), Some("storage_bytes"));
+    }
+    // What is no length, or is not told, sets nothing aside.
+    for length in [&["600"][..], &[], &[""], &["-5"], &["many"], &["1001", "1001"]] {
+        assert_eq!(upload(length).await.status, 204, "{length:?}");
+    }
+    paywall.stop().await;
+}
+
 on_each_pair!(
+    an_upload_that_does_not_fit_is_refused_before_it_is_sent,
     a_front_is_told_who_pays_and_why_not,
     whoever_is_nobody_is_refused_where_the_policy_says_so,
     a_stranger_may_not_ask,

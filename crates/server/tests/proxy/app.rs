@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
 use paywall_domain::{Decision, Denial, TenantId, Timestamp};
 use paywall_server::gate::{Blocked, Caller, Language, Refusal, Route, Via, identify, refuse};
@@ -29,6 +29,7 @@ pub(crate) const PAYER: &str = "0000000000000000000000000000abcd";
 pub(crate) struct Seen {
     pub(crate) target: String,
     pub(crate) peer: String,
+    pub(crate) length: Option<String>,
     pub(crate) credential: String,
     pub(crate) named: Option<Named>,
     pub(crate) status: Option<StatusCode>,
@@ -106,6 +107,7 @@ impl Engine for TestEngine {
         seen.push(Seen {
             target: head.uri.to_string(),
             peer: peer.to_string(),
+            length: head.headers.get(CONTENT_LENGTH).map(|it| it.to_str().unwrap().to_owned()),
             credential,
             named: Some(named.clone()),
             ..Seen::default()

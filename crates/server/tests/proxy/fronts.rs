@@ -72,7 +72,8 @@ impl Front {
     /// What may pass gets to RAGFlow whole, whatever a caller says about the front.
     async fn allows(&self) {
         let lies = "Authorization: Bearer ragflow-fine\r\nX-Original-Method: GET\r\nX-Original-URI: /free\r\n\
-            X-Forwarded-Method: GET\r\nX-Forwarded-Uri: /free\r\nX-Forwarded-For: 198.51.100.66\r\n";
+            X-Forwarded-Method: GET\r\nX-Forwarded-Uri: /free\r\nX-Forwarded-For: 198.51.100.66\r\n\
+            X-Original-Content-Length: 0\r\n";
         let (status, _, body) = self.ask(lies).await;
         assert_eq!((status, body.as_str()), (200, "ok"));
         let whole: Vec<_> = self.app.upstream.take();
@@ -84,6 +85,7 @@ impl Front {
         let seen = self.app.journal.all().pop().unwrap();
         assert_eq!(seen.target, "/api/v1/chats/c/completions?a=%2F");
         assert_eq!(seen.peer, "127.0.0.1");
+        assert_eq!(seen.length.as_deref(), Some("16"), "an upload's room is set aside by it");
         assert_eq!(seen.credential, "Ok(ApiKey(…))");
         assert_eq!(self.app.journal.ended(&seen.target).await.ends.len(), 1);
     }
