@@ -66,7 +66,7 @@ pub struct TenantIntake {
     /// When usage was measured.
     #[serde(default)]
     pub measured_at: Option<Timestamp>,
-    /// The last request, allowed or refused.
+    /// The last request that costs something, allowed or refused.
     #[serde(default)]
     pub last_active_at: Option<Timestamp>,
     /// The last refused request.

@@ -107,7 +107,7 @@ pub struct Tenant {
     pub measured_at: Option<Timestamp>,
     /// Members, the owner first.
     pub members: Vec<Member>,
-    /// The last request, allowed or refused; `null` = none known.
+    /// The last request that costs something, allowed or refused, to some minutes; `null` = none known.
     pub last_active_at: Option<Timestamp>,
     /// The last refused request; `null` = none known.
     pub last_refusal: Option<Refusal>,

@@ -54,7 +54,12 @@ pub struct Config {
     pub authz_refuses_anonymous: bool,
     /// Where customers turn to, a `mailto:` or `https:` address: stands on their page.
     pub support_contact: Option<String>,
+    /// For how many months usage events are kept; 0 = for ever. What they add up to is kept anyway.
+    pub keep_usage_months: u32,
 }
+
+/// For how many months usage events are kept unless told otherwise: a year, and the month in which it is looked at.
+const USAGE_MONTHS: u32 = 13;
 
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +131,7 @@ struct Settings {
     fail_open: Option<String>,
     authz_anonymous: Option<String>,
     support_contact: Option<String>,
+    keep_usage_months: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -256,6 +262,13 @@ impl Config {
             let reason = "it must begin with mailto: or https://".to_owned();
             return Err(ConfigError::Value { key: "support_contact", reason });
         }
+        let keep_usage_months = match variable("PAYWALL_KEEP_USAGE_MONTHS") {
+            None => settings.keep_usage_months.unwrap_or(USAGE_MONTHS),
+            Some(text) => text.parse().map_err(|_| ConfigError::Value {
+                key: "keep_usage_months",
+                reason: format!("{text:?} is not a whole number of months; 0 keeps them for ever"),
+            })?,
+        };
         Ok(Self {
             listen,
             database_url,
@@ -271,6 +284,7 @@ impl Config {
             fail_open,
             authz_refuses_anonymous,
             support_contact,
+            keep_usage_months,
         })
     }
 
@@ -334,6 +348,7 @@ impl Default for Config {
             fail_open: FailOpen::default(),
             authz_refuses_anonymous: false,
             support_contact: None,
+            keep_usage_months: USAGE_MONTHS,
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod quota;
 mod readiness;
 mod request_id;
+mod retention;
 mod server;
 mod store;
 mod token;

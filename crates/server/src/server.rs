@@ -23,6 +23,7 @@ use crate::portal;
 use crate::proxy::{Engine, Front, Unenforced};
 use crate::quota::{self, LeaseStore, Quota, SqlLeaseStore};
 use crate::readiness::Readiness;
+use crate::retention;
 use crate::store::{self, ImportSummary, Revocation, Store, StoreError, TokenRow, with_patience};
 use crate::token;
 
@@ -328,6 +329,7 @@ impl Server {
         listener::raise_file_limit();
         let draining = CancellationToken::new();
         let ticker = tokio::spawn(tick(Arc::clone(&self.state), draining.clone()));
+        let retaining = tokio::spawn(retention::run(Arc::clone(&self.state), draining.clone()));
         let follower = tokio::spawn({
             let (state, draining) = (Arc::clone(&self.state), draining.clone());
             async move { state.store.follow(draining).await }
@@ -348,6 +350,7 @@ impl Server {
         // Only now: while answers end, this process still runs.
         served.cancel();
         let _ = ticker.await;
+        let _ = retaining.await;
         let _ = follower.await;
         let _ = heart.await;
     }

@@ -18,10 +18,11 @@ use crate::store::TenantRow;
 /// How often what was noted is written.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// How exactly it is known when a tenant was last active. Each time it is written, every console hears of it.
-const ACTIVE_MS: i64 = 10 * 60_000;
+/// How exactly it is known when a tenant's request last passed. Each time it is written, every console hears of it.
+const PASSED_MS: i64 = 10 * 60_000;
 
-/// How often a tenant's last refusal is written, where it is of the same kind as the one before.
+/// How often a tenant's last refusal is written, where it is of the same kind as the one before. It also says that
+/// the tenant is active.
 const REFUSED_MS: i64 = 60_000;
 
 /// Tenants that are remembered; with more, all are forgotten and some are written once more.
@@ -29,10 +30,10 @@ const MANY: usize = 100_000;
 
 #[derive(Debug, Default)]
 struct Noted {
-    active: HashMap<TenantId, Timestamp>,
+    passed: HashMap<TenantId, Timestamp>,
     refused: HashMap<TenantId, Refusal>,
     /// When what was last written of a tenant.
-    written_active: HashMap<TenantId, Timestamp>,
+    written_passed: HashMap<TenantId, Timestamp>,
     written_refused: HashMap<TenantId, Refusal>,
     /// The code of the directory's failure that was last logged.
     away: Option<&'static str>,
@@ -53,7 +54,7 @@ impl Notes {
 
     /// A tenant's request passes. So a lockout from before is over, which is written down at once: the next
     /// refusal begins another one. A limit that shut out other work may hold still.
-    pub(super) fn active(&self, tenant: &TenantRow, operation: Operation, now: Timestamp) {
+    pub(super) fn passed(&self, tenant: &TenantRow, operation: Operation, now: Timestamp) {
         let mut noted = self.noted();
         noted.away = None;
         let ended = |it: &Refusal| it.code != DenyCode::QuotaExhausted || it.operation == operation;
@@ -61,12 +62,12 @@ impl Notes {
             noted.written_refused.remove(&tenant.id);
         }
         let shut_out = tenant.last_refusal.as_ref().filter(|it| ended(it));
-        let shut_out = shut_out.map(|it| it.at).filter(|at| tenant.last_active_at.is_none_or(|active| active <= *at));
+        let shut_out = shut_out.map(|it| it.at).filter(|at| tenant.last_passed_at.is_none_or(|passed| passed <= *at));
         let due = |written: &Timestamp| {
-            now.ms_since(*written).abs() >= ACTIVE_MS || shut_out.is_some_and(|at| *written <= at)
+            now.ms_since(*written).abs() >= PASSED_MS || shut_out.is_some_and(|at| *written <= at)
         };
-        if noted.written_active.get(&tenant.id).is_none_or(due) {
-            noted.active.insert(tenant.id.clone(), now);
+        if noted.written_passed.get(&tenant.id).is_none_or(due) {
+            noted.passed.insert(tenant.id.clone(), now);
         }
     }
 
@@ -99,23 +100,23 @@ impl Notes {
     }
 
     async fn write_once(&self, state: &State) {
-        let (active, refused) = {
+        let (passed, refused) = {
             let mut noted = self.noted();
-            (std::mem::take(&mut noted.active), std::mem::take(&mut noted.refused))
+            (std::mem::take(&mut noted.passed), std::mem::take(&mut noted.refused))
         };
-        if active.is_empty() && refused.is_empty() {
+        if passed.is_empty() && refused.is_empty() {
             return;
         }
-        let done = state.store.note_requests(&active, &refused, &*state.clock).await;
+        let done = state.store.note_requests(&passed, &refused, &*state.clock).await;
         if done.is_ok() {
             let mut noted = self.noted();
-            if noted.written_active.len() + active.len() > MANY {
-                noted.written_active.clear();
+            if noted.written_passed.len() + passed.len() > MANY {
+                noted.written_passed.clear();
             }
             if noted.written_refused.len() + refused.len() > MANY {
                 noted.written_refused.clear();
             }
-            noted.written_active.extend(active);
+            noted.written_passed.extend(passed);
             noted.written_refused.extend(refused);
         }
         state.noted(done.map(|()| true), "who was active and who was refused could not be written");

@@ -9,6 +9,7 @@ use sqlx::Row;
 
 use super::entries::{aspect_word, kind_word};
 use super::time::up_to;
+use super::usage::{correct_totals, hold_totals};
 use super::{Connection, Dialect, Plans, Store, StoreError, TenantRow, plans, storable, take_seq, tenants};
 use crate::clock::Clock;
 use crate::transition::Period;
@@ -178,6 +179,12 @@ async fn write_tenants(
         present.insert(row.try_get::<String, _>("id")?, known);
     }
 
+    let is_news = |id: &str, it: &Accepted| present.get(id).is_none_or(|known| known.hash.as_ref() != Some(&it.hash));
+    let tells_days = |it: &Accepted| it.intake.usage.as_ref().is_some_and(|days| !days.is_empty());
+    if accepted.iter().any(|(id, it)| tells_days(it) && is_news(id, it)) {
+        hold_totals(connection).await?;
+    }
+
     // What time did to them happened before what the import brings, and stays in their timelines.
     for (id, Accepted { intake, hash }) in &accepted {
         if present.get(id).is_some_and(|known| known.due && known.hash.as_ref() != Some(hash))
@@ -230,6 +237,8 @@ async fn write_tenants(
             ));
         }
     }
+    let usage: Vec<_> = usage.into_values().collect();
+    correct_totals(connection, &usage).await?;
     sqlx::query(Dialect::of(connection).pick(
         "INSERT INTO usage_days (tenant_id, day, messages, tokens, api_requests)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each($1) WHERE true
@@ -242,7 +251,7 @@ async fn write_tenants(
              ON CONFLICT (tenant_id, day) DO UPDATE SET messages = excluded.messages, tokens = excluded.tokens,
                     api_requests = excluded.api_requests",
     ))
-    .bind(serde_json::to_string(&usage.into_values().collect::<Vec<_>>())?)
+    .bind(serde_json::to_string(&usage)?)
     .execute(&mut *connection)
     .await?;
     // In the order in which they were made, whatever the order in which they are told.
@@ -301,6 +310,8 @@ async fn write_tenant(
         period,
         measured_at: intake.measured_at,
         last_active_at: intake.last_active_at,
+        // Which of the two it was is not told.
+        last_passed_at: intake.last_active_at,
         last_refusal: intake.last_refusal.clone(),
         mailbox: None,
         twin_of: None,
@@ -308,9 +319,10 @@ async fn write_tenant(
     sqlx::query(
         "INSERT INTO tenants (id, seq, version, name, name_key, email, domain, created_at, deleted_at, stripe_customer,
              facts, plan, comp_plan, trial_ends_at, status, derived_at, next_transition_at, members, gauges, counters,
-             period_anchor, period_start, period_end, measured_at, last_active_at, last_refusal, search, intake_hash)
+             period_anchor, period_start, period_end, measured_at, last_active_at, last_passed_at, last_refusal,
+             search, intake_hash)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-             $23, $24, $25, $26, $27, $28)
+             $23, $24, $25, $26, $27, $28, $29)
          ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, version = excluded.version, name = excluded.name,
              name_key = excluded.name_key, email = excluded.email, domain = excluded.domain,
              created_at = excluded.created_at, deleted_at = excluded.deleted_at,
@@ -320,7 +332,8 @@ async fn write_tenant(
              members = excluded.members, gauges = excluded.gauges, counters = excluded.counters,
              period_anchor = excluded.period_anchor, period_start = excluded.period_start,
              period_end = excluded.period_end, measured_at = excluded.measured_at,
-             last_active_at = excluded.last_active_at, last_refusal = excluded.last_refusal,
+             last_active_at = excluded.last_active_at, last_passed_at = excluded.last_passed_at,
+             last_refusal = excluded.last_refusal,
              search = excluded.search, intake_hash = excluded.intake_hash",
     )
     .bind(row.id.as_str())
@@ -348,6 +361,7 @@ async fn write_tenant(
     .bind(row.period.map(|it| it.end.0))
     .bind(row.measured_at.map(|it| it.0))
     .bind(row.last_active_at.map(|it| it.0))
+    .bind(row.last_passed_at.map(|it| it.0))
     .bind(row.last_refusal.as_ref().map(serde_json::to_string).transpose()?)
     .bind(search_text(&row))
     .bind(hash)

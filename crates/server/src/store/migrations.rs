@@ -59,12 +59,14 @@ fn migrator(dialect: Dialect) -> Migrator {
             migration(3, "usage events, leases", include_str!("../quota/schema_sqlite.sql")),
             migration(4, "addresses that are alike", include_str!("schema_4.sql")),
             migration(5, "processes that serve", include_str!("schema_5.sql")),
+            migration(6, "changed credentials, passed requests, old usage", include_str!("schema_6.sql")),
         ],
         Dialect::Postgres => vec![
             migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("postgres/schema_1.sql")),
             migration(3, "usage events, leases", include_str!("../quota/schema_postgres.sql")),
             migration(4, "addresses that are alike", include_str!("postgres/schema_4.sql")),
             migration(5, "processes that serve", include_str!("postgres/schema_5.sql")),
+            migration(6, "changed credentials, passed requests, old usage", include_str!("postgres/schema_6.sql")),
         ],
     })
 }

@@ -440,6 +440,7 @@ mod tests {
             period: None,
             measured_at: measured_at.map(Timestamp),
             last_active_at: Some(Timestamp(4)),
+            last_passed_at: Some(Timestamp(4)),
             last_refusal: None,
             mailbox: None,
             twin_of: Some("other".to_owned()),

@@ -5,6 +5,7 @@
 
 pub(crate) mod changes;
 mod connect;
+pub(crate) mod credentials;
 pub(crate) mod entries;
 mod follow;
 mod intake;
@@ -19,6 +20,7 @@ pub(crate) mod runs;
 pub(crate) mod tenants;
 pub(crate) mod time;
 mod tokens;
+mod usage;
 mod write;
 
 use std::path::PathBuf;
@@ -42,6 +44,7 @@ pub(crate) use plans::Plans;
 pub(crate) use tenants::TenantRow;
 pub use tokens::Revocation;
 pub(crate) use tokens::TokenRow;
+pub(crate) use usage::PRUNED_AT_ONCE;
 
 use paywall_domain::Timestamp;
 

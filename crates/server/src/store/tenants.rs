@@ -14,7 +14,8 @@ use crate::transition::Period;
 macro_rules! columns {
     () => {
         "id, seq, version, name, email, domain, created_at, deleted_at, stripe_customer, facts, derived_at, \
-         members, gauges, counters, period_anchor, period_start, period_end, measured_at, last_active_at, last_refusal, mailbox, twin_of"
+         members, gauges, counters, period_anchor, period_start, period_end, measured_at, last_active_at, \
+         last_passed_at, last_refusal, mailbox, twin_of"
     };
 }
 pub(crate) use columns;
@@ -38,7 +39,10 @@ pub(crate) struct TenantRow {
     pub(crate) counters: Option<BTreeMap<Meter, i64>>,
     pub(crate) period: Option<Period>,
     pub(crate) measured_at: Option<Timestamp>,
+    /// When a request that costs something last came, whether it passed or not.
     pub(crate) last_active_at: Option<Timestamp>,
+    /// When one last passed.
+    pub(crate) last_passed_at: Option<Timestamp>,
     pub(crate) last_refusal: Option<Refusal>,
     /// The address in the form in which spellings of one are one; `None` = not told by `RAGFlow`.
     pub(crate) mailbox: Option<String>,
@@ -75,6 +79,7 @@ impl TenantRow {
             period,
             measured_at: instant("measured_at")?,
             last_active_at: instant("last_active_at")?,
+            last_passed_at: instant("last_passed_at")?,
             last_refusal: refusal.map(serde_json::from_str).transpose()?,
             mailbox: row.try_get("mailbox")?,
             twin_of: row.try_get("twin_of")?,

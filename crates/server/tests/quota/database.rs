@@ -40,8 +40,13 @@ impl Place {
     }
 
     async fn server(&self, clock: &Arc<TestClock>) -> Server {
+        self.server_that_keeps(13, clock).await
+    }
+
+    async fn server_that_keeps(&self, months: u32, clock: &Arc<TestClock>) -> Server {
         let mut config = Config::embedded(self.folder.path().join("server.db"), "127.0.0.1:0".parse().unwrap());
         config.database_url.clone_from(&self.url);
+        config.keep_usage_months = months;
         Server::open(config, clock.clone()).await.unwrap()
     }
 }
@@ -55,6 +60,11 @@ fn key(number: u32, counter: Counter) -> AllotmentKey {
 }
 
 fn intake(number: u32, used: i64) -> IntakeRecord {
+    intake_of(number, &[(1, used)])
+}
+
+/// A tenant that used so many messages on these days of June.
+fn intake_of(number: u32, days: &[(i64, i64)]) -> IntakeRecord {
     let mut facts = TenantFacts {
         plan: "trial".into(),
         trial: None,
@@ -64,7 +74,11 @@ fn intake(number: u32, used: i64) -> IntakeRecord {
         overrides: std::collections::BTreeMap::new(),
     };
     facts.plan = paywall_server::built_in_plans()[0].id.clone();
-    let day = DailyUsage { day: JUNE.start.plus_days(1), amounts: [(Meter::Messages, used)].into() };
+    let day = |(day, used): &(i64, i64)| DailyUsage {
+        day: JUNE.start.plus_ms(day * DAY_MS),
+        amounts: [(Meter::Messages, *used)].into(),
+    };
+    let days = days.iter().map(day).collect();
     IntakeRecord::Tenant(Box::new(TenantIntake {
         id: tenant(number),
         name: "Acme".to_owned(),
@@ -75,7 +89,7 @@ fn intake(number: u32, used: i64) -> IntakeRecord {
         facts,
         members: Vec::new(),
         gauges: std::collections::BTreeMap::new(),
-        usage: Some(vec![day]),
+        usage: Some(days),
         period: Some((JUNE.start, JUNE.end)),
         measured_at: None,
         last_active_at: None,
@@ -105,6 +119,10 @@ on_each_database!(
     an_event_counts_once_and_for_tenants_unknown_too,
     what_a_dead_replica_covered_is_counted_once_it_is_gone,
     a_holder_is_told_what_others_want_back,
+    an_import_of_a_running_period_corrects_what_is_counted,
+    imports_and_counting_at_once_lose_nothing,
+    old_events_go_and_their_sums_stay,
+    events_are_kept_for_ever_where_the_settings_say_so,
 );
 
 async fn two_replicas_admit_a_thousand_of_ten_thousand(place: Place) {
@@ -214,4 +232,149 @@ async fn a_holder_is_told_what_others_want_back(place: Place) {
     assert_eq!(store.commit(&one, &claims(1, claim(2, 1, limit))).await.unwrap()[0].covered, 1);
     assert_eq!(store.wanted(&one).await.unwrap(), []);
     assert_eq!(store.commit(&other, &claims(1, claim(2, limit - 1, limit))).await.unwrap()[0].covered, limit - 1);
+}
+
+/// The messages of June by the days, as the admin API sums them.
+async fn days_of(place: &Place, number: u32) -> i64 {
+    let mut other = sqlx::AnyConnection::connect(&place.url).await.unwrap();
+    sqlx::query_scalar("SELECT CAST(sum(messages) AS BIGINT) FROM usage_days WHERE tenant_id = $1")
+        .bind(tenant(number).as_str())
+        .fetch_one(&mut other)
+        .await
+        .unwrap()
+}
+
+async fn an_import_of_a_running_period_corrects_what_is_counted(place: Place) {
+    let clock = clock();
+    let server = place.server(&clock).await;
+    let import = async |record: IntakeRecord| assert_eq!(server.import([record]).await.unwrap().refused, []);
+    import(intake(1, 7)).await;
+    import(intake(2, 5)).await;
+    let (quota, task) = Quota::start(place.store(&clock).await, Settings::default());
+    for number in [1, 2] {
+        let held = reserved(&quota, number, messages(2, 100)).await;
+        assert!(held.settle(event(number, Counter::Messages, 2)).durable().await);
+    }
+    let store = place.store(&clock).await;
+    let counted = async |number: u32| store.counted(&key(number, Counter::Messages)).await.unwrap();
+    assert_eq!((counted(1).await, counted(2).await), (9, 7));
+    // The day turns out to have been another; what was counted here on another day stays.
+    for (used, sum) in [(3, 5), (20, 22), (20, 22), (0, 2)] {
+        import(intake(1, used)).await;
+        assert_eq!((counted(1).await, days_of(&place, 1).await), (sum, sum));
+    }
+    import(intake_of(1, &[(1, 4), (3, 40), (40, 1_000)])).await;
+    assert_eq!(counted(1).await, 46, "July is another period");
+    // Also a day on which something was counted here: the import knows better.
+    let today = NOW.ms_since(JUNE.start) / DAY_MS;
+    import(intake_of(1, &[(1, 4), (3, 40), (today, 10)])).await;
+    assert_eq!(counted(1).await, 54);
+    let Admission::Exhausted(why) = reserve(&quota, 1, messages(1, 54)).await else { panic!() };
+    assert_eq!((why[0].used, why[0].limit), (54, 54));
+    drop(reserved(&quota, 1, messages(1, 55)).await);
+    assert_eq!(counted(2).await, 7, "of nobody else");
+    quota.close();
+    task.await.unwrap();
+}
+
+async fn imports_and_counting_at_once_lose_nothing(place: Place) {
+    const ROUNDS: u32 = 40;
+    let clock = clock();
+    let server = place.server(&clock).await;
+    server.import([intake(1, 1)]).await.unwrap();
+    let store = Arc::new(place.store(&clock).await);
+    let counting = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            let holder = HolderId::generate();
+            for number in 0..ROUNDS {
+                let events = vec![named(format!("e{number}"), 1, Counter::Messages, 1)];
+                store.commit(&holder, &Batch { events, claims: Vec::new() }).await.unwrap();
+            }
+        }
+    });
+    for used in 1..=i64::from(ROUNDS) {
+        assert_eq!(server.import([intake(1, used * 10)]).await.unwrap().refused, []);
+    }
+    counting.await.unwrap();
+    let expected = i64::from(ROUNDS) * 11;
+    assert_eq!(store.counted(&key(1, Counter::Messages)).await.unwrap(), expected);
+    assert_eq!(days_of(&place, 1).await, expected);
+}
+
+/// Lets a server run until `is_so`.
+async fn serve_until(server: Server, is_so: impl AsyncFn() -> bool) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let serving = tokio::spawn({
+        let stop = stop.clone();
+        async move { server.serve(listener, stop).await.unwrap() }
+    });
+    let started = std::time::Instant::now();
+    while !is_so().await {
+        assert!(started.elapsed() < Duration::from_secs(30), "it does not become so");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+async fn old_events_go_and_their_sums_stay(place: Place) {
+    let clock = clock();
+    let store = place.store(&clock).await;
+    let holder = HolderId::generate();
+    let commit = async |events| store.commit(&holder, &Batch { events, claims: Vec::new() }).await.unwrap();
+    // Of a period that is over; more than go at once.
+    commit((0..1_200).map(|number| named(format!("old{number}"), 1, Counter::Messages, 1)).collect()).await;
+    // Of a period that still runs, however long ago it was.
+    let mut open = named("open".to_owned(), 2, Counter::Messages, 1);
+    open.period.end = JUNE.end.plus_ms(3_000 * DAY_MS);
+    // Just old enough to be kept, and new.
+    let mut kept = named("kept".to_owned(), 1, Counter::Messages, 1);
+    kept.at = NOW.plus_ms(40 * DAY_MS);
+    let mut new = named("new".to_owned(), 1, Counter::Messages, 1);
+    new.at = NOW.plus_ms(400 * DAY_MS);
+    commit(vec![open, kept, new]).await;
+    assert_eq!(store.publish(10).await.unwrap(), 2);
+    // Of which the feed does not tell yet.
+    commit(vec![named("untold".to_owned(), 3, Counter::Messages, 1)]).await;
+    assert_eq!(store.events().await.unwrap(), 1_204);
+
+    clock.advance_ms(420 * DAY_MS);
+    let server = place.server(&clock).await;
+    // While somebody counts.
+    let (later, quota_clock) = (place.store(&clock).await, clock.clone());
+    let counting = async {
+        for number in 0..50 {
+            let mut event = named(format!("later{number}"), 4, Counter::Messages, 1);
+            event.at = paywall_server::Clock::now(&*quota_clock);
+            later.commit(&HolderId::generate(), &Batch { events: vec![event], claims: Vec::new() }).await.unwrap();
+        }
+    };
+    let left = async || store.events().await.unwrap() == 54;
+    tokio::join!(serve_until(server, left), counting);
+    let mut other = sqlx::AnyConnection::connect(&place.url).await.unwrap();
+    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM usage_events WHERE id NOT LIKE 'later%' ORDER BY id")
+        .fetch_all(&mut other)
+        .await
+        .unwrap();
+    assert_eq!(ids, ["kept", "new", "open", "untold"]);
+    for (number, sum) in [(1, 1_202), (2, 1), (3, 1), (4, 50)] {
+        assert_eq!(store.counted(&key(number, Counter::Messages)).await.unwrap(), sum, "of {number}");
+    }
+}
+
+async fn events_are_kept_for_ever_where_the_settings_say_so(place: Place) {
+    let clock = clock();
+    let store = place.store(&clock).await;
+    let events = vec![named("old".to_owned(), 1, Counter::Messages, 1)];
+    store.commit(&HolderId::generate(), &Batch { events, claims: Vec::new() }).await.unwrap();
+    store.publish(10).await.unwrap();
+    clock.advance_ms(4_000 * DAY_MS);
+    let started = std::time::Instant::now();
+    let server = place.server_that_keeps(0, &clock).await;
+    serve_until(server, async || started.elapsed() > Duration::from_secs(1)).await;
+    assert_eq!(store.events().await.unwrap(), 1);
+    let server = place.server_that_keeps(1, &clock).await;
+    serve_until(server, async || store.events().await.unwrap() == 0).await;
 }

@@ -945,7 +945,7 @@ measured_at: Timestamp | null,
  */
 members: Array<Member>, 
 /**
- * The last request, allowed or refused; `null` = none known.
+ * The last request that costs something, allowed or refused, to some minutes; `null` = none known.
  */
 last_active_at: Timestamp | null, 
 /**
