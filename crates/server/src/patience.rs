@@ -54,6 +54,27 @@ pub(crate) async fn within<T>(whole: Duration, work: impl Future<Output = T>) ->
     Patience::of(whole).wait(work).await
 }
 
+/// What `work` answers, waited for by one patience after the other as long as others are `answered` meanwhile, and
+/// at most so many: in a rush each waits for those before it, and a partner that answers is not away.
+pub(crate) async fn within_turns<T>(
+    whole: Duration,
+    turns: u32,
+    answered: impl Fn() -> u64,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    for _ in 0..turns {
+        let before = answered();
+        if let Some(done) = within(whole, work.as_mut()).await {
+            return Some(done);
+        }
+        if answered() == before {
+            break;
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
@@ -78,6 +99,24 @@ mod tests {
             let _ = sender.send(7);
         });
         assert_eq!(within(Duration::from_millis(200), receiver).await, Some(Ok(7)));
+    }
+
+    #[tokio::test]
+    async fn who_is_in_a_queue_that_moves_waits_longer_but_not_for_ever() {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        let (whole, answered) = (Duration::from_millis(20), AtomicU64::new(0));
+        let moves = || answered.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        assert_eq!(within_turns(whole, 5, moves, pending::<()>()).await, None);
+        assert!(started.elapsed() >= whole * 5, "{:?}", started.elapsed());
+        let late = async {
+            sleep(whole * 2).await;
+            7
+        };
+        assert_eq!(within_turns(whole, 50, moves, late).await, Some(7));
+        let started = Instant::now();
+        assert_eq!(within_turns(Duration::from_millis(200), 50, || 0, pending::<()>()).await, None);
+        assert!(started.elapsed() < Duration::from_secs(2), "nobody is answered: {:?}", started.elapsed());
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use moka::Expiry;
 use moka::future::Cache;
 
 use super::DirectoryError;
+use crate::patience::within;
 
 /// Keys kept at most; the least used go first.
 const MOST: u64 = 100_000;
@@ -18,6 +19,8 @@ const KEPT: Duration = Duration::from_secs(60);
 const KEPT_NOTHING: Duration = Duration::from_secs(4);
 /// How long an answer from before an outage is given before RAGFlow is asked again.
 const KEPT_IN_OUTAGE: Duration = Duration::from_secs(2);
+/// How long RAGFlow is waited for where such an answer is at hand.
+const KNOWN_PATIENCE: Duration = Duration::from_millis(500);
 /// How old an answer from before an outage may be.
 pub(super) const KNOWN: Duration = Duration::from_secs(15 * 60);
 
@@ -60,6 +63,12 @@ where
         }
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        self.fresh.invalidate_all();
+        self.known.invalidate_all();
+    }
+
     /// What is remembered of a key; else what `ask` answers. An entry that is `outdated` is not used.
     pub(super) async fn get<F>(
         &self,
@@ -78,7 +87,15 @@ where
         }
         let load = async {
             let asked = Instant::now();
-            match ask().await {
+            let known = self.known.get(&key).await.filter(|entry| !outdated(entry));
+            let answer = match known {
+                None => ask().await,
+                Some(entry) => match within(KNOWN_PATIENCE, ask()).await {
+                    Some(answer) => answer,
+                    None => return Ok(Entry { outage: true, ..entry }),
+                },
+            };
+            match answer {
                 Ok(value) => {
                     let entry = Entry { value, asked, outage: false };
                     if entry.value.is_some() {

@@ -250,15 +250,26 @@ impl Directory {
 
     /// Takes note of a request that succeeded and changed what was learned: call it with the tenant whose
     /// credentials or members it was about. The user who signed in is in the answer's body; who signs out
-    /// or changes keys is the caller. Other replicas notice within the minute that answers are kept.
+    /// or changes keys is the caller. Other replicas have to be told ([`Directory::forget`]); else they notice within
+    /// the minute that answers are kept.
     pub async fn after(&self, effect: Effect, tenant: &TenantId) {
-        match effect {
-            Effect::SignIn | Effect::SignOut | Effect::Keys => {
-                self.forgotten.insert(tenant.clone(), Instant::now()).await;
-            }
-            Effect::Register | Effect::Members => {}
+        if effect.is_of_credentials() {
+            self.forget(tenant).await;
         }
         self.touch(tenant);
+    }
+
+    /// Forgets what was learned of a user's credentials until now.
+    pub async fn forget(&self, tenant: &TenantId) {
+        self.forgotten.insert(tenant.clone(), Instant::now()).await;
+    }
+
+    /// Forgets what was learned of everybody's credentials until now.
+    pub fn forget_everybody(&self) {
+        match &self.source {
+            Source::Database { callers, .. } => callers.clear(),
+            Source::Api { callers, .. } => callers.clear(),
+        }
     }
 
     /// Has the mirror read a tenant again soon: something of it was added or removed.

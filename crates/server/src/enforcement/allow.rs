@@ -14,7 +14,7 @@ use paywall_domain::{
 use super::{Denied, Enforcement, Standing, Stop, Untellable, Who, unauthorized};
 use crate::directory::{DirectoryError, Identity, MirrorError, Sight, TrialStart};
 use crate::gate::{self, Caller, PathId, Route, Via, relevant};
-use crate::patience::within;
+use crate::patience::{within, within_turns};
 use crate::proxy::{Arrival, Named};
 use crate::quota::{self, Ask, Counter, CountingPeriod, Demand, Exhausted, Level, LevelReservation, Reservation};
 use crate::transition::Period;
@@ -22,8 +22,10 @@ use crate::transition::Period;
 /// Tokens that are set aside for an answer whose length nobody knows yet.
 const ANSWER_TOKENS: i64 = 1_000;
 
-/// The longest that a request waits for its payer to be read from `RAGFlow`, or for its trial to begin.
+/// How long a request waits for its payer to be read from `RAGFlow`, or for its trial to begin, while nobody gets
+/// there; and how often, while others do.
 const PATIENCE: Duration = Duration::from_secs(1);
+const TURNS: u32 = 10;
 
 /// A request that the rules let pass, with what is set aside for it.
 pub(super) struct Allowed {
@@ -157,10 +159,10 @@ impl Enforcement {
         let sight = async {
             match identity {
                 Some(identity) => self.mirror.meet(identity).await,
-                None => self.mirror.see(tenant).await,
+                None => self.mirror.bring_in(tenant).await,
             }
         };
-        match within(PATIENCE, Box::pin(sight)).await {
+        match within_turns(PATIENCE, TURNS, || self.mirror.brought_in(), Box::pin(sight)).await {
             Some(Ok(Sight::Known)) => self.standings.fresh(tenant).await,
             Some(Ok(Sight::Unknown)) => Ok(None),
             Some(Err(error)) => {
@@ -189,7 +191,8 @@ impl Enforcement {
             return Ok(Some(standing));
         }
         let first_use = async { self.mirror.first_use(tenant).await.map(drop) };
-        match within(PATIENCE, self.begun.try_get_with(tenant.clone(), Box::pin(first_use))).await {
+        let begun = self.begun.try_get_with(tenant.clone(), Box::pin(first_use));
+        match within_turns(PATIENCE, TURNS, || self.mirror.brought_in(), begun).await {
             Some(Ok(())) => self.standings.fresh(tenant).await,
             Some(Err(_)) | None => Err(Untellable),
         }

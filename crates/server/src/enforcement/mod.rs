@@ -12,7 +12,9 @@
 //! What cannot be told (a database is away) is neither yes nor no: [`FailOpen`] says what becomes of it.
 
 mod allow;
+mod credentials;
 mod fail;
+mod follow;
 mod notes;
 mod settling;
 mod standings;
@@ -32,6 +34,8 @@ pub(crate) use settling::Settling;
 pub(crate) use standings::{Standing, Standings};
 
 use self::allow::Allowed;
+use self::credentials::Credentials;
+use self::follow::follow;
 use self::settling::{Charge, Tells};
 use crate::directory::{Directory, Identity, Mirror};
 use crate::gate::{self, Asked, Blocked, Caller, CredentialError, Language, Refusal, Via, identify, refuse};
@@ -51,6 +55,7 @@ const MANY: u64 = 10_000;
 pub(crate) struct Enforcement {
     state: Arc<State>,
     directory: Arc<Directory>,
+    credentials: Arc<Credentials>,
     mirror: Arc<Mirror>,
     standings: Standings,
     quota: Quota,
@@ -108,6 +113,7 @@ impl Enforcement {
     pub(crate) fn new(state: Arc<State>, directory: Arc<Directory>, mirror: Arc<Mirror>, quota: Quota) -> Self {
         Self {
             standings: Standings::new(Arc::clone(&state)),
+            credentials: Arc::new(Credentials::new(Arc::clone(&state), Arc::clone(&directory))),
             notes: Notes::new(),
             levels: Levels::default(),
             begun: Cache::builder().max_capacity(MANY).time_to_live(BEGUN).build(),
@@ -120,7 +126,11 @@ impl Enforcement {
 
     /// Keeps what is in memory up to date, and writes down what was noted, until `stop` is cancelled.
     pub(crate) async fn run(&self, stop: CancellationToken) {
-        tokio::join!(self.standings.follow(stop.clone()), self.notes.write(&self.state, stop));
+        tokio::join!(
+            follow(&self.state.store, &self.standings, stop.clone()),
+            self.credentials.run(stop.clone()),
+            self.notes.write(&self.state, stop),
+        );
     }
 
     /// How a caller's own tenant stands: for its page. `Ok(None)` = nobody that is known, also where a cookie
@@ -197,7 +207,8 @@ impl Enforcement {
     }
 
     fn tells(&self, effect: Option<(gate::Effect, TenantId)>, touched: Vec<TenantId>) -> Tells {
-        Tells { directory: Arc::clone(&self.directory), effect, touched }
+        let (directory, credentials) = (Arc::clone(&self.directory), Arc::clone(&self.credentials));
+        Tells { directory, credentials, effect, touched }
     }
 
     fn pass(
@@ -211,7 +222,7 @@ impl Enforcement {
     ) -> Admission<Settling> {
         let Allowed { payer, standing, reservation, levels, period } = allowed;
         let kind = arrival.route.kind;
-        self.notes.active(&standing.row, operation, self.state.clock.now());
+        self.notes.passed(&standing.row, operation, self.state.clock.now());
         let effect = match who {
             Who::Known(identity) => kind.effect.map(|effect| (effect, identity.tenant.clone())),
             Who::Nobody | Who::Untold => None,

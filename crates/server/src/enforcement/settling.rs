@@ -7,6 +7,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use paywall_domain::{Meter, TenantId};
 
+use super::credentials::Credentials;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::gate::{Answer, Effect};
@@ -37,6 +38,7 @@ pub(super) struct Charge {
 /// Whom to tell that something changed.
 pub(super) struct Tells {
     pub(super) directory: Arc<Directory>,
+    pub(super) credentials: Arc<Credentials>,
     pub(super) effect: Option<(Effect, TenantId)>,
     /// Tenants whose levels changed.
     pub(super) touched: Vec<TenantId>,
@@ -103,7 +105,7 @@ impl Watch for Settling {
             && end != End::UpstreamFailed
             && outcome.failure.is_none()
         {
-            tells.tell();
+            tells.tell(end == End::Unseen);
         }
     }
 }
@@ -145,12 +147,12 @@ impl Charge {
 }
 
 impl Tells {
-    fn tell(self) {
+    fn tell(self, unseen: bool) {
         for tenant in &self.touched {
             self.directory.touch(tenant);
         }
         if let Some((effect, tenant)) = self.effect {
-            tokio::spawn(async move { self.directory.after(effect, &tenant).await });
+            tokio::spawn(async move { self.credentials.changed(effect, &tenant, unseen).await });
         }
     }
 }

@@ -5,16 +5,18 @@
 //! second where another did. While the store is away, what was last known holds: whoever is active changes all
 //! the time, and so was forgotten just now.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use paywall_contract::Snapshot;
 use paywall_domain::{Plan, TenantId, Timestamp};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
 
 use super::Untellable;
-use crate::patience::within;
+use super::follow::Forgets;
+use crate::patience::within_turns;
 use crate::server::State;
 use crate::store::{Plans, StoreError, TenantRow};
 
@@ -33,8 +35,15 @@ const FRESH: Duration = Duration::from_millis(50);
 /// How long a request waits for the store, where something is known to go on with.
 const KNOWN_PATIENCE: Duration = Duration::from_millis(200);
 
-/// How long it waits where nothing is known.
+/// How long it waits where nothing is known, while the store answers nobody.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it waits so long while the store answers others: at a cold start everybody asks at once.
+const TURNS: u32 = 10;
+
+/// How many tenants are read at a time. The others stand in a line here, and not at the store's connections, where
+/// it would look as if that were away.
+const AT_ONCE: usize = 4;
 
 /// Changes read at a time.
 const PAGE: i64 = 1_000;
@@ -82,6 +91,9 @@ pub(crate) struct Standings {
     last: Cache<TenantId, Arc<Standing>>,
     /// Until when the store is not asked, since it did not answer.
     away: Mutex<Option<Instant>>,
+    line: Semaphore,
+    /// How often the store answered.
+    answered: AtomicU64,
 }
 
 impl Standings {
@@ -93,6 +105,8 @@ impl Standings {
             fresh: Cache::builder().max_capacity(MANY).time_to_live(FRESH).build(),
             last: Cache::builder().max_capacity(MANY).build(),
             away: Mutex::default(),
+            line: Semaphore::new(AT_ONCE),
+            answered: AtomicU64::new(0),
         }
     }
 
@@ -109,8 +123,8 @@ impl Standings {
             return Ok(Some(known));
         }
         let last = self.last.get(tenant).await;
-        let patience = if last.is_some() { KNOWN_PATIENCE } else { PATIENCE };
-        match self.in_time(patience, Box::pin(self.current(tenant))).await {
+        let (patience, turns) = if last.is_some() { (KNOWN_PATIENCE, 1) } else { (PATIENCE, TURNS) };
+        match self.in_time(patience, turns, Box::pin(self.current(tenant))).await {
             Err(Untellable) if last.is_some() => Ok(last),
             read => read,
         }
@@ -119,7 +133,7 @@ impl Standings {
     /// A tenant as it is now, for callers that waited for the same thing to be written.
     pub(crate) async fn fresh(&self, tenant: &TenantId) -> Result<Option<Arc<Standing>>, Untellable> {
         let read = self.fresh.try_get_with(tenant.clone(), Box::pin(self.read(tenant)));
-        let read = self.in_time(PATIENCE, async { read.await.map_err(|_| Untellable) }).await?;
+        let read = self.in_time(PATIENCE, TURNS, async { read.await.map_err(|_| Untellable) }).await?;
         match &read {
             Some(_) => self.known.insert(tenant.clone(), read.clone()).await,
             None => self.known.invalidate(tenant).await,
@@ -127,17 +141,20 @@ impl Standings {
         Ok(read)
     }
 
-    /// What the store answers in time. Where it does not, nobody asks it for a while.
+    /// What the store answers in time. Where it answers nobody, nobody asks it for a while.
     async fn in_time<T>(
         &self,
         patience: Duration,
+        turns: u32,
         work: impl Future<Output = Result<T, Untellable>>,
     ) -> Result<T, Untellable> {
         let asked = !self.is_away();
         // What is in memory takes no time, whether the store is away or not.
-        let done = within(if asked { patience } else { Duration::ZERO }, work).await;
-        let done = done.unwrap_or(Err(Untellable));
-        if done.is_err() && asked {
+        let patience = if asked { patience } else { Duration::ZERO };
+        let answered = || self.answered.load(Ordering::Relaxed);
+        let before = answered();
+        let done = within_turns(patience, turns, answered, work).await.unwrap_or(Err(Untellable));
+        if done.is_err() && asked && answered() == before {
             *self.away.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + PAUSE);
         }
         done
@@ -169,6 +186,16 @@ impl Standings {
     }
 
     async fn read(&self, tenant: &TenantId) -> Result<Option<Arc<Standing>>, StoreError> {
+        // It is never closed.
+        let _turn = self.line.acquire().await;
+        let read = self.read_now(tenant).await;
+        if read.is_ok() {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        read
+    }
+
+    async fn read_now(&self, tenant: &TenantId) -> Result<Option<Arc<Standing>>, StoreError> {
         let store = &self.state.store;
         let mut read = store.read().await?;
         let read_at = crate::store::changes::last(&mut read).await?;
@@ -182,33 +209,11 @@ impl Standings {
         self.last.insert(tenant.clone(), Arc::clone(&standing)).await;
         Ok(Some(standing))
     }
+}
 
-    /// Forgets what changes, until `stop` is cancelled.
-    pub(crate) async fn follow(&self, stop: CancellationToken) {
-        let mut news = self.state.store.changes_watch();
-        let mut place: Option<i64> = None;
-        loop {
-            let last = *news.borrow_and_update();
-            match self.forget_after(place, last).await {
-                Ok(()) => place = Some(last),
-                Err(_) => {
-                    // Nothing was missed: the place stays.
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(PAUSE) => continue,
-                    }
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                changed = news.changed() => if changed.is_err() { return },
-            }
-        }
-    }
-
+impl Forgets for Standings {
     async fn forget_after(&self, place: Option<i64>, last: i64) -> Result<(), StoreError> {
         let Some(mut place) = place.filter(|it| *it <= last) else {
-            // The beginning, or a database that was put back from a backup.
             self.known.invalidate_all();
             return Ok(());
         };

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::on_each_pair;
 use crate::ragflow::{beta, key, session};
 use crate::upstream::{AGENT_TOKENS, PIECES, chat_frames};
-use crate::world::{CHAT, World, eventually, hour_ago, level};
+use crate::world::{CHAT, World, end_trial, eventually, hour_ago, level};
 
 /// By when the admin API shows what was used.
 const SHOWN: Duration = Duration::from_secs(2);
@@ -117,7 +117,27 @@ async fn what_only_reads_is_free_and_known_tenants_are_shown(world: World) {
     paywall.stop().await;
 }
 
+/// Whoever is shut out and still tries is the one to call.
+async fn a_refused_request_is_activity_too_and_is_not_written_each_time(world: World) {
+    world.users(1);
+    let paywall = world.serve().await;
+    paywall.adjust(1, end_trial()).await;
+    assert_eq!(paywall.tenant(1).await.last_active_at, None);
+    eventually(async || paywall.ask(&key(1), "d1").await.code() == Some("trial_ended")).await;
+    eventually(async || paywall.tenant(1).await.last_active_at.is_some()).await;
+    let tenant = paywall.tenant(1).await;
+    assert_eq!(tenant.last_active_at, tenant.last_refusal.map(|it| it.at));
+    assert!(tenant.last_active_at.is_some_and(|at| at.0 > hour_ago()));
+    for _ in 0..50 {
+        assert_eq!(paywall.ask(&key(1), "d1").await.code(), Some("trial_ended"));
+    }
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(paywall.tenant(1).await.seq, tenant.seq);
+    paywall.stop().await;
+}
+
 on_each_pair!(
+    a_refused_request_is_activity_too_and_is_not_written_each_time,
     a_question_with_an_api_key_passes_unchanged_and_is_counted,
     a_session_and_an_embed_key_count_no_api_requests,
     tokens_are_marked_by_where_they_come_from,

@@ -5,10 +5,12 @@ use std::time::Duration;
 use paywall_domain::Meter;
 use paywall_server::FailOpen;
 use reqwest::Method;
+use secrecy::SecretString;
 use tokio::time::sleep;
 
 use crate::on_each_pair;
 use crate::ragflow::key;
+use crate::relay::Relay;
 use crate::world::{On, World, comp, end_trial, eventually};
 
 /// The longest that a request may take while a database is away.
@@ -98,4 +100,66 @@ async fn without_the_paywalls_own_database_customers_go_on_and_are_counted_later
     paywall.stop().await;
 }
 
-on_each_pair!(without_ragflows_database_who_is_known_goes_on);
+/// Nothing is refused and nothing comes back, as where the network swallows what is sent.
+async fn a_database_of_ragflow_that_hangs_holds_nobody_long(world: World) {
+    world.users(3);
+    let relay = Relay::to(&world.ragflow.url).await;
+    let url = SecretString::from(relay.url(&world.ragflow.url));
+    let paywall = world.serve_with(|config| config.ragflow_database_url = Some(url)).await;
+    assert!(paywall.ask(&key(1), "d1").await.passed());
+    for number in 2..=3 {
+        paywall.tenant(number).await;
+    }
+    relay.swallow();
+    let (mut known, mut unknown) = (Duration::ZERO, Duration::ZERO);
+    for round in 0..8 {
+        // Remembered for a minute; and a thing of its own that nobody asked for yet.
+        let answer = paywall.ask(&key(1), "d1").await;
+        assert!(answer.passed() && answer.took < PATIENCE, "{round}: {answer:?}");
+        known = known.max(answer.took);
+        for number in 2..=3 {
+            let answer = paywall.ask(&key(number), &format!("d{number}")).await;
+            assert_eq!((answer.status, answer.code()), (503, Some("paywall_unavailable")), "{answer:?}");
+            unknown = unknown.max(answer.took);
+        }
+        sleep(Duration::from_millis(300)).await;
+    }
+    eprintln!("known callers took {known:?} at most, unknown ones {unknown:?}");
+    assert!(unknown < Duration::from_secs(3), "{unknown:?}");
+    relay.let_through();
+    for number in 1..=3 {
+        eventually(async || paywall.ask(&key(number), &format!("d{number}")).await.passed()).await;
+    }
+    paywall.stop().await;
+}
+
+/// Everybody comes in the moment in which the server starts, and nobody is known to it yet.
+async fn a_rush_at_a_cold_start_is_answered(world: World) {
+    const CALLERS: u32 = 80;
+    world.users(CALLERS);
+    let paywall = std::sync::Arc::new(world.serve().await);
+    let begin = std::sync::Arc::new(tokio::sync::Barrier::new(CALLERS as usize));
+    let all: Vec<_> = (1..=CALLERS)
+        .map(|number| {
+            let (paywall, begin) = (std::sync::Arc::clone(&paywall), std::sync::Arc::clone(&begin));
+            tokio::spawn(async move {
+                begin.wait().await;
+                paywall.ask(&key(number), &format!("d{number}")).await
+            })
+        })
+        .collect();
+    let mut longest = Duration::ZERO;
+    for one in all {
+        let answer = one.await.unwrap();
+        assert!(answer.passed(), "{answer:?}");
+        longest = longest.max(answer.took);
+    }
+    eprintln!("{CALLERS} callers that nobody knew were answered, the last after {longest:?}");
+    std::sync::Arc::into_inner(paywall).unwrap().stop().await;
+}
+
+on_each_pair!(
+    without_ragflows_database_who_is_known_goes_on,
+    a_database_of_ragflow_that_hangs_holds_nobody_long,
+    a_rush_at_a_cold_start_is_answered,
+);

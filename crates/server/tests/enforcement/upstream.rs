@@ -20,7 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::ragflow::{beta, key, session};
 
 /// Users that it knows.
-const USERS: u32 = 40;
+const USERS: u32 = 150;
 
 /// Answered with an error inside HTTP 200.
 pub(crate) const WRONG: &str = "wrong";

@@ -10,6 +10,7 @@ mod statement;
 mod tenants;
 
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,11 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlPoolOptions, MySqlRow};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Executor, FromRow};
+use tokio::sync::Semaphore;
 
 use self::statement::Statement;
 use super::DirectoryError;
+use crate::patience::within_turns;
 
 pub use changes::{Change, Stream};
 pub use tenants::RagflowTenant;
@@ -27,14 +30,14 @@ pub use tenants::RagflowTenant;
 /// How many connections answer requests, and how many the mirror has: it must not keep them waiting.
 const LOOKUP_CONNECTIONS: u32 = 6;
 const BULK_CONNECTIONS: u32 = 2;
-/// How long a request waits for an answer.
+/// How long a request waits for an answer, which one index gives in a millisecond.
 const LOOKUPS: Limits = Limits {
     connections: LOOKUP_CONNECTIONS,
     connect: Duration::from_secs(1),
-    patience: Duration::from_secs(3),
-    mysql: "SET SESSION max_execution_time = 3000",
-    mariadb: "SET SESSION max_statement_time = 3",
-    postgres: "SET statement_timeout = 3000",
+    patience: Duration::from_secs(1),
+    mysql: "SET SESSION max_execution_time = 1000",
+    mariadb: "SET SESSION max_statement_time = 1",
+    postgres: "SET statement_timeout = 1000",
 };
 /// How long the mirror does.
 const BULK: Limits = Limits {
@@ -48,6 +51,8 @@ const BULK: Limits = Limits {
 /// How long nobody asks again after an outage was noticed, and then one does: else every request would
 /// wait for the connection to fail, and all would come at once when it no longer does.
 const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
+/// How often the wait for a connection is waited anew while others are answered on them: in a rush nobody is away.
+const TURNS: u32 = 10;
 
 /// `RAGFlow`'s database.
 pub struct RagflowDatabase {
@@ -80,8 +85,19 @@ enum Dialect {
 /// Connections for one kind of work, and how long an answer may take there.
 struct Link {
     pool: Pool,
+    /// As many as there are connections, so that whoever waits for one does so here.
+    line: Semaphore,
+    /// How often an answer came.
+    answered: AtomicU64,
     connect: Duration,
     patience: Duration,
+}
+
+impl Link {
+    fn over(pool: Pool, limits: Limits) -> Self {
+        let line = Semaphore::new(limits.connections as usize);
+        Self { pool, line, answered: AtomicU64::new(0), connect: limits.connect, patience: limits.patience }
+    }
 }
 
 enum Pool {
@@ -223,9 +239,7 @@ impl RagflowDatabase {
     where
         T: for<'r> FromRow<'r, MySqlRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        if let Some(error) = self.paused() {
-            return Err(error);
-        }
+        let looks = self.paused()?;
         let link = match urgency {
             Urgency::Lookup => &self.lookups,
             Urgency::Bulk => &self.bulk,
@@ -236,25 +250,43 @@ impl RagflowDatabase {
                 Pool::Postgres(pool) => bound!(sqlx::query_as(statement.postgres), binds).fetch_all(pool).await,
             }
         };
+        let answered = || link.answered.load(Ordering::Relaxed);
+        let turn = within_turns(link.connect, TURNS, answered, link.line.acquire()).await;
+        // What is in front of it may have noticed an outage meanwhile.
+        if !looks {
+            self.unless_away()?;
+        }
         // The server has its own limit; this one holds where it hangs, or the network swallows the answer.
-        let done = match tokio::time::timeout(link.patience + link.connect, rows).await {
-            Ok(done) => done.map_err(|error| self.error(&error)),
-            Err(_) => Err(DirectoryError::Slow),
+        let done = match turn {
+            None => Err(DirectoryError::Slow),
+            Some(_turn) => match tokio::time::timeout(link.patience + link.connect, rows).await {
+                Ok(done) => done.map_err(|error| self.error(&error)),
+                Err(_) => Err(DirectoryError::Slow),
+            },
         };
+        if done.is_ok() {
+            link.answered.fetch_add(1, Ordering::Relaxed);
+        }
         self.note(urgency, done.as_ref().err());
         done
     }
 
-    /// Why nothing is asked just now. Once in a while one caller is let through, to see whether it is over.
-    fn paused(&self) -> Option<DirectoryError> {
+    /// Why nothing is asked just now. Once in a while one caller is let through to see whether it is over: then
+    /// it says so.
+    fn paused(&self) -> Result<bool, DirectoryError> {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        let (until, error) = outage.as_mut()?;
+        let Some((until, error)) = outage.as_mut() else { return Ok(false) };
         let now = Instant::now();
         if now < *until {
-            return Some(error.clone());
+            return Err(error.clone());
         }
         *until = now + LOOKUPS.connect;
-        None
+        Ok(true)
+    }
+
+    fn unless_away(&self) -> Result<(), DirectoryError> {
+        let outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        outage.as_ref().map_or(Ok(()), |(_, error)| Err(error.clone()))
     }
 
     fn note(&self, urgency: Urgency, error: Option<&DirectoryError>) {
@@ -337,7 +369,7 @@ fn mysql(options: &MySqlConnectOptions, limits: Limits) -> Link {
             })
         })
         .connect_lazy_with(options.clone());
-    Link { pool: Pool::MySql(pool), connect: limits.connect, patience: limits.patience }
+    Link::over(Pool::MySql(pool), limits)
 }
 
 fn postgres(options: &PgConnectOptions, limits: Limits) -> Link {
@@ -354,7 +386,7 @@ fn postgres(options: &PgConnectOptions, limits: Limits) -> Link {
             })
         })
         .connect_lazy_with(options.clone());
-    Link { pool: Pool::Postgres(pool), connect: limits.connect, patience: limits.patience }
+    Link::over(Pool::Postgres(pool), limits)
 }
 
 #[cfg(test)]

@@ -13,12 +13,13 @@ mod progress;
 mod recent;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::future::Cache;
 use paywall_domain::{TenantId, Timestamp};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::progress::{Comparing, Doubted, Progress};
@@ -148,6 +149,10 @@ pub struct Mirror {
     seen: Cache<TenantId, Sight>,
     /// When the levels of a tenant were last measured here. The store is not told where they were the same.
     measured: Cache<TenantId, Timestamp>,
+    /// Requests bring tenants in one after the other: the store takes them so anyway.
+    line: Semaphore,
+    /// How many they brought in.
+    brought_in: AtomicU64,
 }
 
 impl Mirror {
@@ -162,6 +167,8 @@ impl Mirror {
             freshness: Mutex::default(),
             seen: Cache::builder().max_capacity(10_000).time_to_live(SEEN_FOR).build(),
             measured: Cache::builder().max_capacity(10_000).time_to_live(MEASURED_FOR).build(),
+            line: Semaphore::new(1),
+            brought_in: AtomicU64::new(0),
         }
     }
 
@@ -401,11 +408,27 @@ impl Mirror {
     /// Reads one tenant now, if that was not done just now: at its first sight, and before it is refused
     /// something for a gauge, since deletions leave no trace to follow.
     pub async fn see(&self, tenant: &TenantId) -> Result<Sight, Arc<MirrorError>> {
+        self.look(tenant, false).await
+    }
+
+    /// Brings a tenant in that the paywall does not know yet. Whoever waits for its turn meanwhile may find that it
+    /// came in with all others.
+    pub(crate) async fn bring_in(&self, tenant: &TenantId) -> Result<Sight, Arc<MirrorError>> {
+        self.look(tenant, true).await
+    }
+
+    async fn look(&self, tenant: &TenantId, new: bool) -> Result<Sight, Arc<MirrorError>> {
         let read = async {
             let Some(database) = self.directory.database() else { return Ok(Sight::Unknown) };
+            let _turn = self.line.acquire().await;
+            if new && self.measured.contains_key(tenant) {
+                self.brought_in.fetch_add(1, Ordering::Relaxed);
+                return Ok(Sight::Known);
+            }
             let read_at = self.now();
             let Some(found) = database.tenant(tenant).await? else { return Ok(Sight::Unknown) };
             self.write(&[seen(found, read_at)], None).await?;
+            self.brought_in.fetch_add(1, Ordering::Relaxed);
             Ok::<_, MirrorError>(Sight::Known)
         };
         self.seen.try_get_with(tenant.clone(), Box::pin(read)).await
@@ -419,15 +442,22 @@ impl Mirror {
     /// Brings a caller's tenant in that the paywall does not know yet.
     pub async fn meet(&self, identity: &Identity<'_>) -> Result<Sight, Arc<MirrorError>> {
         match &identity.profile {
-            None => self.see(&identity.tenant).await,
+            None => self.bring_in(&identity.tenant).await,
             Some(profile) => {
                 let read = async {
+                    let _turn = self.line.acquire().await;
                     self.write(&[seen_by_itself(profile, self.now())], None).await?;
+                    self.brought_in.fetch_add(1, Ordering::Relaxed);
                     Ok::<_, MirrorError>(Sight::Known)
                 };
                 self.seen.try_get_with(identity.tenant.clone(), Box::pin(read)).await
             }
         }
+    }
+
+    /// How many tenants requests brought in, or began a trial for, so far: whoever waits sees that it goes on.
+    pub(crate) fn brought_in(&self) -> u64 {
+        self.brought_in.load(Ordering::Relaxed)
     }
 
     /// Begins the trial of a tenant that now first does something, where the policy says so. For tenants
@@ -436,7 +466,9 @@ impl Mirror {
         if self.state.config.trial_start != TrialStart::FirstUse {
             return Ok(FirstUse::Nothing);
         }
+        let _turn = self.line.acquire().await;
         let began = self.state.store.begin_trial(tenant, &*self.state.clock).await?;
+        self.brought_in.fetch_add(1, Ordering::Relaxed);
         Ok(if began { FirstUse::Began } else { FirstUse::Nothing })
     }
 
