@@ -19,7 +19,10 @@ const REST: Duration = Duration::from_millis(100);
 /// Takes out what is too old until `stop` is cancelled.
 pub(crate) async fn run(state: Arc<State>, stop: CancellationToken) {
     let months = state.config.keep_usage_months;
-    while months > 0 {
+    if months == 0 {
+        return;
+    }
+    loop {
         let mut removed = 0;
         let wait = loop {
             let now = state.clock.now();
