@@ -96,9 +96,23 @@ async fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr(), "paywall-server: {error:#}");
+        let _ = writeln!(std::io::stderr(), "paywall-server: {}", told(&error));
         ExitCode::FAILURE
     })
+}
+
+/// The error and its causes in one line. Many an error's text ends with that of its cause, which then need not
+/// be said again.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|it| !it.is_empty()) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.ends_with(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 /// Begins the log, as `PAYWALL_LOG` and `PAYWALL_LOG_FORMAT` say.
@@ -122,10 +136,19 @@ fn log() -> anyhow::Result<()> {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let clock = Arc::new(SystemClock);
-    let open = async || -> anyhow::Result<Server> {
+    let load = || -> anyhow::Result<_> {
         let config = Config::load().context("settings")?;
-        let url = config.database();
-        Server::open(config, Arc::new(SystemClock)).await.with_context(|| format!("opening {url}"))
+        let opening = format!("opening {}", config.database());
+        Ok((config, opening))
+    };
+    let open = async || -> anyhow::Result<Server> {
+        let (config, opening) = load()?;
+        Server::open(config, Arc::new(SystemClock)).await.context(opening)
+    };
+    // Where there is no database there are no tokens in it, and none is made to say so.
+    let open_existing = async || -> anyhow::Result<Server> {
+        let (config, opening) = load()?;
+        Server::open_existing(config, Arc::new(SystemClock)).await.context(opening)
     };
     match command {
         Command::Serve => serve().await?,
@@ -137,10 +160,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             print(&format!("{token}\n"))?;
         }
         Command::Token { command: TokenCommand::List } => {
-            print(&table(&open().await?.tokens().await?, clock.now()))?;
+            print(&table(&open_existing().await?.tokens().await?, clock.now()))?;
         }
         Command::Token { command: TokenCommand::Revoke { id } } => {
-            print(&match open().await?.revoke_token(&id).await? {
+            print(&match open_existing().await?.revoke_token(&id).await? {
                 Revocation::Revoked => format!("{id} is revoked\n"),
                 Revocation::Already(at) => format!("{id} was revoked before, at {}\n", instant(at)),
             })?;

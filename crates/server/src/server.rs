@@ -24,7 +24,7 @@ use crate::proxy::{Engine, Front, Unenforced};
 use crate::quota::{self, LeaseStore, Quota, SqlLeaseStore};
 use crate::readiness::Readiness;
 use crate::retention;
-use crate::store::{self, ImportSummary, Revocation, Store, StoreError, TokenRow, with_patience};
+use crate::store::{self, Absent, ImportSummary, Revocation, Store, StoreError, TokenRow, with_patience};
 use crate::token;
 
 /// How often the server looks whether time alone changed something.
@@ -141,7 +141,16 @@ pub struct Server {
 impl Server {
     /// Opens the database, brings it to this version and writes the configured plans into it.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
-        let store = Store::open(&config.database_url).await?;
+        Self::open_or(config, clock, Absent::Made).await
+    }
+
+    /// Like [`Server::open`], but a database that is not there is not made.
+    pub async fn open_existing(config: Config, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
+        Self::open_or(config, clock, Absent::Refused).await
+    }
+
+    async fn open_or(config: Config, clock: Arc<dyn Clock>, absent: Absent) -> Result<Self, ServerError> {
+        let store = Store::open_or(&config.database_url, absent).await?;
         let mut write = store.write().await?;
         let plans = match &config.plans {
             Some(plans) => plans.clone(),

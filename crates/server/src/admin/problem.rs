@@ -102,7 +102,11 @@ impl Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         let fault = match &error {
-            StoreError::Database(_) | StoreError::Migration(_) | StoreError::NoFolder(_) | StoreError::NoFile(_) => {
+            StoreError::Database(_)
+            | StoreError::Migration(_)
+            | StoreError::NoFolder(_)
+            | StoreError::NoFile(_)
+            | StoreError::NoDatabase => {
                 Self::new(ProblemCode::Unavailable, "the database is away, busy or full; try again later")
             }
             StoreError::Stored(_) => Self::of_status(StatusCode::INTERNAL_SERVER_ERROR),

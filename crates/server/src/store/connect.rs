@@ -16,7 +16,7 @@ use ulid::Ulid;
 use url::Url;
 
 use super::runs::History;
-use super::{Dialect, Store, StoreError, migrations};
+use super::{Absent, Dialect, Store, StoreError, migrations};
 use crate::private;
 
 /// The longest that anybody waits for a connection to `PostgreSQL`, also while it is away.
@@ -56,8 +56,13 @@ impl Store {
     /// Opens the database and brings it to this version. A file that is not there is made, in a folder that
     /// is; a database of a server has to be there.
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        Self::open_or(url, Absent::Made).await
+    }
+
+    /// Like [`Store::open`], with a word for the case that there is no database.
+    pub(crate) async fn open_or(url: &str, absent: Absent) -> Result<Self, StoreError> {
         install_default_drivers();
-        let target = if is_postgres(url) { postgres(url).await? } else { sqlite(url)? };
+        let target = if is_postgres(url) { postgres(url, absent).await? } else { sqlite(url, absent)? };
         let Target { dialect, readers, writer, listen, place, file } = target;
         let turn = match file {
             Some(file) => Some(turn_to_migrate(file).await?),
@@ -141,11 +146,16 @@ pub(crate) fn shown(url: &str) -> String {
     url.into()
 }
 
-async fn postgres(url: &str) -> Result<Target, StoreError> {
+async fn postgres(url: &str, absent: Absent) -> Result<Target, StoreError> {
     let listen = PgConnectOptions::from_str(url)?;
     // A pool would go on trying, and then say no more than that it waited.
     let tried = tokio::time::timeout(WRITER_TURN, PgConnection::connect_with(&listen)).await;
-    tried.unwrap_or(Err(sqlx::Error::PoolTimedOut))?.close().await?;
+    let mut tried = tried.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+    let empty = "SELECT to_regclass('_sqlx_migrations') IS NULL";
+    if absent == Absent::Refused && sqlx::query_scalar(empty).fetch_one(&mut tried).await? {
+        return Err(StoreError::NoDatabase);
+    }
+    tried.close().await?;
     let options = AnyConnectOptions::from_str(url)?;
     Ok(Target {
         dialect: Dialect::Postgres,
@@ -157,7 +167,7 @@ async fn postgres(url: &str) -> Result<Target, StoreError> {
     })
 }
 
-fn sqlite(url: &str) -> Result<Target, StoreError> {
+fn sqlite(url: &str, absent: Absent) -> Result<Target, StoreError> {
     let options = SqliteConnectOptions::from_str(url)?;
     let (path, parameters) = url.split_once('?').unwrap_or((url, ""));
     let in_memory = path.contains(":memory:") || parameters.contains("mode=memory");
@@ -165,7 +175,7 @@ fn sqlite(url: &str) -> Result<Target, StoreError> {
         options.get_filename().to_owned()
     } else {
         let file = std::path::absolute(options.get_filename()).map_err(sqlx::Error::Io)?;
-        prepare(&file)?
+        prepare(&file, absent)?
     };
     // As one encoded path: what `Any` takes has to be a URL by the book, and a file's name need not be.
     let encoded = format!("sqlite:{}", encoded(&file.to_string_lossy()));
@@ -198,7 +208,7 @@ fn encoded(path: &str) -> String {
 /// Makes the file, or takes away what others may do with it: it holds customers' addresses. `SQLite` gives
 /// the files that it makes beside it the same mode. Answers the file that a link leads to: beside that one,
 /// and not beside the link, lie the others.
-fn prepare(named: &Path) -> Result<PathBuf, StoreError> {
+fn prepare(named: &Path, absent: Absent) -> Result<PathBuf, StoreError> {
     let file = followed(named).map_err(sqlx::Error::Io)?;
     let folder = file.parent().unwrap_or(&file);
     if file.is_dir() {
@@ -206,6 +216,10 @@ fn prepare(named: &Path) -> Result<PathBuf, StoreError> {
     }
     if !folder.is_dir() {
         return Err(StoreError::NoFolder(folder.to_owned()));
+    }
+    // An empty one is what somebody made who was interrupted.
+    if absent == Absent::Refused && file.metadata().map_or(true, |it| it.is_file() && it.len() == 0) {
+        return Err(StoreError::NoDatabase);
     }
     if private::make_file(&file).map_err(sqlx::Error::Io)? {
         tracing::info!(path = %file.display(), "a new, empty database was made");

@@ -69,6 +69,22 @@ pub(crate) enum StoreError {
     /// Something else than a file lies where the database is to be. It is not touched.
     #[error("{} is no file; correct the path of the database (PAYWALL_DATABASE_URL)", .0.display())]
     NoFile(PathBuf),
+    /// There is no database yet, or it is empty, and what was asked for needs one. It is not made: a slip of
+    /// typing would look as if everything were gone.
+    #[error(
+        "there is no paywall database yet; correct the address (PAYWALL_DATABASE_URL), or make one with \
+         `paywall-server migrate`"
+    )]
+    NoDatabase,
+}
+
+/// What becomes of a database that is not there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent {
+    /// It is made.
+    Made,
+    /// It is an error ([`StoreError::NoDatabase`]).
+    Refused,
 }
 
 /// A connection to either database.

@@ -80,6 +80,56 @@ fn a_database_is_not_made_in_a_folder_that_is_not_there() {
 }
 
 #[test]
+fn tokens_are_not_looked_for_in_a_database_that_there_is_not() {
+    let folder = TempDir::new().unwrap();
+    let empty = folder.path().join("server.db");
+    for left in [false, true] {
+        if left {
+            std::fs::write(&empty, "").unwrap();
+        }
+        for arguments in [&["token", "list"][..], &["token", "revoke", "tok_1"]] {
+            let error = refused(on_database(folder.path(), arguments));
+            assert!(error.contains("there is no paywall database yet") && error.contains("server.db"), "{error}");
+            assert!(error.contains("PAYWALL_DATABASE_URL") && error.contains("paywall-server migrate"), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), usize::from(left));
+    }
+    told(on_database(folder.path(), &["migrate"]));
+    assert_eq!(told(on_database(folder.path(), &["token", "list"])).lines().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn tokens_are_not_looked_for_in_an_empty_postgres() {
+    let folder = TempDir::new().unwrap();
+    let server = paywall_databases::Postgres::shared().unwrap();
+    let url = server.database().unwrap();
+    let on_it = |arguments: &[&str]| {
+        let mut command = on_database(folder.path(), arguments);
+        command.env("PAYWALL_DATABASE_URL", &url);
+        command
+    };
+    let error = refused(on_it(&["token", "list"]));
+    assert!(error.contains("there is no paywall database yet") && error.contains("127.0.0.1"), "{error}");
+    let tables =
+        server.execute(url.rsplit_once('/').unwrap().1, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'");
+    assert_eq!(tables.unwrap().trim(), "0");
+    told(on_it(&["migrate"]));
+    assert_eq!(told(on_it(&["token", "list"])).lines().count(), 1);
+}
+
+#[test]
+fn why_a_postgres_cannot_be_reached_is_said_once() {
+    let folder = TempDir::new().unwrap();
+    let mut command = on_database(folder.path(), &["migrate"]);
+    command.env("PAYWALL_DATABASE_URL", "postgres://me:s3cret@127.0.0.1:1/paywall");
+    let error = refused(command);
+    assert!(error.contains("opening postgres://me@127.0.0.1:1/paywall: the database: "), "{error}");
+    assert_eq!(error.matches("Connection refused").count(), 1, "{error}");
+    assert_eq!(error.matches("error communicating with database").count(), 1, "{error}");
+}
+
+#[test]
 fn a_database_in_memory_leaves_no_file() {
     let folder = TempDir::new().unwrap();
     let mut command = on_database(folder.path(), &["migrate"]);
