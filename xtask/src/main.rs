@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask run | test | bench | bundle | types`.
+//! The project's own commands: `cargo xtask run | test | soak | bench | bundle | types`.
 #![allow(clippy::print_stdout, reason = "a command line tool speaks on standard output")]
 
 mod bench;
@@ -7,6 +7,7 @@ mod command;
 mod node;
 mod packages;
 mod run;
+mod soak;
 mod test;
 mod types;
 
@@ -25,6 +26,8 @@ enum Command {
     Run(run::Run),
     /// Install what is missing and run every check and test
     Test(test::Test),
+    /// Run the long forms of the tests that kill servers: 15 minutes or more
+    Soak(soak::Soak),
     /// Measure speed as ratios against a peer in the same run, and print the report
     Bench(bench::Bench),
     /// Build the installer for this system
@@ -37,6 +40,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Test(arguments) => test::test(&arguments),
+        Command::Soak(arguments) => soak::soak(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
         Command::Bundle(arguments) => bundle::run(&arguments),
         Command::Types => types::types(),

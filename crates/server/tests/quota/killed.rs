@@ -71,7 +71,10 @@ async fn work(quota: Quota, journal: Arc<File>, limit: i64) {
 }
 
 fn start(url: &str, journal: &Path, limit: i64) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    // The system kills it with this test, should that end before.
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(std::env::current_exe().unwrap())
         .args(["killed::replica", "--exact", "--nocapture"])
         .env(DATABASE, url)
         .env(JOURNAL, journal)
@@ -91,8 +94,8 @@ fn lines(journal: &Path) -> Vec<(char, String)> {
 /// limit is used up.
 async fn kill(url: &str, limit: i64, kills: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let seed: u64 = std::env::var("PAYWALL_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or_else(rand::random);
-    eprintln!("PAYWALL_SEED={seed}");
+    let seed: u64 = given("PAYWALL_SEED").unwrap_or_else(rand::random);
+    eprintln!("PAYWALL_SEED={seed} PAYWALL_SIZE={kills}");
     let mut rng: rand::rngs::StdRng = rand::SeedableRng::seed_from_u64(seed);
     let mut journals: Vec<_> = (0..kills + 2).map(|number| folder.path().join(number.to_string())).collect();
     // The first makes the tables.
@@ -112,6 +115,10 @@ async fn kill(url: &str, limit: i64, kills: usize) {
         child.kill().unwrap();
         child.wait().unwrap();
         running[at] = (start(url, &journals[next], limit), next);
+        let killed = next - 1;
+        if killed.is_multiple_of(10) {
+            eprintln!("{killed} of {kills} killed");
+        }
     }
     for (child, _) in &mut running {
         child.kill().unwrap();
@@ -174,8 +181,13 @@ async fn kill(url: &str, limit: i64, kills: usize) {
     assert!(limit - admissions <= most, "{} units can never be used", limit - admissions);
 }
 
+fn given(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|it| it.parse().ok())
+}
+
 fn kills() -> usize {
-    if std::env::var("PAYWALL_SOAK").is_ok_and(|it| it == "1") { 100 } else { 20 }
+    let soaks = std::env::var("PAYWALL_SOAK").is_ok_and(|it| it == "1");
+    given("PAYWALL_SIZE").unwrap_or(if soaks { 100 } else { 20 }) as usize
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -422,10 +422,16 @@ fn run(seed: u64) {
 
 #[test]
 fn whatever_happens_no_limit_is_passed_and_every_unit_can_be_used() {
-    let seeds = std::env::var("PAYWALL_SIZE").ok().and_then(|it| it.parse().ok()).unwrap_or(3_000);
+    let soaks = std::env::var("PAYWALL_SOAK").is_ok_and(|it| it == "1");
+    let usual = if soaks { 100_000 } else { 3_000 };
+    let seeds = std::env::var("PAYWALL_SIZE").ok().and_then(|it| it.parse().ok()).unwrap_or(usual);
     let first = std::env::var("PAYWALL_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or(0);
     for seed in first..first + seeds {
         let outcome = std::panic::catch_unwind(|| run(seed));
         assert!(outcome.is_ok(), "PAYWALL_SEED={seed} PAYWALL_SIZE=1");
+        let done = seed + 1 - first;
+        if done.is_multiple_of(10_000) {
+            eprintln!("{done} of {seeds} seeds");
+        }
     }
 }
