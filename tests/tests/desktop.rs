@@ -3,10 +3,19 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+// A RAGFlow that answers, and its tables, as the server's own tests have them.
+#[allow(dead_code)]
+#[path = "../../crates/server/tests/directory/ragflow.rs"]
+mod ragflow;
+#[allow(dead_code)]
+#[path = "../../crates/server/tests/enforcement/upstream.rs"]
+mod upstream;
+
+mod gate;
 mod screens;
 mod separate;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use paywall_sandbox::{World, WorldSpec};
@@ -59,8 +68,8 @@ async fn on_server(url: &str, token: &str, email: &str) -> anyhow::Result<Value>
     list["items"].get(0).cloned().with_context(|| format!("the server knows nobody as {email}"))
 }
 
-/// Extends the open tenant's trial by 7 days, by keyboard alone.
-async fn extend_by_keyboard(window: &Window) -> anyhow::Result<()> {
+/// Extends the open tenant's trial by 7 days, by keyboard alone; answers when that was confirmed.
+async fn extend_by_keyboard(window: &Window) -> anyhow::Result<SystemTime> {
     window.run("document.querySelector('[data-testid=\"verdict\"]').closest('[tabindex]')?.focus()").await?;
     window.keys("e").await?;
     let apply = window.find("extend-apply").await?;
@@ -72,8 +81,10 @@ async fn extend_by_keyboard(window: &Window) -> anyhow::Result<()> {
     window.picture("dialog-extend").await?;
     // The dialog ignores the key for a moment after opening, so that a repeated key applies nothing.
     tokio::time::sleep(Duration::from_millis(500)).await;
+    let confirmed = SystemTime::now();
     window.keys(ENTER).await?;
-    window.gone("extend-apply").await
+    window.gone("extend-apply").await?;
+    Ok(confirmed)
 }
 
 fn says_locked_out(text: &str) -> bool {

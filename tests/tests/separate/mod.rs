@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{SERVICE, extend_by_keyboard, find_tenant, headless, locked_out, on_server, says_locked_out};
 
 /// A server process, ended with the test, and its output: one that nobody holds breaks whoever prints.
-struct Process(Child, BufReader<ChildStdout>);
+pub(crate) struct Process(Child, BufReader<ChildStdout>);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -24,7 +24,7 @@ impl Drop for Process {
 const SANDBOX: [&str; 6] = ["--tenants", "240", "--seed", "20", "--listen", "127.0.0.1:0"];
 
 /// Starts the sandbox; answers its address and its restricted key.
-fn sandbox() -> anyhow::Result<(Process, String, String)> {
+pub(crate) fn sandbox() -> anyhow::Result<(Process, String, String)> {
     let mut child = Command::new(program("paywall-sandbox"))
         .arg("serve")
         .args(SANDBOX)
@@ -51,7 +51,7 @@ fn sandbox() -> anyhow::Result<(Process, String, String)> {
     anyhow::bail!("the sandbox ended before it listened")
 }
 
-fn server_command(folder: &Path, port: u16) -> Command {
+pub(crate) fn server_command(folder: &Path, port: u16) -> Command {
     let mut command = Command::new(program("paywall-server"));
     command
         .env("PAYWALL_DATABASE_URL", format!("sqlite://{}", folder.join("server.db").display()))
@@ -69,14 +69,19 @@ fn prepare_server(folder: &Path, port: u16) -> anyhow::Result<String> {
     let lines = tenants.stdout.take().context("no output")?;
     let imported = server_command(folder, port).args(["import", "-"]).stdin(lines).stdout(Stdio::null()).status()?;
     ensure!(imported.success() && tenants.wait()?.success(), "the sample world does not go in");
-    let output =
-        server_command(folder, port).args(["token", "create", "--role", "support", "--name", "Mia"]).output()?;
+    make_token(server_command(folder, port), "support")
+}
+
+/// Makes a token of a server's database.
+pub(crate) fn make_token(mut server: Command, role: &str) -> anyhow::Result<String> {
+    let output = server.args(["token", "create", "--role", role, "--name", "Mia"]).output()?;
     ensure!(output.status.success(), "no token is made");
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-fn serve(folder: &Path, port: u16) -> anyhow::Result<Process> {
-    let mut child = server_command(folder, port).arg("serve").stdout(Stdio::piped()).spawn()?;
+/// Starts a server, and waits until it listens.
+pub(crate) fn serve(mut server: Command) -> anyhow::Result<Process> {
+    let mut child = server.arg("serve").stdout(Stdio::piped()).spawn()?;
     let output = BufReader::new(child.stdout.take().context("no output")?);
     let mut process = Process(child, output);
     let mut line = String::new();
@@ -85,7 +90,8 @@ fn serve(folder: &Path, port: u16) -> anyhow::Result<Process> {
     Ok(process)
 }
 
-async fn connect(window: &Window, server: &str, token: &str, stripe: &str, key: &str) -> anyhow::Result<()> {
+/// Types a server and a Stripe into Connections, and waits until what they hold is shown.
+pub(crate) async fn connect(window: &Window, server: &str, token: &str, stripe: &str, key: &str) -> anyhow::Result<()> {
     window.click("firstrun-connect").await?;
     window.fill("profile-name", "staging").await?;
     window.click("profile-mode-test").await?;
@@ -114,7 +120,7 @@ async fn separate_processes_with_typed_credentials_that_stay_in_the_keyring() ->
     let port = paywall_tests::desktop::free_port()?;
     let token = prepare_server(folder.path(), port)?;
     let (_stripe, stripe_url, stripe_key) = sandbox()?;
-    let server = serve(folder.path(), port)?;
+    let server = serve(server_command(folder.path(), port))?;
     let url = format!("http://127.0.0.1:{port}");
 
     let desktop = Desktop::start()?;
@@ -155,7 +161,7 @@ async fn separate_processes_with_typed_credentials_that_stay_in_the_keyring() ->
     drop(server);
     window.text_of("chip", |text| text.contains("Offline")).await?;
     crate::offline_reads_and_refuses(&window, &email).await?;
-    let _server = serve(folder.path(), port)?;
+    let _server = serve(server_command(folder.path(), port))?;
     window.text_of("chip", |text| text.contains("As of") && !text.contains("Offline")).await?;
     window.close().await
 }
