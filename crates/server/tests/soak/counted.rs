@@ -87,9 +87,10 @@ async fn kill(on: &str, url: &str, field: &Field, part: &'static str) {
     let looker = Looker::of(url, tenant).await;
     let (address, now) = watch::channel(String::new());
     let stop = Arc::new(AtomicBool::new(false));
+    let caller = Caller::of(tenant);
     let asking: Vec<_> = (0..CALLERS)
         .map(|_| {
-            let (caller, mut now, stop) = (Caller::of(tenant), now.clone(), Arc::clone(&stop));
+            let (caller, mut now, stop) = (caller.clone(), now.clone(), Arc::clone(&stop));
             tokio::spawn(async move {
                 now.changed().await.unwrap();
                 let (mut answered, mut broken) = (0_u64, 0_u64);

@@ -3,7 +3,7 @@
 //! be used.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ const HOUR_MS: i64 = 3_600_000;
 const LEASE_LIFE: Duration = Duration::from_secs(10);
 
 /// How long after that everything has to be used, on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What befalls the servers, by seed.
 #[derive(Debug)]
@@ -76,33 +76,36 @@ impl Plan {
 struct Load {
     addresses: Arc<[Mutex<String>; 2]>,
     stop: Arc<AtomicBool>,
+    /// How often which answer came, in the order of [`Told`].
+    told: Arc<[AtomicU64; 5]>,
     tasks: Vec<JoinHandle<BTreeSet<String>>>,
 }
 
 impl Load {
     fn start(tenant: u32, addresses: [String; 2]) -> Self {
         let (addresses, stop) = (Arc::new(addresses.map(Mutex::new)), Arc::new(AtomicBool::new(false)));
+        let (caller, told) = (Caller::of(tenant), Arc::<[AtomicU64; 5]>::default());
         let work = |number: usize| {
-            let (caller, addresses, stop) = (Caller::of(tenant), Arc::clone(&addresses), Arc::clone(&stop));
+            let (caller, addresses, stop) = (caller.clone(), Arc::clone(&addresses), Arc::clone(&stop));
+            let counts = Arc::clone(&told);
             tokio::spawn(async move {
                 let mut lost = BTreeSet::new();
                 while !stop.load(Ordering::Relaxed) {
                     let address = addresses[number % 2].lock().unwrap().clone();
-                    let pause = match caller.ask(&address).await {
-                        (Told::Passed, _) => continue,
-                        (Told::Nothing, question) => {
-                            lost.insert(question);
-                            50
-                        }
-                        (Told::Refused | Told::Untold | Told::Away, _) => 50,
-                    };
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    let (told, question) = caller.ask(&address).await;
+                    counts[told as usize].fetch_add(1, Ordering::Relaxed);
+                    if told == Told::Nothing {
+                        lost.insert(question);
+                    }
+                    if told != Told::Passed {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
                 }
                 lost
             })
         };
         let tasks = (0..CALLERS).map(work).collect();
-        Self { addresses, stop, tasks }
+        Self { addresses, stop, told, tasks }
     }
 
     /// Ends it; answers the questions of which nobody heard any more.
@@ -166,14 +169,20 @@ async fn run(field: &Field, server: &Arc<Postgres>, settings: &Settings, plan: &
     *places[plan.victim].lock().unwrap() = address;
     replicas[plan.victim] = Some(other);
 
-    let hangs = |what: &str| panic!("{what} after {:?}, {plan:?}: {}", healed.elapsed(), field.log());
+    let told = Arc::clone(&load.told);
+    let hangs = async |what: &str| {
+        let books = Books::read(&settings.database_url, tenant).await.map(|it| (it.counted, it.covered));
+        let through = field.upstream.count(tenant);
+        let waited = healed.elapsed();
+        panic!("{what} after {waited:?}: {through} passed, {books:?}, told {told:?}, {plan:?}: {}", field.log());
+    };
     let is_full = async || {
         let books = Books::read(&settings.database_url, tenant).await;
         books.is_ok_and(|it| it.counted + it.covered == plan.limit)
     };
     while !is_full().await {
         if healed.elapsed() > LEASE_LIFE + PATIENCE {
-            hangs("units are left");
+            hangs("units are left").await;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -190,7 +199,7 @@ async fn run(field: &Field, server: &Arc<Postgres>, settings: &Settings, plan: &
             break;
         }
         if healed.elapsed() > LEASE_LIFE + PATIENCE {
-            hangs("units are left, or nobody is told so");
+            hangs("units are left, or nobody is told so").await;
         }
     }
     let until_used = healed.elapsed();

@@ -133,6 +133,8 @@ impl Clock for Off {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replica() {
     let Some(off) = std::env::var(CLOCK).ok().and_then(|it| it.parse().ok()) else { return };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PAYWALL_LOG").unwrap();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let config = Config::load().unwrap();
     let began = Instant::now();
     // Its database may be away: what starts servers starts them again.

@@ -31,7 +31,14 @@ impl Upstream {
         let url = format!("http://{}", listener.local_addr().unwrap()).into();
         let upstream = Self { url, seen: Arc::default() };
         let router = Router::new().fallback(answer).with_state(upstream.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        // On a thread of its own: thousands of callers must not keep it from answering.
+        let listener = listener.into_std().unwrap();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                axum::serve(TcpListener::from_std(listener).unwrap(), router).await.unwrap();
+            });
+        });
         upstream
     }
 
