@@ -71,10 +71,11 @@ async fn work(quota: Quota, journal: Arc<File>, limit: i64) {
 }
 
 fn start(url: &str, journal: &Path, limit: i64) -> Child {
-    // The system kills it with this test, should that end before.
+    // This very program, also where its file was built anew meanwhile. The system kills it with this test,
+    // should that end before.
     Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--"])
-        .arg(std::env::current_exe().unwrap())
+        .arg(format!("/proc/{}/exe", std::process::id()))
         .args(["killed::replica", "--exact", "--nocapture"])
         .env(DATABASE, url)
         .env(JOURNAL, journal)

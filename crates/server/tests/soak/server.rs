@@ -47,7 +47,8 @@ impl Process {
 
     /// The same server with a clock that is off, which the program cannot be told: from this test's program.
     pub(crate) fn with_clock(settings: &Settings, off_ms: i64) -> Self {
-        let mut command = command(&std::env::current_exe().unwrap());
+        // This very program, also where its file was built anew meanwhile.
+        let mut command = command(Path::new(&format!("/proc/{}/exe", std::process::id())));
         command.args(["server::replica", "--exact", "--nocapture"]).env(CLOCK, off_ms.to_string());
         Self::spawn(&mut command, settings)
     }
