@@ -78,6 +78,8 @@ struct Load {
     stop: Arc<AtomicBool>,
     /// How often which answer came, in the order of [`Told`].
     told: Arc<[AtomicU64; 5]>,
+    /// How many questions each server let wait for so long that nobody could tell.
+    given_up: Arc<[AtomicU64; 2]>,
     tasks: Vec<JoinHandle<BTreeSet<String>>>,
 }
 
@@ -85,17 +87,20 @@ impl Load {
     fn start(tenant: u32, addresses: [String; 2]) -> Self {
         let (addresses, stop) = (Arc::new(addresses.map(Mutex::new)), Arc::new(AtomicBool::new(false)));
         let (caller, told) = (Caller::of(tenant), Arc::<[AtomicU64; 5]>::default());
+        let given_up = Arc::<[AtomicU64; 2]>::default();
         let work = |number: usize| {
             let (caller, addresses, stop) = (caller.clone(), Arc::clone(&addresses), Arc::clone(&stop));
-            let counts = Arc::clone(&told);
+            let (counts, waited) = (Arc::clone(&told), Arc::clone(&given_up));
             tokio::spawn(async move {
                 let mut lost = BTreeSet::new();
                 while !stop.load(Ordering::Relaxed) {
                     let address = addresses[number % 2].lock().unwrap().clone();
                     let (told, question) = caller.ask(&address).await;
                     counts[told as usize].fetch_add(1, Ordering::Relaxed);
-                    if told == Told::Nothing {
-                        lost.insert(question);
+                    match told {
+                        Told::Nothing => drop(lost.insert(question)),
+                        Told::Untold => drop(waited[number % 2].fetch_add(1, Ordering::Relaxed)),
+                        _ => {}
                     }
                     if told != Told::Passed {
                         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -105,7 +110,7 @@ impl Load {
             })
         };
         let tasks = (0..CALLERS).map(work).collect();
-        Self { addresses, stop, told, tasks }
+        Self { addresses, stop, told, given_up, tasks }
     }
 
     /// Ends it; answers the questions of which nobody heard any more.
@@ -160,8 +165,9 @@ async fn run(field: &Field, server: &Arc<Postgres>, settings: &Settings, plan: &
     let killing = async {
         came_through(field, tenant, plan.kill).await;
         replicas[plan.victim].take().unwrap().kill();
+        load.given_up[plan.victim].load(Ordering::Relaxed)
     };
-    tokio::join!(restarting, killing);
+    let ((), given_up) = tokio::join!(restarting, killing);
     let healed = Instant::now();
     let mut other = Process::with_clock(settings, plan.clocks[2]);
     let places = Arc::clone(&load.addresses);
@@ -210,10 +216,14 @@ async fn run(field: &Field, server: &Arc<Postgres>, settings: &Settings, plan: &
     let passed = through.len() as i64;
     assert!(passed <= plan.limit, "{passed} passed, {plan:?}");
     let unseen = lost.iter().filter(|question| !through.contains_key(*question)).count() as i64;
-    // Units in use or on their way to a caller when their server was killed, which nobody can tell apart, and
-    // those that it may have had ahead.
+    // Units in use or on their way to a caller when their server was killed, which nobody can tell apart; those of
+    // the last claim for callers that gave up meanwhile; and those that it may have had ahead.
     let (died, ahead) = (plan.limit - passed, plan.limit / SPARE_SHARE);
-    assert!(died <= unseen + ahead, "{died} units can never be used, {unseen} questions died, {plan:?}");
+    let unreturned = (given_up as i64).min(CALLERS as i64 / 2);
+    assert!(
+        died <= unseen + unreturned + ahead,
+        "{died} units can never be used, {unseen} questions died, {given_up} had given up, {plan:?}"
+    );
     let names: BTreeSet<&String> = through.values().collect();
     assert!(books.events.iter().all(|(name, units)| *units == 1 && names.contains(name)), "{books:?}");
     assert_eq!(books.sum(), books.counted, "the sum is that of the events");
