@@ -3,11 +3,16 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// What `/proc` counts processor time and starts in, on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// How long a process may take to end by itself.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A process that ends with this value.
 pub(crate) struct Running(Child);
@@ -29,6 +34,16 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // In order, where it can: nginx's workers outlive a master that is killed.
+        if let Ok(pid) = i32::try_from(self.0.id())
+            && let Some(pid) = Pid::from_raw(pid)
+            && kill_process(pid, Signal::TERM).is_ok()
+        {
+            let until = Instant::now() + FAREWELL;
+            while matches!(self.0.try_wait(), Ok(None)) && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

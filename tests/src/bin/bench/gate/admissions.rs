@@ -9,7 +9,9 @@ use paywall_databases::Postgres;
 use paywall_domain::{DAY_MS, Limit, TenantId, Timestamp};
 use paywall_server::SystemClock;
 use paywall_server::metering::{Amounts, UsageEvent};
-use paywall_server::quota::{Admission, Ask, Counter, CountingPeriod, Demand, Quota, Settings, SqlLeaseStore};
+use paywall_server::quota::{
+    Admission, Ask, Counter, CountingPeriod, Demand, Quota, Settings, SqlLeaseStore, Unavailable,
+};
 use sqlx::postgres::PgPoolOptions;
 
 use crate::figures::{Pair, grouped, table};
@@ -80,6 +82,11 @@ async fn leases(url: &str, limit: i64, time: Option<Duration>) -> anyhow::Result
                 let reservation = match quota.reserve(&tenant, period, &[ask]).await {
                     Admission::Reserved(reservation) => reservation,
                     Admission::Exhausted(_) => break,
+                    // Events are written more slowly than they come: as the gate's callers, it comes again.
+                    Admission::Unavailable(Unavailable::SpoolFull) => {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        continue;
+                    }
                     Admission::Unavailable(why) => bail!("{why}"),
                 };
                 number += 1;

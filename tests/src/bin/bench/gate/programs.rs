@@ -72,7 +72,7 @@ async fn nginx(
     port: u16,
     mut command: Command,
 ) -> anyhow::Result<Program> {
-    let home = folder.join(name);
+    let home = folder.join(name.replace(' ', "-"));
     fs::create_dir(&home)?;
     let mut temporary = String::new();
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
@@ -87,7 +87,7 @@ async fn nginx(
     );
     let file = home.join("nginx.conf");
     fs::write(&file, configuration)?;
-    let running = Running::start(command.arg("-c").arg(&file).arg("-p").arg(&home).stderr(Stdio::null()))?;
+    let running = Running::start(command.arg("-c").arg(&file).arg("-p").arg(&home))?;
     listening(port, name).await?;
     // The worker is the master's only child.
     let master = running.id();
