@@ -44,6 +44,20 @@ pub enum Kind {
     BalanceTransaction,
     /// `di_…`
     Discount,
+    /// `cs_…`
+    CheckoutSession,
+    /// `bps_…`
+    PortalSession,
+    /// `we_…`
+    WebhookEndpoint,
+    /// `inpay_…`
+    InvoicePayment,
+    /// `cn_…`
+    CreditNote,
+    /// An id that the account's owner chose.
+    Coupon,
+    /// `clock_…`
+    TestClock,
 }
 
 impl Kind {
@@ -60,7 +74,7 @@ impl Kind {
         Self::Event,
     ];
 
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 22] = [
         Self::Customer,
         Self::Product,
         Self::Price,
@@ -76,6 +90,13 @@ impl Kind {
         Self::PaymentMethod,
         Self::BalanceTransaction,
         Self::Discount,
+        Self::CheckoutSession,
+        Self::PortalSession,
+        Self::WebhookEndpoint,
+        Self::InvoicePayment,
+        Self::CreditNote,
+        Self::Coupon,
+        Self::TestClock,
     ];
 
     /// The name in paths, such as `customers`.
@@ -96,6 +117,13 @@ impl Kind {
             Self::PaymentMethod => "payment_methods",
             Self::BalanceTransaction => "balance_transactions",
             Self::Discount => "discounts",
+            Self::CheckoutSession => "checkout/sessions",
+            Self::PortalSession => "billing_portal/sessions",
+            Self::WebhookEndpoint => "webhook_endpoints",
+            Self::InvoicePayment => "invoice_payments",
+            Self::CreditNote => "credit_notes",
+            Self::Coupon => "coupons",
+            Self::TestClock => "test_helpers/test_clocks",
         }
     }
 
@@ -107,6 +135,9 @@ impl Kind {
             Self::PaymentIntent => "payment_intent",
             Self::PaymentMethod => "payment_method",
             Self::BalanceTransaction => "balance_transaction",
+            Self::CheckoutSession => "checkout.session",
+            Self::PortalSession => "billing_portal.session",
+            Self::TestClock => "test_helpers.test_clock",
             other => other.plural().trim_end_matches('s'),
         }
     }
@@ -128,6 +159,13 @@ impl Kind {
             Self::PaymentMethod => "pm_",
             Self::BalanceTransaction => "txn_",
             Self::Discount => "di_",
+            Self::CheckoutSession => "cs_test_a",
+            Self::PortalSession => "bps_",
+            Self::WebhookEndpoint => "we_",
+            Self::InvoicePayment => "inpay_",
+            Self::CreditNote => "cn_",
+            Self::Coupon => "",
+            Self::TestClock => "clock_",
         }
     }
 
@@ -245,11 +283,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_leads_back_to_its_place(seed: u64, tenant: u32, ordinal: u16, kind in 0_usize..15) {
+        fn an_id_leads_back_to_its_place(seed: u64, tenant: u32, ordinal: u16, kind in 0_usize..22) {
             let (ids, kind) = (Ids::new(seed), Kind::ALL[kind]);
             let id = ids.id(kind, tenant, ordinal);
             prop_assert_eq!(ids.place(kind, &id), Some(Place { tenant, ordinal }));
-            let other = Kind::ALL[(kind as usize + 1) % 15];
+            let other = Kind::ALL[(kind as usize + 1) % 22];
             prop_assert_eq!(ids.place(other, &id), None);
         }
 

@@ -22,6 +22,7 @@ mod parts;
 mod render;
 mod story;
 pub mod stripe_api;
+mod wire;
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub use history::{Cursor, Filter, NoSuch, StripeHistory};
 pub use ids::Kind;
 pub use keys::Keys;
 pub use render::API_VERSION;
-pub use stripe_api::Rules;
+pub use wire::Rules;
 
 use crate::ids::Ids;
 use crate::story::Setting;
