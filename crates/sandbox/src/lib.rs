@@ -1,5 +1,5 @@
 //! A deterministic sample world: the tenants of a fictional company, two years of their payments, and
-//! the Stripe-shaped read API that serves them.
+//! the Stripe-shaped read API that serves them. Beside it, a Stripe account that is written to: [`scripted`].
 //!
 //! The same [`WorldSpec`] gives the same world, byte for byte, on every platform. Each tenant is drawn
 //! from a stream of its own and made when it is asked for, so a world of any size costs little to hold.
@@ -13,6 +13,7 @@ mod calendar;
 mod cast;
 mod catalog;
 mod draw;
+mod expand;
 mod history;
 mod ids;
 mod intake;
@@ -20,6 +21,7 @@ mod keys;
 mod names;
 mod parts;
 mod render;
+pub mod scripted;
 mod story;
 pub mod stripe_api;
 mod wire;
@@ -91,6 +93,14 @@ impl World {
         first.into_iter().chain((0..self.spec.tenants).map(move |index| {
             IntakeRecord::Tenant(Box::new(intake::intake(&setting, &plans, story::tell(&setting, index))))
         }))
+    }
+
+    /// The products and the prices, as Stripe shows them, oldest first.
+    pub(crate) fn catalog(&self) -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
+        let setting = self.setting();
+        let products = catalog::Product::all().map(|it| render::product(&setting, it)).collect();
+        let prices = (0..setting.prices.len() as u16).map(|ordinal| render::price(&setting, ordinal)).collect();
+        (products, prices)
     }
 
     /// The Stripe account, at the world's present. Each call makes one of its own.

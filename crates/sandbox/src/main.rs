@@ -8,6 +8,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use paywall_domain::{DAY_MS, Timestamp};
+use paywall_sandbox::scripted::{Clock, Delivering, ScriptedStripe, Settings};
 use paywall_sandbox::{Rules, TENANTS_MIN, World, WorldSpec, stripe_api};
 
 #[derive(Parser)]
@@ -32,6 +33,13 @@ enum Command {
         /// Answer so many milliseconds later.
         #[arg(long, default_value_t = 0)]
         latency_ms: u64,
+        /// Serve a live account instead, which can be written to: it starts with the world's products and
+        /// prices alone, its clock runs, and it sends webhooks.
+        #[arg(long)]
+        scripted: bool,
+        /// With --scripted: register this address for all events; prints its id and secret.
+        #[arg(long, requires = "scripted")]
+        webhook: Option<String>,
     },
     /// Print the plans and tenants, one JSON object per line, for `paywall-server import -`.
     Tenants {
@@ -83,8 +91,22 @@ async fn main() -> anyhow::Result<()> {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .init();
     match Cli::parse().command {
-        Command::Serve { world, listen, limits, latency_ms } => {
-            serve(&world.world(), listen, Rules { limits, latency: Duration::from_millis(latency_ms) }).await
+        Command::Serve { world, listen, limits, latency_ms, scripted, webhook } => {
+            let rules = Rules { limits, latency: Duration::from_millis(latency_ms) };
+            if scripted {
+                // Webhooks are checked against the receiver's clock: the account's runs from now on, unless told.
+                let now = world.as_of.unwrap_or_else(Utc::now);
+                let settings = Settings {
+                    seed: world.seed,
+                    now: Timestamp(now.timestamp_millis()),
+                    clock: Clock::Running,
+                    delivering: Delivering::AtOnce,
+                    rules,
+                    ..Settings::default()
+                };
+                return play(&world.world(), listen, settings, webhook.as_deref()).await;
+            }
+            serve(&world.world(), listen, rules).await
         }
         Command::Tenants { world } => print(&world.world()),
     }
@@ -109,6 +131,34 @@ async fn serve(world: &World, listen: SocketAddr, rules: Rules) -> anyhow::Resul
             let _ = tokio::signal::ctrl_c().await;
         })
         .await?;
+    Ok(())
+}
+
+/// Serves a scripted account.
+async fn play(world: &World, listen: SocketAddr, settings: Settings, webhook: Option<&str>) -> anyhow::Result<()> {
+    let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let stripe = ScriptedStripe::serve(listener, settings)?;
+    stripe.add_catalog(world);
+    let endpoint = webhook.map(|url| stripe.add_endpoint(url, &["*"])).transpose()?;
+    let keys = stripe.keys();
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening {}", stripe.url())?;
+    for (name, key) in [
+        ("restricted", &keys.restricted),
+        ("lacking", &keys.lacking),
+        ("secret", &keys.secret),
+        ("live", &keys.live),
+        ("writing", &keys.writing),
+    ] {
+        writeln!(out, "key {name} {key}")?;
+    }
+    if let Some(endpoint) = endpoint {
+        writeln!(out, "webhook {} {}", endpoint.id, endpoint.secret)?;
+    }
+    out.flush()?;
+    drop(out);
+    // Without a handler for the signal, the process ends by it anyway.
+    let _ = tokio::signal::ctrl_c().await;
     Ok(())
 }
 

@@ -40,7 +40,7 @@ fn status_word(status: SubscriptionStatus) -> &'static str {
     }
 }
 
-fn empty_address() -> Value {
+pub(crate) fn empty_address() -> Value {
     json!({"city": null, "country": null, "line1": null, "line2": null, "postal_code": null, "state": null})
 }
 

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::Value;
 
+use crate::expand::{Account, Included, unexpandable};
 use crate::history::{Cursor, Filter, NoSuch, SUBSCRIPTION_STATUSES, StripeHistory};
 use crate::ids::Kind;
 use crate::keys::{Access, Keys};
@@ -125,62 +126,31 @@ impl Api {
         }
         Ok(answer(&object))
     }
+}
 
-    /// Puts the object in place of the id that `path` leads to.
-    fn expand(&self, object: &mut Value, path: &str) -> Result<(), Failure> {
-        if path.split('.').count() > 4 {
-            let message = "You cannot expand more than 4 levels of a property.";
-            return Err(Failure::invalid(message.to_owned(), Some("expand"), None));
-        }
-        let (field, rest) = path.split_once('.').map_or((path, None), |(field, rest)| (field, Some(rest)));
-        let unexpandable = || {
-            Failure::invalid(
-                format!("This property cannot be expanded ({path})."),
-                Some("expand"),
-                Some("property_not_expandable"),
-            )
-        };
-        if let Some(list) = object.as_array_mut() {
-            return list.iter_mut().try_for_each(|it| self.expand(it, path));
-        }
-        if object.get("deleted").is_some() || object.is_null() {
-            return Ok(());
-        }
+impl Account for Api {
+    fn object(&self, kind: Kind, id: &str) -> Option<Value> {
+        self.history.retrieve(kind, id)
+    }
+
+    fn include(&self, object: &mut Value, field: &str, rest: Option<&str>) -> Result<Included, Failure> {
         if field == "tiers" && object["object"] == "price" {
             // Only tiered prices have any, and the catalogue sells none; Stripe takes the path for every price.
-            return Ok(());
+            return Ok(Included::Done);
         }
-        if field == "discounts" {
-            let kind = match object["object"].as_str() {
-                // Items are discounted through their subscription alone, so that there is nothing to put in place.
-                Some("subscription_item") => return Ok(()),
-                Some("subscription") => Kind::Subscription,
-                Some("invoice") => Kind::Invoice,
-                _ => return Err(unexpandable()),
-            };
-            let id = object["id"].as_str().unwrap_or_default().to_owned();
-            object["discounts"] = Value::Array(self.history.discounts(kind, &id, rest == Some("source.coupon")));
-            return Ok(());
+        if field != "discounts" {
+            return Ok(Included::No);
         }
-        let Some(value) = object.get_mut(field) else { return Err(unexpandable()) };
-        if let Some(id) = value.as_str() {
-            let kind = match field {
-                "customer" => Kind::Customer,
-                "subscription" => Kind::Subscription,
-                "latest_invoice" | "invoice" => Kind::Invoice,
-                "charge" => Kind::Charge,
-                "product" => Kind::Product,
-                "price" | "default_price" => Kind::Price,
-                _ => return Err(unexpandable()),
-            };
-            *value = self.history.retrieve(kind, id).ok_or_else(unexpandable)?;
-        } else if rest.is_none() && !value.is_null() && !value.is_object() {
-            return Err(unexpandable());
-        }
-        match rest {
-            Some(rest) if !value.is_null() => self.expand(value, rest),
-            _ => Ok(()),
-        }
+        let kind = match object["object"].as_str() {
+            // Items are discounted through their subscription alone, so that there is nothing to put in place.
+            Some("subscription_item") => return Ok(Included::Done),
+            Some("subscription") => Kind::Subscription,
+            Some("invoice") => Kind::Invoice,
+            _ => return Err(unexpandable(field)),
+        };
+        let id = object["id"].as_str().unwrap_or_default().to_owned();
+        object["discounts"] = Value::Array(self.history.discounts(kind, &id, rest == Some("source.coupon")));
+        Ok(Included::Done)
     }
 }
 
