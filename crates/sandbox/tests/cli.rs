@@ -59,6 +59,36 @@ async fn serve_prints_its_address_and_keys_and_answers() {
     assert_eq!(get(&keys["live"]).await.unwrap().status(), 401);
 }
 
+#[tokio::test]
+async fn a_scripted_account_is_served_with_the_worlds_prices_and_a_webhook_endpoint() {
+    let webhook = ["--webhook", "http://127.0.0.1:9/stripe/webhook"];
+    let child = program().args(["serve", "--scripted", "--seed", "3"]).args(webhook).stdout(Stdio::piped()).spawn();
+    let mut running = Running(child.unwrap());
+    let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let address = lines.next().unwrap().strip_prefix("listening ").unwrap().to_owned();
+    let key = lines.find_map(|line| line.strip_prefix("key writing ").map(str::to_owned)).unwrap();
+    let endpoint = lines.next().unwrap();
+    assert!(endpoint.starts_with("webhook we_") && endpoint.contains(" whsec_"), "{endpoint}");
+    let http = reqwest::Client::new();
+    let output = program().arg("tenants").args(WORLD).output().unwrap();
+    let plan = output.stdout.lines().find_map(|line| match serde_json::from_str(&line.unwrap()).unwrap() {
+        IntakeRecord::Plan(plan) if !plan.stripe_prices.is_empty() => Some(plan),
+        _ => None,
+    });
+    let form = [
+        ("mode", "subscription"),
+        ("success_url", "https://paywall.example/return"),
+        ("line_items[0][price]", &plan.unwrap().stripe_prices[0]),
+    ];
+    let session =
+        http.post(format!("{address}/v1/checkout/sessions")).bearer_auth(&key).form(&form).send().await.unwrap();
+    let session: serde_json::Value = session.json().await.unwrap();
+    let page = http.get(session["url"].as_str().unwrap()).send().await.unwrap();
+    assert!(page.text().await.unwrap().contains("19.00 USD"));
+    let wrong = program().args(["serve", "--webhook", "http://127.0.0.1:9/"]).output().unwrap();
+    assert!(!wrong.status.success(), "a webhook needs a scripted account");
+}
+
 #[test]
 fn a_world_smaller_than_its_cast_is_refused() {
     for count in ["5", "59"] {
