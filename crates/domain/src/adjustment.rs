@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::billing::{DriftKind, Repair};
 use crate::{
     Comp, EXTENSION_DAYS_MAX, Limit, Meter, Override, PlanId, Suspension, TenantFacts, Timestamp, Trial, extended_end,
 };
@@ -103,6 +104,13 @@ pub enum Change {
     },
     /// Write something down; the reason is the note's text.
     Note,
+    /// Put a difference between Stripe and the paywall right. It is made by repairing the drift, and by nothing else.
+    RepairBilling {
+        /// What differed.
+        drift: DriftKind,
+        /// What put it right.
+        repair: Repair,
+    },
 }
 
 /// The kind of a change, without its details.
@@ -129,11 +137,13 @@ pub enum ChangeKind {
     ChangePlan,
     /// See [`Change::Note`].
     Note,
+    /// See [`Change::RepairBilling`].
+    RepairBilling,
 }
 
 impl ChangeKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ExtendTrial,
         Self::EndTrial,
         Self::OverrideQuota,
@@ -143,6 +153,7 @@ impl ChangeKind {
         Self::Reinstate,
         Self::ChangePlan,
         Self::Note,
+        Self::RepairBilling,
     ];
 
     /// The word for this kind on the wire and in storage.
@@ -157,6 +168,7 @@ impl ChangeKind {
             Self::Reinstate => "reinstate",
             Self::ChangePlan => "change_plan",
             Self::Note => "note",
+            Self::RepairBilling => "repair_billing",
         }
     }
 
@@ -184,6 +196,8 @@ pub enum Aspect {
     Suspension,
     /// [`TenantFacts::plan`].
     Plan,
+    /// What Stripe has a say in: subscription, plan and trial.
+    Billing,
     /// Nothing: a note.
     Nothing,
 }
@@ -201,6 +215,7 @@ impl Change {
             Self::Reinstate => ChangeKind::Reinstate,
             Self::ChangePlan { .. } => ChangeKind::ChangePlan,
             Self::Note => ChangeKind::Note,
+            Self::RepairBilling { .. } => ChangeKind::RepairBilling,
         }
     }
 
@@ -213,7 +228,14 @@ impl Change {
             Self::Suspend { .. } | Self::Reinstate => Aspect::Suspension,
             Self::ChangePlan { .. } => Aspect::Plan,
             Self::Note => Aspect::Nothing,
+            Self::RepairBilling { repair: Repair::ApplyStripe, .. } => Aspect::Billing,
+            Self::RepairBilling { .. } => Aspect::Nothing,
         }
+    }
+
+    /// Whether it was made in Stripe, where nothing here takes it back.
+    pub fn in_stripe(&self) -> bool {
+        matches!(self, Self::RepairBilling { repair, .. } if *repair != Repair::ApplyStripe)
     }
 }
 
@@ -253,6 +275,9 @@ pub enum AdjustmentError {
     /// It is on that plan already.
     #[error("already on this plan")]
     SamePlan,
+    /// A repair is made where the drift is, not as a change by itself.
+    #[error("a drift is repaired by its own request")]
+    OnlyByRepair,
 }
 
 /// The facts after `change`, made by `actor` for `reason` at `now`. `plan_exists` answers whether a
@@ -319,6 +344,7 @@ pub fn apply(
             after.plan = plan.clone();
         }
         Change::Note => {}
+        Change::RepairBilling { .. } => return Err(AdjustmentError::OnlyByRepair),
     }
     Ok(after)
 }
@@ -352,6 +378,9 @@ pub enum UndoRefusal {
     /// It is itself an undo: make the change again instead.
     #[error("an undo cannot be undone; make the change again instead")]
     IsUndo,
+    /// It was made in Stripe; what it did there is taken back there.
+    #[error("it was made in Stripe, and is taken back there")]
+    InStripe,
     /// Something changed the same part since; `by` and `at` name the adjustment where it is one. A later
     /// adjustment that stands is in the way also where the facts came back to what they were.
     #[error("changed again since")]
@@ -375,6 +404,9 @@ pub fn check_undo(aspect: Aspect, current: &TenantFacts, after: &TenantFacts) ->
         Aspect::Comp => current.comp == after.comp,
         Aspect::Suspension => current.suspension == after.suspension,
         Aspect::Plan => current.plan == after.plan,
+        Aspect::Billing => {
+            current.subscription == after.subscription && current.plan == after.plan && current.trial == after.trial
+        }
         Aspect::Nothing => true,
     }
 }
@@ -393,6 +425,11 @@ pub fn undo(aspect: Aspect, current: &TenantFacts, before: &TenantFacts) -> Tena
         Aspect::Comp => facts.comp.clone_from(&before.comp),
         Aspect::Suspension => facts.suspension.clone_from(&before.suspension),
         Aspect::Plan => facts.plan = before.plan.clone(),
+        Aspect::Billing => {
+            facts.subscription.clone_from(&before.subscription);
+            facts.plan = before.plan.clone();
+            facts.trial.clone_from(&before.trial);
+        }
         Aspect::Nothing => {}
     }
     facts

@@ -1,6 +1,7 @@
 //! Settings: a TOML file named by `PAYWALL_CONFIG`, and `PAYWALL_…` environment variables, which win.
 
 mod secret;
+mod stripe;
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -21,6 +22,7 @@ use crate::private;
 use crate::store::{is_postgres, shown};
 
 use self::secret::secret;
+pub use self::stripe::StripeSettings;
 
 /// Everything that can be set of a server.
 #[derive(Clone)]
@@ -56,6 +58,8 @@ pub struct Config {
     pub support_contact: Option<String>,
     /// For how many months usage events are kept; 0 = for ever. What they add up to is kept anyway.
     pub keep_usage_months: u32,
+    /// How the server bills; `None` = it does not.
+    pub stripe: Option<StripeSettings>,
 }
 
 /// For how many months usage events are kept unless told otherwise: a year, and the month in which it is looked at.
@@ -132,6 +136,14 @@ struct Settings {
     authz_anonymous: Option<String>,
     support_contact: Option<String>,
     keep_usage_months: Option<u32>,
+    stripe_url: Option<String>,
+    stripe_key: Option<String>,
+    stripe_key_file: Option<PathBuf>,
+    stripe_webhook_secret: Option<String>,
+    stripe_webhook_secret_file: Option<PathBuf>,
+    stripe_poll_seconds: Option<u64>,
+    stripe_reconcile_hour: Option<u64>,
+    grace_days: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -285,6 +297,7 @@ impl Config {
             authz_refuses_anonymous,
             support_contact,
             keep_usage_months,
+            stripe: stripe::read(&mut settings, &variable)?,
         })
     }
 
@@ -349,6 +362,7 @@ impl Default for Config {
             authz_refuses_anonymous: false,
             support_contact: None,
             keep_usage_months: USAGE_MONTHS,
+            stripe: None,
         }
     }
 }

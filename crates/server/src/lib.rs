@@ -4,6 +4,7 @@
 //! process (`paywall-server serve`) or inside another program ([`Server`]).
 
 mod admin;
+mod billing;
 mod clock;
 mod config;
 pub mod directory;
@@ -28,7 +29,7 @@ mod token;
 mod transition;
 
 pub use clock::{Clock, SystemClock, TestClock};
-pub use config::{Config, ConfigError, built_in_plans};
+pub use config::{Config, ConfigError, StripeSettings, built_in_plans};
 pub use enforcement::FailOpen;
 pub use import::read_record;
 pub use listener::Limits;

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
+use crate::billing::{self, Billing};
 use crate::clock::Clock;
 use crate::config::{Config, built_in_plans};
 use crate::directory::{Directory, DirectoryError, Mirror, Pace};
@@ -54,6 +55,8 @@ enum ServerErrorKind {
     Store(#[from] StoreError),
     #[error(transparent)]
     Directory(DirectoryError),
+    #[error("stripe_url: {0}")]
+    Stripe(paywall_stripe::Error),
     #[error("a token needs a name of 1 to 200 characters")]
     TokenName,
     #[error("there is no token with the id {0:?}; `paywall-server token list` shows the ids")]
@@ -76,6 +79,8 @@ pub(crate) struct State {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Readiness,
     pub(crate) health: Health,
+    /// `None` = there is no billing.
+    pub(crate) billing: Option<Billing>,
     /// Whether what is written beside a request fails, which is said once and not with each of them.
     failing: AtomicBool,
 }
@@ -162,6 +167,7 @@ impl Server {
         }
         write.commit().await?;
         let health = Health::new(clock.now());
+        let billing = config.stripe.clone().map(Billing::new).transpose().map_err(ServerErrorKind::Stripe)?;
         let state = State {
             store: Arc::new(store),
             clock,
@@ -169,6 +175,7 @@ impl Server {
             metrics: Arc::new(Metrics::new()),
             readiness: Readiness::default(),
             health,
+            billing,
             failing: AtomicBool::new(false),
         };
         Ok(Self { state: Arc::new(state) })
@@ -343,6 +350,15 @@ impl Server {
             let (state, draining) = (Arc::clone(&self.state), draining.clone());
             async move { state.store.follow(draining).await }
         });
+        let biller = tokio::spawn({
+            let (state, draining) = (Arc::clone(&self.state), draining.clone());
+            async move {
+                tokio::join!(
+                    billing::worker::run(Arc::clone(&state), draining.clone()),
+                    billing::duties::run(state, draining)
+                )
+            }
+        });
         let served = CancellationToken::new();
         let heart = tokio::spawn(health::beat(Arc::clone(&self.state), served.clone()));
         let config = &self.state.config;
@@ -361,6 +377,7 @@ impl Server {
         let _ = ticker.await;
         let _ = retaining.await;
         let _ = follower.await;
+        let _ = biller.await;
         let _ = heart.await;
     }
 }

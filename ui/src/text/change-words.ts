@@ -11,4 +11,5 @@ export const CHANGE_NAMES: Record<Change['kind'], string> = {
   reinstate: 'Reinstate',
   change_plan: 'Change plan',
   note: 'Note',
+  repair_billing: 'Repair billing',
 };

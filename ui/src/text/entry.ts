@@ -29,6 +29,8 @@ export function changeText(change: Change, reader: Reader = {}): string {
       return 'Reinstate';
     case 'change_plan':
       return `Change plan to ${change.plan}`;
+    case 'repair_billing':
+      return `Repair billing: ${change.drift.replaceAll('_', ' ')}`;
     case 'note':
       return 'Note';
   }

@@ -82,6 +82,8 @@ export function refusalText(error: AdjustmentError): FailureText {
       return text('The tenant is not suspended.', 'There is nothing to lift. Refresh to see what changed.');
     case 'same_plan':
       return text('The tenant has that plan already.', 'Choose another plan.');
+    case 'only_by_repair':
+      return text('This is repaired where the difference is shown.', 'Open Billing health, and repair it there.');
   }
 }
 
@@ -92,6 +94,8 @@ export function undoRefusalText(refusal: UndoRefusal, reader: Reader = {}): Fail
       return text('It was undone already.', 'There is nothing left to undo.');
     case 'is_undo':
       return text('This is an undo itself.', 'Make the change again if it should hold after all.');
+    case 'in_stripe':
+      return text('It was made in Stripe.', 'Take it back in Stripe; the paywall follows.');
     case 'changed_since': {
       const when = refusal.at === null ? '' : ` on ${instant(refusal.at, reader)}`;
       return refusal.by === null

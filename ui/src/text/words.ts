@@ -349,6 +349,7 @@ const DONE: Record<Change['kind'], string> = {
   reinstate: 'access was given back',
   change_plan: 'plan was changed',
   note: 'note was kept',
+  repair_billing: 'billing was repaired',
 };
 
 /** Says that a change was made, with its result as the server recorded it. */
@@ -402,6 +403,7 @@ export function changeUndone(undo: Adjustment, tenantName: string, reader: Reade
       return `Undone: ${who} is suspended again.`;
     case 'comp':
       return `Undone: the comp of ${who} is ${after.facts.comp ? 'as before' : 'gone again'}.`;
+    case 'repair_billing':
     case 'note':
       return `Undone: ${who} is as before.`;
   }

@@ -318,6 +318,7 @@ pub(crate) fn aspect_word(aspect: Aspect) -> Option<String> {
         Aspect::Comp => "comp".to_owned(),
         Aspect::Suspension => "suspension".to_owned(),
         Aspect::Plan => "plan".to_owned(),
+        Aspect::Billing => "billing".to_owned(),
         Aspect::Nothing => return None,
     })
 }

@@ -40,7 +40,7 @@ const TICKET_MAX: usize = 2_000;
 pub(crate) struct DryRun {
     /// `true` changes nothing and shows what would be.
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// Makes one change of a tenant.
@@ -182,19 +182,19 @@ pub(crate) async fn list(
 }
 
 /// What an adjustment says beside its effect.
-struct Draft<'a> {
-    change: Change,
-    reason: &'a str,
-    ticket: Option<&'a str>,
-    undoes: Option<String>,
-    request_id: &'a str,
+pub(super) struct Draft<'a> {
+    pub(super) change: Change,
+    pub(super) reason: &'a str,
+    pub(super) ticket: Option<&'a str>,
+    pub(super) undoes: Option<String>,
+    pub(super) request_id: &'a str,
 }
 
 /// An adjustment as it was made.
-struct Made {
-    adjustment: Adjustment,
-    outcome: AdjustmentOutcome,
-    version: i64,
+pub(super) struct Made {
+    pub(super) adjustment: Adjustment,
+    pub(super) outcome: AdjustmentOutcome,
+    pub(super) version: i64,
 }
 
 fn applied(
@@ -238,6 +238,9 @@ async fn without(connection: &mut Connection, target: &Adjustment, row: &TenantR
     if target.undoes.is_some() {
         return Err(Fault::undo_refused(UndoRefusal::IsUndo));
     }
+    if target.change.in_stripe() {
+        return Err(Fault::undo_refused(UndoRefusal::InStripe));
+    }
     // Later changes may have led back to the same facts; they were still made on top of this one.
     if let Some(later) = entries::standing_on(connection, target).await? {
         return Err(Fault::undo_refused(UndoRefusal::ChangedSince {
@@ -255,7 +258,7 @@ async fn without(connection: &mut Connection, target: &Adjustment, row: &TenantR
 
 /// Writes an adjustment, and the tenant as it leaves it.
 #[allow(clippy::too_many_arguments)]
-async fn record(
+pub(super) async fn record(
     state: &State,
     write: &mut Connection,
     caller: &Caller,
@@ -296,7 +299,11 @@ async fn record(
 }
 
 /// The answer given before under this key, if one was.
-async fn replayed(write: &mut Connection, key: &str, request_hash: &[u8]) -> Result<Option<Response>, Fault> {
+pub(super) async fn replayed(
+    write: &mut Connection,
+    key: &str,
+    request_hash: &[u8],
+) -> Result<Option<Response>, Fault> {
     match keys::get(write, key).await? {
         None => Ok(None),
         Some(KeyRecord::Void) => Err(Fault::new(
@@ -338,7 +345,7 @@ fn answer(outcome: &AdjustmentOutcome, version: i64) -> impl IntoResponse + use<
     ([(header::ETAG, format!("\"{version}\""))], Json(outcome.clone()))
 }
 
-fn hashed(parts: &[&str]) -> Vec<u8> {
+pub(super) fn hashed(parts: &[&str]) -> Vec<u8> {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
@@ -356,7 +363,7 @@ pub(crate) fn check_key(key: &str) -> Result<(), Fault> {
     }
 }
 
-fn required_key(headers: &HeaderMap) -> Result<String, Fault> {
+pub(super) fn required_key(headers: &HeaderMap) -> Result<String, Fault> {
     let header = headers.get(IDEMPOTENCY_KEY).ok_or_else(|| {
         Fault::new(
             ProblemCode::IdempotencyKeyRequired,
@@ -381,7 +388,7 @@ fn sent_version(headers: &HeaderMap) -> Result<Option<i64>, Fault> {
     version.map(Some).ok_or_else(|| Fault::field("If-Match", "the ETag of the tenant, such as \"7\""))
 }
 
-fn checked_reason(reason: &str, required: bool) -> Result<&str, Fault> {
+pub(super) fn checked_reason(reason: &str, required: bool) -> Result<&str, Fault> {
     let reason = reason.trim();
     match reason.chars().count() {
         0 if required => Err(Fault::field("reason", "say why; the next person reads it")),
@@ -390,7 +397,7 @@ fn checked_reason(reason: &str, required: bool) -> Result<&str, Fault> {
     }
 }
 
-fn checked_ticket(ticket: &str) -> Result<&str, Fault> {
+pub(super) fn checked_ticket(ticket: &str) -> Result<&str, Fault> {
     let ticket = ticket.trim();
     let rest = ticket.strip_prefix("https://").or_else(|| ticket.strip_prefix("http://"));
     let host_begins = rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '['));

@@ -2,6 +2,7 @@
 
 mod adjustments;
 mod auth;
+mod billing;
 mod caller;
 mod changes;
 mod document;
@@ -11,6 +12,7 @@ mod keys;
 mod plans;
 mod problem;
 mod read;
+mod repair;
 mod server;
 mod tenants;
 
@@ -30,7 +32,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::problem::Fault;
+pub(crate) use self::problem::Fault;
+use crate::billing::webhook;
 use crate::proxy::is_own;
 use crate::request_id;
 use crate::server::State;
@@ -59,6 +62,13 @@ fn api() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(adjustments::undo))
         .routes(routes!(keys::settle))
         .routes(routes!(changes::list))
+        .routes(routes!(billing::get))
+        .routes(routes!(billing::list_drifts))
+        .routes(routes!(repair::repair))
+        .routes(routes!(billing::list_events))
+        .routes(routes!(billing::retry_event))
+        .routes(routes!(billing::conversions))
+        .routes(routes!(billing::of_tenant))
         .routes(routes!(document::get))
 }
 
@@ -73,6 +83,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
     router
         .route("/healthz", routing::get(health::alive))
         .route("/readyz", routing::get(health::ready))
+        .route("/stripe/webhook", webhook::route())
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CompressionLayer::new())

@@ -21,6 +21,22 @@ pub(crate) fn way_word(via: Via) -> &'static str {
     WAYS[way(via)]
 }
 
+/// What became of a delivery of Stripe.
+pub(super) const DELIVERIES: &[&str] = &["taken", "repeated", "refused", "failed"];
+
+/// What became of a delivery of Stripe, in the order of [`DELIVERIES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// It is new, and kept.
+    Taken,
+    /// It is known.
+    Repeated,
+    /// It is not Stripe's.
+    Refused,
+    /// It could not be kept; Stripe delivers it again.
+    Failed,
+}
+
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Purpose(pub(super) usize);

@@ -4,6 +4,7 @@
 //! there, and nothing is looked up. What is so at the moment is asked for when somebody reads. The names and
 //! what they mean for whoever is on duty stand in `docs/operations.md`, which a test compares with these.
 
+mod billing;
 mod handles;
 mod labels;
 mod sources;
@@ -20,11 +21,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-pub(crate) use labels::{Purpose, Verdict, way_word};
+pub(crate) use labels::{Delivery, Purpose, Verdict, way_word};
 pub(crate) use sources::Sources;
 
 use self::handles::Handles;
-use self::labels::{CLASSES, DIRECTIONS, METHODS, PURPOSES, VERDICTS, WAYS};
+use self::labels::{CLASSES, DELIVERIES, DIRECTIONS, METHODS, PURPOSES, VERDICTS, WAYS};
 use crate::gate::Via;
 use crate::server::State;
 use crate::store::with_patience;
@@ -39,6 +40,9 @@ const ADMISSION: [f64; 15] =
 const FIRST_BYTE: [f64; 15] =
     [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
+/// Bounds of the time from an event to its delivery, in seconds: at once, and after Stripe's retries.
+const LAG: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 21_600.0, 86_400.0];
+
 /// Every figure of one server.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -52,6 +56,9 @@ pub(crate) struct Metrics {
     store_up: Gauge,
     store_ping: Gauge<f64, AtomicU64>,
     sources: sources::Known,
+    webhooks: Handles<Counter, 1>,
+    webhook_lag: Histogram,
+    billing: billing::Latest,
 }
 
 impl Metrics {
@@ -106,6 +113,17 @@ impl Metrics {
         it.register("paywall_streams", "Requests that RAGFlow is answering", streams.clone());
         it.register("paywall_store_up", "1 if the database answered when this was read, else 0", store_up.clone());
         it.register("paywall_store_ping_seconds", "Time that its last answer to this took", store_ping.clone());
+        let webhooks = Handles::register(
+            it,
+            "paywall_webhooks",
+            "Deliveries of Stripe, by what became of them",
+            [("outcome", DELIVERIES)],
+            Counter::default,
+        );
+        let webhook_lag = Histogram::new(LAG);
+        it.register("paywall_webhook_lag_seconds", "Time from an event to its first delivery", webhook_lag.clone());
+        let billing = billing::Latest::default();
+        it.register_collector(Box::new(billing.clone()));
         let sources = sources::Known::default();
         it.register_collector(Box::new(sources.clone()));
         Self {
@@ -120,6 +138,9 @@ impl Metrics {
             store_up,
             store_ping,
             sources,
+            webhooks,
+            webhook_lag,
+            billing,
         }
     }
 
@@ -168,6 +189,16 @@ impl Metrics {
         self.admin.at([labels::method(method), labels::class(Some(status))]).inc();
     }
 
+    /// Stripe delivered something.
+    pub(crate) fn delivered(&self, delivery: Delivery) {
+        self.webhooks.at([delivery as usize]).inc();
+    }
+
+    /// How long an event took to come here.
+    pub(crate) fn webhook_lag(&self, ms: i64) {
+        self.webhook_lag.observe(ms.max(0) as f64 / 1000.0);
+    }
+
     fn text(&self) -> String {
         let mut text = String::with_capacity(64 * 1024);
         // Writing into a text cannot fail.
@@ -193,6 +224,7 @@ pub(crate) async fn read(state: &State) -> String {
     if up {
         state.metrics.store_ping.set(started.elapsed().as_secs_f64());
     }
+    state.metrics.billing.read(state).await;
     state.metrics.text()
 }
 

@@ -9,7 +9,7 @@ use paywall_domain::Timestamp;
 use super::*;
 use crate::directory::{Directory, Mirror, Pace, RagflowApi};
 use crate::quota::{Quota, Settings, SqlLeaseStore};
-use crate::{Config, Server, TestClock};
+use crate::{Config, Server, StripeSettings, TestClock};
 
 /// The names of the series that a text holds: those of histograms without their parts.
 fn names(text: &str) -> BTreeSet<String> {
@@ -53,12 +53,19 @@ fn labels(text: &str, name: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn what_is_documented_is_what_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
-    let config = Config::embedded(folder.path().join("server.db"), ([127, 0, 0, 1], 0).into());
+    let mut config = Config::embedded(folder.path().join("server.db"), ([127, 0, 0, 1], 0).into());
+    config.stripe = Some(StripeSettings::new("http://127.0.0.1:1", "rk_test_1", "").unwrap());
     let clock = Arc::new(TestClock::at(Timestamp(1_781_524_800_000)));
     let server = Server::open(config, clock.clone()).await.unwrap();
     let state = server.state();
     let without = read(state).await;
     assert!(!without.contains("paywall_quota") && !without.contains("paywall_directory"), "unknown is not zero");
+    assert!(!without.contains("paywall_billing_duty"), "nothing was asked of Stripe yet");
+    let asked = "INSERT INTO billing_duties (name, due_at, fence, leased_until, done_at)
+         VALUES ('poll', 0, 1, 0, 1781524790000)";
+    let mut write = state.store.write_beside().await.unwrap();
+    sqlx::query(asked).execute(&mut *write).await.unwrap();
+    write.commit().await.unwrap();
 
     let api = RagflowApi::new("http://127.0.0.1:1").unwrap();
     let directory = Arc::new(Directory::from_api(api));

@@ -39,6 +39,7 @@ pub(crate) fn aspect_word(aspect: Aspect) -> &'static str {
         Aspect::Comp => "comp",
         Aspect::Suspension => "suspension",
         Aspect::Plan => "plan",
+        Aspect::Billing => "billing",
         Aspect::Nothing => "nothing",
     }
 }

@@ -383,7 +383,7 @@ fn counted(days: &[DailyUsage], period: Period) -> BTreeMap<Meter, i64> {
 }
 
 /// What a search looks at, in lower case, a line each so that nothing matches across two of them.
-pub(super) fn search_text(row: &TenantRow) -> String {
+pub(crate) fn search_text(row: &TenantRow) -> String {
     let subscription = row.facts.subscription.as_ref().map(|it| it.id.as_str());
     let mut lines = vec![row.name.as_str(), &row.email, row.id.as_str()];
     lines.extend(row.stripe_customer.as_deref().into_iter().chain(subscription));

@@ -8,7 +8,7 @@ mod connect;
 pub(crate) mod credentials;
 pub(crate) mod entries;
 mod follow;
-mod intake;
+pub(crate) mod intake;
 pub(crate) mod keys;
 pub(crate) mod list;
 mod migrations;
@@ -199,6 +199,11 @@ impl Store {
         steps.into_iter().map(|(step,)| step).collect::<Vec<_>>().join("\n")
     }
 
+    /// For what one statement reads.
+    pub(crate) fn readers(&self) -> &AnyPool {
+        &self.readers
+    }
+
     /// Waits for what runs, and closes the connections.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
@@ -216,7 +221,7 @@ pub(crate) async fn with_patience<T>(work: impl Future<Output = Result<T, StoreE
 
 /// Takes `count` numbers of the feed's sequence; answers the last one before them. Nobody else takes one
 /// until this transaction ends, so a number is never seen after a higher one.
-async fn take_seq(connection: &mut Connection, count: usize) -> Result<i64, StoreError> {
+pub(crate) async fn take_seq(connection: &mut Connection, count: usize) -> Result<i64, StoreError> {
     let (last,): (i64,) = sqlx::query_as("UPDATE sequence SET last = last + $1 RETURNING last")
         .bind(count as i64)
         .fetch_one(connection)

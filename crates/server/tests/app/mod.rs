@@ -32,12 +32,21 @@ pub(crate) struct TestApp {
     stop: CancellationToken,
     serving: JoinHandle<()>,
     pub(crate) place: Arc<Place>,
+    set: Settings,
 }
+
+/// What a test sets of its servers.
+pub(crate) type Settings = Arc<dyn Fn(&mut Config) + Send + Sync>;
 
 impl Database {
     /// A server on an empty database.
     pub(crate) async fn start(self) -> TestApp {
-        TestApp::start_in(Arc::new(Place::new(self)), Arc::new(TestClock::at(NOW)), BTreeMap::new()).await
+        self.start_with(Arc::new(|_| {})).await
+    }
+
+    /// A server with these settings on an empty database.
+    pub(crate) async fn start_with(self, set: Settings) -> TestApp {
+        TestApp::start_in(Arc::new(Place::new(self)), Arc::new(TestClock::at(NOW)), BTreeMap::new(), set).await
     }
 
     /// A server that knows these tenants.
@@ -49,15 +58,21 @@ impl Database {
 }
 
 impl TestApp {
-    pub(crate) async fn start_in(place: Arc<Place>, clock: Arc<TestClock>, mut tokens: BTreeMap<Role, String>) -> Self {
+    pub(crate) async fn start_in(
+        place: Arc<Place>,
+        clock: Arc<TestClock>,
+        mut tokens: BTreeMap<Role, String>,
+        set: Settings,
+    ) -> Self {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let config = Config {
+        let mut config = Config {
             listen: address,
             database_url: place.url(),
             token_key: SecretString::from("a key of every replica"),
             ..Config::default()
         };
+        set(&mut config);
         let server = Server::open(config, clock.clone()).await.unwrap();
         if tokens.is_empty() {
             for role in [Role::Viewer, Role::Support, Role::Owner] {
@@ -70,12 +85,13 @@ impl TestApp {
             async move { server.serve(listener, stop).await.unwrap() }
         });
         let url = format!("http://{address}");
-        Self { server, clock, url, tokens, client: reqwest::Client::new(), stop, serving, place }
+        Self { server, clock, url, tokens, client: reqwest::Client::new(), stop, serving, place, set }
     }
 
     /// Another server on the same database, which knows the same clock and tokens.
     pub(crate) async fn replica(&self) -> Self {
-        Self::start_in(Arc::clone(&self.place), Arc::clone(&self.clock), self.tokens.clone()).await
+        Self::start_in(Arc::clone(&self.place), Arc::clone(&self.clock), self.tokens.clone(), Arc::clone(&self.set))
+            .await
     }
 
     pub(crate) async fn bring_in(&self, tenants: Vec<TenantIntake>) {
@@ -142,7 +158,7 @@ impl TestApp {
         self.stop.cancel();
         self.serving.await.unwrap();
         meanwhile(&self.place);
-        Self::start_in(self.place, self.clock, self.tokens).await
+        Self::start_in(self.place, self.clock, self.tokens, self.set).await
     }
 
     /// Another program's connection to the database.

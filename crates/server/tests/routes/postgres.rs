@@ -23,7 +23,7 @@ async fn opened(url: String) -> Result<Server, ServerError> {
 async fn while_the_database_is_away_the_answer_is_503_and_afterwards_all_goes_on() {
     let place = Arc::new(Place::on(Postgres::start().unwrap()));
     let clock = Arc::new(TestClock::at(NOW));
-    let app = TestApp::start_in(Arc::clone(&place), clock, BTreeMap::new()).await;
+    let app = TestApp::start_in(Arc::clone(&place), clock, BTreeMap::new(), Arc::new(|_| {})).await;
     app.bring_in(vec![trying(1, "One", 5)]).await;
     let cursor = app.changes(None, 100).await.cursor;
     let version = app.tenant(1).await.version;

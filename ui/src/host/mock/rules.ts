@@ -225,6 +225,8 @@ export function applied(
     case 'change_plan':
       if (!plans.some((it) => it.id === change.plan)) return 'unknown_plan';
       return change.plan === facts.plan ? 'same_plan' : { ...facts, plan: change.plan };
+    case 'repair_billing':
+      return 'only_by_repair';
     case 'note':
       return facts;
   }

@@ -1,0 +1,265 @@
+//! What Stripe has of a customer, read anew and brought into the words of the rules.
+
+use std::collections::BTreeMap;
+
+use paywall_domain::billing::{
+    CollectionPause, Interval, Invoice, InvoiceState, Item, PaymentFailure, StatusWord, StripePause, StripeSubscription,
+};
+use paywall_domain::{SubscriptionStatus, TenantId, Timestamp};
+use paywall_stripe::parameters::InvoicesQuery;
+use paywall_stripe::shapes::{self, Expandable, PaymentIntent};
+use paywall_stripe::{Client, Error, ErrorKind};
+
+/// Under which key a tenant's id stands in what was sold to it.
+pub(crate) const TENANT: &str = "tenant_id";
+
+/// Paid invoices that are looked through for the latest that cost something.
+const PAID_LOOKED_AT: u8 = 10;
+
+/// What was read of a customer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Reading {
+    pub(crate) subscriptions: Vec<StripeSubscription>,
+    /// Whether Stripe says that the customer was deleted, or never was.
+    pub(crate) gone: bool,
+    /// Subscriptions that are there and could not be read, with why.
+    pub(crate) unreadable: BTreeMap<String, String>,
+}
+
+/// Reads every subscription of a customer. `known`: those that were read before; where the customer is gone they
+/// are read by themselves.
+pub(crate) async fn customer(client: &Client, id: &str, known: &[String]) -> Result<Reading, Error> {
+    let mut reading = Reading::default();
+    let mut found = Vec::new();
+    match client.customer_subscriptions(id).await {
+        Ok(page) => {
+            found = page.items;
+            for it in page.unreadable {
+                reading.unreadable.insert(it.id, format!("{}: {}", it.path, it.error));
+            }
+        }
+        Err(error) if is_missing(&error) => {
+            reading.gone = true;
+            for subscription in known {
+                match client.retrieve_subscription(subscription).await {
+                    Ok(it) => found.push(it),
+                    Err(error) if is_missing(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(error) => return Err(error),
+    }
+    for it in found {
+        match base(&it) {
+            Ok(mut subscription) => {
+                complete(client, &it, &mut subscription).await?;
+                reading.subscriptions.push(subscription);
+            }
+            Err(lacking) => drop(reading.unreadable.insert(it.id, lacking)),
+        }
+    }
+    Ok(reading)
+}
+
+/// Whether Stripe does not have it.
+pub(crate) fn is_missing(error: &Error) -> bool {
+    match &error.kind {
+        ErrorKind::NotFound { .. } => true,
+        ErrorKind::Refused { code, .. } => code.as_deref() == Some("resource_missing"),
+        _ => false,
+    }
+}
+
+/// A stable word for why Stripe could not be asked.
+pub(crate) fn error_code(error: &Error) -> String {
+    match &error.kind {
+        ErrorKind::Unauthorized { .. } => "stripe_key_unknown".to_owned(),
+        ErrorKind::PermissionMissing { permission, .. } => {
+            format!("stripe_permission_missing {}", permission.as_deref().unwrap_or_default()).trim_end().to_owned()
+        }
+        ErrorKind::NotFound { .. } | ErrorKind::NotOffered { .. } => "stripe_object_missing".to_owned(),
+        ErrorKind::Refused { .. } | ErrorKind::Address(_) => "stripe_refused".to_owned(),
+        ErrorKind::RateLimited => "stripe_rate_limited".to_owned(),
+        ErrorKind::Transport(_) => "stripe_unreachable".to_owned(),
+        ErrorKind::Server(_) => "stripe_failing".to_owned(),
+        ErrorKind::Unreadable { .. } => "stripe_unreadable".to_owned(),
+    }
+}
+
+/// What the object itself says. `Err`: what it lacks, without which nothing can be said of it.
+pub(crate) fn base(it: &shapes::Subscription) -> Result<StripeSubscription, String> {
+    let lacking = |field: &str| format!("{field}: missing");
+    let paused = it.status_details.as_ref().and_then(|it| it.paused.as_ref());
+    let status = StatusWord::read(it.status.as_deref().ok_or_else(|| lacking("status"))?);
+    let stopped = status.known() == Some(SubscriptionStatus::Paused);
+    let items = it.items.iter().flat_map(|items| &items.data).map(item).collect();
+    Ok(StripeSubscription {
+        id: it.id.clone(),
+        customer: it.customer.as_ref().map(|it| it.id().to_owned()).ok_or_else(|| lacking("customer"))?,
+        livemode: it.livemode.ok_or_else(|| lacking("livemode"))?,
+        status,
+        created: at(it.created).ok_or_else(|| lacking("created"))?,
+        tenant: tenant(it.metadata.as_ref()),
+        currency: it.currency.as_deref().unwrap_or_default().to_ascii_lowercase(),
+        items,
+        trial_end: at(it.trial_end),
+        cancel_at_period_end: it.cancel_at_period_end.unwrap_or(false),
+        cancel_at: at(it.cancel_at),
+        canceled_at: at(it.canceled_at),
+        ended_at: at(it.ended_at),
+        pause: stopped.then(|| StripePause {
+            since: paused.and_then(|it| at(it.transitioned_at)),
+            resumes_at: None,
+            reason: paused.and_then(|it| it.subscription.as_ref()?.r#type.clone()),
+        }),
+        collection_pause: it.pause_collection.as_ref().map(|it| CollectionPause {
+            behavior: it.behavior.clone().unwrap_or_default(),
+            resumes_at: at(it.resumes_at),
+        }),
+        latest_invoice: it.latest_invoice.as_ref().and_then(Expandable::object).map(invoice),
+        open_invoices: Vec::new(),
+        disputed_since: None,
+        refunded_at: None,
+        mrr: None,
+    })
+}
+
+/// Adds what hangs on it and the object itself does not say: what is owed and why, what went back.
+pub(crate) async fn complete(
+    client: &Client,
+    it: &shapes::Subscription,
+    subscription: &mut StripeSubscription,
+) -> Result<(), Error> {
+    let latest = it.latest_invoice.as_ref().and_then(Expandable::object);
+    match subscription.status.known() {
+        Some(SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid | SubscriptionStatus::Incomplete) => {
+            subscription.open_invoices = open(client, &it.id).await?;
+            let newest = subscription.open_invoices.iter().max_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+            if let Some(id) = newest.map(|it| it.id.clone()) {
+                let whole = invoice(&client.retrieve_invoice(&id).await?);
+                subscription.latest_invoice =
+                    subscription.latest_invoice.take().map(|it| if it.id == id { whole.clone() } else { it });
+                subscription.open_invoices.retain(|it| it.id != id);
+                subscription.open_invoices.push(whole);
+                subscription.open_invoices.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+            }
+        }
+        Some(SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired) => return Ok(()),
+        _ => {}
+    }
+    let costing = |it: &shapes::Invoice| it.status.as_deref() == Some("paid") && it.amount_paid.unwrap_or(0) > 0;
+    let paid = match latest.filter(|it| costing(it)) {
+        Some(latest) => Some(latest.id.clone()),
+        None => {
+            let query = InvoicesQuery {
+                subscription: Some(it.id.clone()),
+                status: Some("paid".to_owned()),
+                limit: Some(PAID_LOOKED_AT),
+                ..InvoicesQuery::default()
+            };
+            client.list_invoices(&query).await?.items.into_iter().find(costing).map(|it| it.id)
+        }
+    };
+    let Some(paid) = paid else { return Ok(()) };
+    let Some(charge) = charge_of(&client.retrieve_invoice(&paid).await?) else { return Ok(()) };
+    let charge = client.retrieve_charge(&charge).await?;
+    let back = charge.refunded == Some(true)
+        || charge.amount.is_some_and(|amount| amount > 0 && charge.amount_refunded.unwrap_or(0) >= amount);
+    if back {
+        let refunds = charge.refunds.iter().flat_map(|it| &it.data);
+        let last = refunds.filter_map(|it| it.created).max();
+        subscription.refunded_at = at(last.or(charge.created));
+    }
+    if charge.disputed == Some(true) {
+        for dispute in client.charge_disputes(&charge.id).await?.items {
+            let since = at(dispute.created.or(charge.created));
+            match dispute.status.as_deref() {
+                Some("won" | "warning_closed" | "prevented") => {}
+                Some("lost") => subscription.refunded_at = subscription.refunded_at.or(since),
+                // Also where the word is a new one: what is not known to be over goes on.
+                _ => subscription.disputed_since = subscription.disputed_since.min(since).or(since),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every open invoice of a subscription.
+async fn open(client: &Client, subscription: &str) -> Result<Vec<Invoice>, Error> {
+    let mut query = InvoicesQuery {
+        subscription: Some(subscription.to_owned()),
+        status: Some("open".to_owned()),
+        ..InvoicesQuery::default()
+    };
+    let mut all = Vec::new();
+    loop {
+        let page = client.list_invoices(&query).await?;
+        all.extend(page.items.iter().map(invoice));
+        let same = page.last_id == query.starting_after;
+        query.starting_after = page.last_id;
+        if !page.has_more || same || query.starting_after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+fn item(it: &shapes::SubscriptionItem) -> Item {
+    let price = it.price.as_ref();
+    let recurring = price.and_then(|it| it.recurring.as_ref());
+    Item {
+        price: price.map(|it| it.id.clone()).unwrap_or_default(),
+        quantity: it.quantity,
+        unit_amount: price.and_then(|it| it.unit_amount),
+        interval: recurring.and_then(|it| it.interval.as_deref()).and_then(Interval::parse),
+        interval_count: recurring.and_then(|it| it.interval_count).and_then(|it| u32::try_from(it).ok()),
+        current_period_start: at(it.current_period_start),
+        current_period_end: at(it.current_period_end),
+    }
+}
+
+fn invoice(it: &shapes::Invoice) -> Invoice {
+    let intent = it.payment().and_then(|it| it.payment.as_ref()?.payment_intent.as_ref()?.object());
+    let error = intent.and_then(|it| it.last_payment_error.as_ref());
+    Invoice {
+        id: it.id.clone(),
+        state: match it.status.as_deref() {
+            Some("draft") => InvoiceState::Draft,
+            Some("open") => InvoiceState::Open,
+            Some("paid") => InvoiceState::Paid,
+            Some("uncollectible") => InvoiceState::Uncollectible,
+            Some("void") => InvoiceState::Void,
+            _ => InvoiceState::Other,
+        },
+        created: at(it.created).unwrap_or(Timestamp(0)),
+        finalized_at: it.status_transitions.as_ref().and_then(|it| at(it.finalized_at)),
+        due_at: at(it.due_date),
+        amount_remaining: it.amount_remaining,
+        attempts: it.attempt_count.and_then(|it| u32::try_from(it).ok()).unwrap_or(0),
+        last_attempt_at: it.payment().and_then(|it| at(it.created)),
+        next_attempt_at: at(it.next_payment_attempt),
+        action_required: intent.is_some_and(|it| it.status.as_deref() == Some("requires_action")),
+        failure: error.map(|it| PaymentFailure {
+            code: it.code.clone().unwrap_or_else(|| "unknown".to_owned()),
+            decline_code: it.decline_code.clone(),
+        }),
+    }
+}
+
+/// The charge by which an invoice was paid.
+fn charge_of(it: &shapes::Invoice) -> Option<String> {
+    let by = it.payment()?.payment.as_ref()?;
+    let intent: Option<&PaymentIntent> = by.payment_intent.as_ref().and_then(Expandable::object);
+    let charge = intent.and_then(|it| it.latest_charge.as_ref()).or(by.charge.as_ref())?;
+    Some(charge.id().to_owned())
+}
+
+/// The tenant that something was sold to. A text that is no tenant's id names none.
+pub(crate) fn tenant(metadata: Option<&shapes::Metadata>) -> Option<TenantId> {
+    metadata.and_then(|it| it.get(TENANT)).and_then(|id| TenantId::parse(id).ok())
+}
+
+/// An instant of Stripe, which counts in seconds.
+pub(crate) fn at(seconds: Option<i64>) -> Option<Timestamp> {
+    seconds.and_then(|it| it.checked_mul(1000)).map(Timestamp)
+}

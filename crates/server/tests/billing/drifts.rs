@@ -1,0 +1,268 @@
+//! Every kind of drift: produced, seen, repaired as the console repairs it, and gone.
+
+use paywall_contract::{AdjustmentOutcome, KnownDrift, RepairOutcome};
+use paywall_domain::billing::DriftKind;
+use paywall_domain::{DAY_MS, Role, Status};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::app::{Database, NOW, extend, id, trying};
+use crate::stripe::{Stripe, subscription};
+use crate::world::{SECONDS, World, updated};
+
+on_each_database! {
+    a_clean_world_has_none,
+    whoever_pays_and_is_blocked_is_read_anew_by_itself,
+    what_differs_of_a_subscription_is_taken_over,
+    taking_over_can_be_undone,
+    the_end_of_a_trial_is_set_where_it_is_older,
+    a_second_subscription_is_ended_by_an_owner,
+    the_account_is_looked_at_and_repaired,
+    what_only_a_person_can_do_says_so,
+}
+
+/// An endpoint that hears of everything.
+fn endpoint() -> Value {
+    json!({"id": "we_1", "object": "webhook_endpoint", "url": "https://paywall.example/stripe/webhook",
+        "status": "enabled", "enabled_events": ["*"], "livemode": false, "created": SECONDS})
+}
+
+/// Tenant 1 has paid, and Stripe delivers here.
+async fn paying(on: Database) -> World {
+    let stripe = Stripe::start().await;
+    stripe.put("webhook_endpoints", endpoint());
+    let world = World::start_with(on, stripe).await;
+    let bought = world.pays("cus_00000001");
+    assert_eq!(world.deliver(&updated("evt_1", &bought)).await, StatusCode::OK);
+    world.becomes(|it| it.status == Status::Active).await;
+    world.settled().await;
+    world
+}
+
+/// The only drift, of this kind.
+async fn only(world: &World, kind: DriftKind) -> KnownDrift {
+    world.duties().await;
+    let mut found = world.drifts().await;
+    assert_eq!(found.len(), 1, "{kind:?}: {found:?}");
+    let found = found.remove(0);
+    assert_eq!(found.kind, kind);
+    found
+}
+
+async fn outcome(response: reqwest::Response) -> RepairOutcome {
+    let status = response.status();
+    let body = response.text().await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+/// Shows the repair, makes it, and sees that the drift is gone and stays so.
+async fn repaired(world: &World, drift: &KnownDrift) -> RepairOutcome {
+    let shown = outcome(world.repair(&drift.id, None).await).await;
+    assert!(!shown.gone && shown.adjustment.is_none(), "{shown:?}");
+    let made = outcome(world.repair(&drift.id, Some(&drift.id)).await).await;
+    assert_eq!(made.stripe_writes, shown.stripe_writes);
+    // The same again gives the same answer.
+    assert_eq!(outcome(world.repair(&drift.id, Some(&drift.id)).await).await, made);
+    assert_eq!(world.drifts().await, [], "{:?}", drift.kind);
+    world.duties().await;
+    assert_eq!(world.drifts().await, [], "{:?}", drift.kind);
+    made
+}
+
+async fn a_clean_world_has_none(on: Database) {
+    let world = paying(on).await;
+    world.duties().await;
+    assert_eq!(world.drifts().await, []);
+    let health = world.health().await;
+    assert_eq!((health.polled_at, health.reconciled_at), (Some(NOW), Some(NOW)));
+    assert_eq!(health.webhook.endpoint.unwrap().id, "we_1");
+    assert_eq!((health.webhook.last_received_at, health.undelivered), (Some(NOW), Some(0)));
+    world.app.stop().await;
+}
+
+async fn whoever_pays_and_is_blocked_is_read_anew_by_itself(on: Database) {
+    let stripe = Stripe::start().await;
+    stripe.put("webhook_endpoints", endpoint());
+    let world = World::start_with(on, stripe).await;
+    // Its events are older than Stripe keeps them.
+    world.pays("cus_00000001");
+    world.duties().await;
+    world.becomes(|it| it.status == Status::Active).await;
+    assert_eq!(world.number("SELECT count(*) FROM stripe_drifts WHERE kind = 'paid_but_blocked'").await, 1);
+    assert_eq!(world.drifts().await, []);
+    world.app.stop().await;
+}
+
+/// A change in Stripe that nothing tells of, and what it is called.
+type Case = (DriftKind, fn(&Stripe));
+
+async fn what_differs_of_a_subscription_is_taken_over(on: Database) {
+    let world = paying(on).await;
+    let item = |stripe: &Stripe, field: &str, value: Value| {
+        let mut items = stripe.get("subscriptions", "sub_1")["items"].clone();
+        *items.pointer_mut(&format!("/data/0/{field}")).unwrap() = value;
+        stripe.set("subscriptions", "sub_1", "items", items);
+    };
+    let cases: [Case; 3] = [
+        (DriftKind::StatusDiffers, |it| it.set("subscriptions", "sub_1", "cancel_at_period_end", json!(true))),
+        (DriftKind::CurrencyDiffers, |it| it.set("subscriptions", "sub_1", "currency", json!("usd"))),
+        (DriftKind::AccessWithoutSubscription, |it| {
+            it.set("subscriptions", "sub_1", "status", json!("canceled"));
+            it.set("subscriptions", "sub_1", "ended_at", json!(SECONDS));
+        }),
+    ];
+    for (kind, field, value) in [
+        (DriftKind::PlanDiffers, "price/id", json!("price_starter")),
+        (DriftKind::PriceDiffers, "price/id", json!("price_starter_2")),
+        (DriftKind::QuantityDiffers, "quantity", json!(3)),
+    ] {
+        item(&world.stripe, field, value);
+        let drift = only(&world, kind).await;
+        assert_eq!(drift.tenant_name.as_deref(), Some("One"));
+        assert_eq!(drift.drift.at_stake.as_ref().unwrap().currency, "eur");
+        let made = repaired(&world, &drift).await;
+        // What is not among the facts changes no facts; it is recorded all the same.
+        assert_eq!(made.adjustment.unwrap().actor, "owner");
+    }
+    assert_eq!(world.tenant(1).await.plan_in_force.as_str(), "starter");
+    for (kind, change) in cases {
+        change(&world.stripe);
+        repaired(&world, &only(&world, kind).await).await;
+    }
+    assert_eq!(world.tenant(1).await.status, Status::Expired);
+    // Sold to the tenant, on a customer that is not its own.
+    let mut other = subscription("sub_9", "cus_other", "active", SECONDS);
+    other["metadata"] = json!({"tenant_id": id(1).as_str()});
+    world.stripe.put("subscriptions", other);
+    world.duties().await;
+    world.becomes(|it| it.status == Status::Active).await;
+    let mut connection = world.app.intruder().await;
+    sqlx::query("UPDATE tenants SET stripe_customer = 'cus_wrong'").execute(&mut connection).await.unwrap();
+    drop(connection);
+    repaired(&world, &only(&world, DriftKind::CustomerDiffers).await).await;
+    assert_eq!(world.tenant(1).await.stripe_customer.as_deref(), Some("cus_other"));
+    world.app.stop().await;
+}
+
+async fn taking_over_can_be_undone(on: Database) {
+    let world = paying(on).await;
+    world.stripe.set("subscriptions", "sub_1", "status", json!("canceled"));
+    let drift = only(&world, DriftKind::AccessWithoutSubscription).await;
+    let shown = outcome(world.repair(&drift.id, None).await).await;
+    assert_eq!(shown.before.unwrap().status, Status::Active);
+    assert_eq!(shown.after.unwrap().status, Status::Expired);
+    assert_eq!(world.tenant(1).await.status, Status::Active, "it was only shown");
+    let made = outcome(world.repair(&drift.id, Some("k1")).await).await;
+    assert_eq!(world.tenant(1).await.status, Status::Expired);
+    let adjustment = made.adjustment.unwrap();
+    assert_eq!(adjustment.reason, "it differs");
+    let undone = world.app.undo(&adjustment.id, "k2").await;
+    assert_eq!(undone.status(), StatusCode::OK);
+    let undone: AdjustmentOutcome = undone.json().await.unwrap();
+    assert_eq!(undone.after.status, Status::Active);
+    // The same drift begins anew.
+    let again = only(&world, DriftKind::AccessWithoutSubscription).await;
+    assert_eq!(again.id, drift.id);
+    world.app.stop().await;
+}
+
+async fn the_end_of_a_trial_is_set_where_it_is_older(on: Database) {
+    let world = paying(on).await;
+    let seconds = |days: i64| SECONDS + days * 86_400;
+    world.stripe.set("subscriptions", "sub_1", "status", json!("trialing"));
+    world.stripe.set("subscriptions", "sub_1", "trial_end", json!(seconds(7)));
+    assert_eq!(world.deliver(&updated("evt_2", &world.stripe.get("subscriptions", "sub_1"))).await, StatusCode::OK);
+    let tenant = world.becomes(|it| it.facts.trial.as_ref().unwrap().ends_at == NOW.plus_ms(7 * DAY_MS)).await;
+    assert_eq!(tenant.facts.subscription.unwrap().id, "sub_1");
+    // Stripe's end moved.
+    world.stripe.set("subscriptions", "sub_1", "trial_end", json!(seconds(9)));
+    let made = repaired(&world, &only(&world, DriftKind::TrialEndDiffers).await).await;
+    assert_eq!(made.stripe_writes, []);
+    assert_eq!(world.tenant(1).await.facts.trial.unwrap().ends_at, NOW.plus_ms(9 * DAY_MS));
+    // Staff moved it here.
+    assert_eq!(world.app.change(1, "extend", extend(5)).await.status(), StatusCode::OK);
+    let made = repaired(&world, &only(&world, DriftKind::TrialEndDiffers).await).await;
+    assert_eq!(made.stripe_writes[0].parameters[0].value, seconds(14).to_string());
+    assert_eq!(world.stripe.get("subscriptions", "sub_1")["trial_end"], json!(seconds(14)));
+    let refused = world.app.undo(&made.adjustment.unwrap().id, "undo").await;
+    assert_eq!(refused.status(), StatusCode::CONFLICT, "it was made in Stripe");
+    world.app.stop().await;
+}
+
+async fn a_second_subscription_is_ended_by_an_owner(on: Database) {
+    let world = paying(on).await;
+    world.stripe.put("subscriptions", subscription("sub_0", "cus_00000001", "active", SECONDS - 86_400));
+    let drift = only(&world, DriftKind::TwoSubscriptions).await;
+    assert_eq!(drift.drift.subscription.as_deref(), Some("sub_0"));
+    let path = format!("/admin/v1/billing/drifts/{}/repair", drift.id);
+    for (role, expected) in [(Role::Viewer, StatusCode::FORBIDDEN), (Role::Support, StatusCode::FORBIDDEN)] {
+        let asked = world.app.request(role, Method::POST, &path).header("Idempotency-Key", "k").json(&json!({}));
+        assert_eq!(asked.send().await.unwrap().status(), expected);
+    }
+    let made = repaired(&world, &drift).await;
+    assert_eq!(made.stripe_writes[0].operation, "cancel_subscription");
+    assert!(world.stripe.was_asked("DELETE /v1/subscriptions/sub_0"));
+    assert_eq!(world.tenant(1).await.status, Status::Active);
+    // A tenant that is deleted and goes on paying.
+    let mut deleted = trying(1, "One", -1);
+    deleted.deleted_at = Some(NOW);
+    deleted.facts = world.tenant(1).await.facts;
+    world.app.bring_in(vec![deleted]).await;
+    let drift = only(&world, DriftKind::DeletedCustomerSubscription).await;
+    repaired(&world, &drift).await;
+    assert!(world.stripe.was_asked("DELETE /v1/subscriptions/sub_1"));
+    world.app.stop().await;
+}
+
+async fn the_account_is_looked_at_and_repaired(on: Database) {
+    let world = paying(on).await;
+    world.stripe.set("webhook_endpoints", "we_1", "status", json!("disabled"));
+    let made = repaired(&world, &only(&world, DriftKind::WebhookEndpointDisabled).await).await;
+    assert_eq!(made.adjustment, None);
+    assert_eq!(world.number("SELECT count(*) FROM billing_repairs").await, 1);
+    world.stripe.set("webhook_endpoints", "we_1", "enabled_events", json!(["invoice.paid", "customer.created"]));
+    repaired(&world, &only(&world, DriftKind::WebhookEventsMissing).await).await;
+    let events = world.stripe.get("webhook_endpoints", "we_1")["enabled_events"].clone();
+    assert!(events.as_array().unwrap().contains(&json!("customer.created")), "what it heard of stays");
+    // Undelivered, and about nobody yet, so that asking alone does not process it.
+    let mut stranger = subscription("sub_7", "cus_00000007", "active", SECONDS);
+    stranger["items"]["data"][0]["price"]["id"] = json!("price_of_another_product");
+    world.stripe.put("subscriptions", stranger.clone());
+    let mut lost = updated("evt_lost", &stranger);
+    lost["delivered"] = json!(false);
+    world.stripe.world().failing = Some((500, json!({})));
+    world.stripe.world().failing = None;
+    lost["created"] = json!(SECONDS - 10 * 86_400);
+    world.stripe.world().events.push(lost);
+    let drift = only(&world, DriftKind::UndeliveredEvents).await;
+    repaired(&world, &drift).await;
+    world.app.stop().await;
+}
+
+async fn what_only_a_person_can_do_says_so(on: Database) {
+    let world = paying(on).await;
+    let by_hand = async |kind: DriftKind| {
+        let drift = only(&world, kind).await;
+        let refused = world.repair(&drift.id, Some("k")).await;
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let problem: Value = refused.json().await.unwrap();
+        assert_eq!(problem["code"], "change_refused");
+    };
+    world.stripe.remove("webhook_endpoints", "we_1");
+    by_hand(DriftKind::WebhookEndpointMissing).await;
+    world.stripe.put("webhook_endpoints", endpoint());
+    // Pays for a plan, and is nobody.
+    world.stripe.put("subscriptions", subscription("sub_8", "cus_nobody", "active", SECONDS));
+    by_hand(DriftKind::UnknownCustomer).await;
+    world.stripe.remove("subscriptions", "sub_8");
+    // A price that sells no plan.
+    let mut items = world.stripe.get("subscriptions", "sub_1")["items"].clone();
+    items["data"][0]["price"]["id"] = json!("price_made_by_hand");
+    world.stripe.set("subscriptions", "sub_1", "items", items);
+    world.stripe.set("subscriptions", "sub_1", "metadata", json!({"tenant_id": id(1).as_str()}));
+    by_hand(DriftKind::UnknownPrice).await;
+    let gone = world.repair("drf_none", Some("k")).await;
+    assert_eq!(gone.status(), StatusCode::NOT_FOUND);
+    world.app.stop().await;
+}

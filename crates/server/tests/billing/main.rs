@@ -1,0 +1,14 @@
+//! Billing, from Stripe's deliveries to what a tenant may do, on each database.
+#![allow(clippy::unwrap_used)]
+
+#[macro_use]
+#[path = "../app/mod.rs"]
+mod app;
+
+mod deliveries;
+mod drifts;
+mod histories;
+mod killed;
+mod parked;
+mod stripe;
+mod world;
