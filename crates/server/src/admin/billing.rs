@@ -422,7 +422,6 @@ pub(crate) fn known(state: &State, it: DriftRow) -> KnownDrift {
     KnownDrift {
         id: it.id,
         tenant_name: it.tenant_name,
-        kind: drift.kind(),
         dashboard_url,
         drift: it.drift,
         first_seen_at: it.first_seen_at,

@@ -8,7 +8,7 @@ use paywall_domain::billing::DriftKind;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::app::{Database, trying};
+use crate::app::{Database, held, trying};
 use crate::stripe::{SECRET, event, signature, subscription};
 use crate::world::{SECONDS, World, becomes, deliver, post, updated};
 
@@ -22,6 +22,7 @@ on_each_database! {
     a_lost_delivery_is_found_by_asking,
     an_event_of_the_other_mode_is_named_and_changes_nothing,
     servers_share_the_work,
+    a_delivery_does_not_wait_for_changes_of_others,
 }
 
 async fn whoever_pays_is_active_within_two_seconds_on_every_server(on: Database) {
@@ -90,7 +91,7 @@ async fn what_is_delivered_again_is_done_once_and_counted(on: Database) {
     );
     world.settled().await;
     assert_eq!(world.tenant(1).await.version, version);
-    let today = *world.health().await.deliveries.last().unwrap();
+    let today = world.health().await.deliveries.pop().unwrap();
     assert_eq!((today.received, today.repeated, today.processed), (2, 3, 2));
     world.app.stop().await;
 }
@@ -190,5 +191,26 @@ async fn servers_share_the_work(on: Database) {
         assert_eq!(tenant.version, 2, "{number}");
     }
     other.stop().await;
+    world.app.stop().await;
+}
+
+async fn a_delivery_does_not_wait_for_changes_of_others(on: Database) {
+    let world = World::start(on).await;
+    let bought = world.pays("cus_00000001");
+    let mut intruder = world.app.intruder().await;
+    let change = held(&mut intruder).await;
+    let told = updated("evt_1", &bought);
+    let delivery = world.deliver(&told);
+    if on == Database::Postgres {
+        assert_eq!(delivery.await, StatusCode::OK);
+        assert_eq!(world.tenant(1).await.status, Status::Expired, "the change itself waits");
+        change.rollback().await.unwrap();
+    } else {
+        // A file has one writer. It waits its turn, and is kept.
+        let (status, ended) = tokio::join!(delivery, change.rollback());
+        ended.unwrap();
+        assert_eq!(status, StatusCode::OK);
+    }
+    world.becomes(|it| it.status == Status::Active).await;
     world.app.stop().await;
 }

@@ -45,7 +45,7 @@ async fn only(world: &World, kind: DriftKind) -> KnownDrift {
     let mut found = world.drifts().await;
     assert_eq!(found.len(), 1, "{kind:?}: {found:?}");
     let found = found.remove(0);
-    assert_eq!(found.kind, kind);
+    assert_eq!(found.drift.kind(), kind);
     found
 }
 
@@ -64,9 +64,9 @@ async fn repaired(world: &World, drift: &KnownDrift) -> RepairOutcome {
     assert_eq!(made.stripe_writes, shown.stripe_writes);
     // The same again gives the same answer.
     assert_eq!(outcome(world.repair(&drift.id, Some(&drift.id)).await).await, made);
-    assert_eq!(world.drifts().await, [], "{:?}", drift.kind);
+    assert_eq!(world.drifts().await, [], "{:?}", drift.drift.kind());
     world.duties().await;
-    assert_eq!(world.drifts().await, [], "{:?}", drift.kind);
+    assert_eq!(world.drifts().await, [], "{:?}", drift.drift.kind());
     made
 }
 
