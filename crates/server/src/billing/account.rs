@@ -95,6 +95,20 @@ async fn record(state: &State, billing: &Billing, seen: &AccountSeen, now: Times
     Ok(write.commit().await?)
 }
 
+/// Writes who pays for a plan and is no tenant here.
+pub(crate) async fn record_orphans(state: &State, billing: &Billing) -> Result<(), StoreError> {
+    let now = state.clock.now();
+    let mut read = state.store.read().await?;
+    let prices = PriceBook::of(&plans::all(&mut read).await?.into_list());
+    let policy = BillingPolicy { prices, ..billing.policy() };
+    let orphans = ledger::orphans(&mut read, ORPHANS_MOST).await?;
+    drop(read);
+    let found = account_drifts(&AccountSide { orphans: &orphans, ..AccountSide::default() }, &policy);
+    let mut write = state.store.write_beside().await?;
+    drifts::record(&mut write, drifts::Scope::Account(&[DriftKind::UnknownCustomer]), &found, now).await?;
+    Ok(write.commit().await?)
+}
+
 /// Events of the other half of the account arrive.
 fn mode_mixed(mode: StripeMode) -> Drift {
     Drift {

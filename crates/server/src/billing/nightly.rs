@@ -9,8 +9,8 @@ use paywall_stripe::shapes;
 
 use super::duties::Outcome;
 use super::inbox::{self, Source, Told, Work};
-use super::worker::WorkError;
-use super::{Billing, drifts, ledger, reading};
+use super::worker::{WorkError, look_now};
+use super::{Billing, account, drifts, ledger, reading};
 use crate::server::State;
 use crate::store::time::rolled;
 use crate::store::{Connection, StoreError, plans, tenants};
@@ -25,6 +25,7 @@ pub(crate) async fn compare_all(state: &State, billing: &Billing) -> Result<Outc
     list(state, billing).await?;
     vanished(state, billing, begun).await?;
     compare_tenants(state, billing).await?;
+    account::record_orphans(state, billing).await?;
     state.store.prune_drifts(state.clock.now()).await?;
     while state.store.prune_inbox(state.clock.now()).await? > 0 {}
     Ok(Outcome::default())
@@ -98,13 +99,13 @@ async fn keep(
     ledger::keep(write, &subscription, tenant.as_ref(), asked_at).await
 }
 
-/// Subscriptions that are kept and were not listed: their customers are looked at.
+/// Subscriptions that are kept and were not listed: their customers are looked at before anything is compared.
 async fn vanished(state: &State, billing: &Billing, begun: Timestamp) -> Result<(), WorkError> {
     let mut read = state.store.read().await?;
     let customers = ledger::not_read_since(&mut read, begun).await?;
     drop(read);
     for customer in customers {
-        look_at(state, billing, &customer).await?;
+        Box::pin(look_now(state, billing, &customer)).await?;
     }
     Ok(())
 }
@@ -112,7 +113,7 @@ async fn vanished(state: &State, billing: &Billing, begun: Timestamp) -> Result<
 /// Lets a customer be looked at, without an event.
 pub(crate) async fn look_at(state: &State, billing: &Billing, customer: &str) -> Result<String, StoreError> {
     let now = state.clock.now();
-    let id = format!("look_{customer}_{}", now.0);
+    let id = format!("look_{}", state.store.next_id(now));
     let told = Told {
         id: id.clone(),
         kind: "look".to_owned(),

@@ -84,8 +84,7 @@ impl Life {
             return;
         }
         if ["past_due", "active"].contains(&next) {
-            self.invoices += 1;
-            let name = format!("in_{}_{}", self.customer, self.invoices);
+            let name = format!("in_{}_{}", self.customer, self.invoices + 1);
             let paid = next == "active";
             if paid {
                 for open in self.open(stripe, &id) {
@@ -96,6 +95,7 @@ impl Life {
             }
             let bill = invoice(&name, &id, if paid { "paid" } else { "open" }, self.second);
             stripe.put("invoices", bill.clone());
+            self.invoices += 1;
             stripe.put("charges", charge(&name, &self.customer, self.second));
             stripe.set("subscriptions", &id, "latest_invoice", json!(name));
             let mut bill = bill;

@@ -87,7 +87,7 @@ async fn a_dispute_leads_to_its_customer(on: Database) {
     let billing = world.app.get(&format!("/admin/v1/tenants/{}/billing", id(1))).await;
     assert_eq!(billing["standing"], "disputed", "{billing}");
     assert_eq!(billing["subscriptions"][0]["remedy"], "review");
-    assert_eq!(billing["upcoming"]["kind"], "renews");
+    assert_eq!(billing["upcoming"][0]["kind"], "renews");
     assert_eq!(billing["customer_url"], "https://dashboard.stripe.com/test/customers/cus_00000001");
     assert_eq!(billing["checkout_refusal"]["refusal"], "subscribed");
     world.app.stop().await;

@@ -23,7 +23,7 @@ pub(crate) fn settings(stripe: &Stripe) -> Arc<dyn Fn(&mut Config) + Send + Sync
     let url = stripe.url.clone();
     Arc::new(move |config| {
         let mut plans = built_in_plans();
-        plans[0].stripe_prices = vec!["price_starter".to_owned()];
+        plans[0].stripe_prices = ["price_starter", "price_starter_2"].map(str::to_owned).to_vec();
         plans[1].stripe_prices = vec!["price_pro".to_owned()];
         config.plans = Some(plans);
         config.public_url = Some("https://paywall.example".to_owned());
@@ -53,12 +53,14 @@ impl World {
     }
 
     async fn duties_done(&self) {
+        self.until("SELECT count(*) FROM billing_duties WHERE error IS NOT NULL", 0).await;
         self.until("SELECT count(*) FROM billing_duties WHERE done_at IS NOT NULL", 2).await;
         self.settled().await;
     }
 
     /// Does what is done every now and then: asks for events, and compares everything.
     pub(crate) async fn duties(&self) {
+        self.app.clock.advance_ms(1_000);
         let mut connection = self.app.intruder().await;
         sqlx::query("UPDATE billing_duties SET due_at = 0, done_at = NULL").execute(&mut connection).await.unwrap();
         drop(connection);
