@@ -18,7 +18,7 @@ fn every_word_is_the_one_that_others_know() {
     assert_eq!(words(&Operation::ALL), "generate retrieve upload parse create invite");
     assert_eq!(
         words(&ChangeKind::ALL),
-        "extend_trial end_trial override_quota remove_override comp suspend reinstate change_plan note"
+        "extend_trial end_trial override_quota remove_override comp suspend reinstate change_plan note repair_billing"
     );
     assert_eq!(words(&[Role::Viewer, Role::Support, Role::Owner]), "viewer support owner");
     let levels = [AccessLevel::Full, AccessLevel::Grace, AccessLevel::Partial, AccessLevel::Locked];

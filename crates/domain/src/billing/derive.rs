@@ -151,6 +151,14 @@ pub(super) fn sets_plan(subscription: &StripeSubscription) -> bool {
     )
 }
 
+/// Whether it ever ran: a first payment that was never made leaves nothing behind.
+fn started(subscription: &StripeSubscription) -> bool {
+    !matches!(
+        subscription.status.known(),
+        None | Some(SubscriptionStatus::Incomplete | SubscriptionStatus::IncompleteExpired)
+    )
+}
+
 /// Which side's trial end holds, where the two differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TrialEnd {
@@ -209,7 +217,9 @@ pub fn settle(paywall: &PaywallSide, stripe: &[StripeSubscription], policy: &Bil
     let subscription = chosen.subscription;
     let Some(derived) = derive(subscription, policy.grace) else { return settled };
     settled.facts.subscription = Some(derived);
-    if let Some(plan) = policy.prices.plan_of(subscription).filter(|_| sets_plan(subscription)) {
+    // Also of one that was over before it was first read: what it left behind does not depend on who saw it run.
+    let unseen = started(subscription) && paywall.billed.as_ref() != Some(&BilledSubscription::of(subscription));
+    if let Some(plan) = policy.prices.plan_of(subscription).filter(|_| sets_plan(subscription) || unseen) {
         settled.facts.plan = plan.clone();
     }
     if let TrialEnd::Stripe(ends_at) = trial_end(paywall, subscription) {
@@ -222,6 +232,6 @@ pub fn settle(paywall: &PaywallSide, stripe: &[StripeSubscription], policy: &Bil
     if subscription.live() || settled.customer.is_none() {
         settled.customer = Some(subscription.customer.clone());
     }
-    settled.billed = Some(BilledSubscription::of(subscription));
+    settled.billed = started(subscription).then(|| BilledSubscription::of(subscription));
     settled
 }

@@ -13,7 +13,7 @@ use crate::app::{Database, NOW, TestApp, trying};
 use crate::stripe::{KEY, SECRET, Stripe, charge, event, invoice, signature, subscription};
 
 /// Longer than anything here takes on a busy machine.
-pub(crate) const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// The present, in Stripe's seconds.
 pub(crate) const SECONDS: i64 = NOW.0 / 1000;
