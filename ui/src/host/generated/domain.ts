@@ -35,7 +35,7 @@ export type AccessLevel = "full" | "grace" | "partial" | "locked";
 /**
  * Why a change cannot be made as asked.
  */
-export type AdjustmentError = { "refusal": "days_out_of_range" } | { "refusal": "end_out_of_range" } | { "refusal": "no_trial_running" } | { "refusal": "limit_out_of_range" } | { "refusal": "expiry_in_past" } | { "refusal": "no_override" } | { "refusal": "unknown_plan" } | { "refusal": "already_suspended" } | { "refusal": "not_suspended" } | { "refusal": "same_plan" };
+export type AdjustmentError = { "refusal": "days_out_of_range" } | { "refusal": "end_out_of_range" } | { "refusal": "no_trial_running" } | { "refusal": "limit_out_of_range" } | { "refusal": "expiry_in_past" } | { "refusal": "no_override" } | { "refusal": "unknown_plan" } | { "refusal": "already_suspended" } | { "refusal": "not_suspended" } | { "refusal": "same_plan" } | { "refusal": "only_by_repair" };
 
 /**
  * What a person does about a drift that nothing here repairs.
@@ -81,7 +81,15 @@ message: string | null, } | { "kind": "reinstate" } | { "kind": "change_plan",
 /**
  * The plan to move to.
  */
-plan: PlanId, } | { "kind": "note" };
+plan: PlanId, } | { "kind": "note" } | { "kind": "repair_billing", 
+/**
+ * What differed.
+ */
+drift: DriftKind, 
+/**
+ * What put it right.
+ */
+repair: Repair, };
 
 /**
  * Why a tenant cannot go to Checkout.
@@ -898,7 +906,7 @@ export type TrialTarget = { "days": number } | { "until": Timestamp };
 /**
  * Why an adjustment cannot be undone.
  */
-export type UndoRefusal = { "refusal": "already_undone" } | { "refusal": "is_undo" } | { "refusal": "changed_since", 
+export type UndoRefusal = { "refusal": "already_undone" } | { "refusal": "is_undo" } | { "refusal": "in_stripe" } | { "refusal": "changed_since", 
 /**
  * The latest one's id; `null` where billing or time made the change.
  */
