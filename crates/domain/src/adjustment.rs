@@ -227,9 +227,8 @@ impl Change {
             Self::Comp { .. } => Aspect::Comp,
             Self::Suspend { .. } | Self::Reinstate => Aspect::Suspension,
             Self::ChangePlan { .. } => Aspect::Plan,
-            Self::Note => Aspect::Nothing,
             Self::RepairBilling { repair: Repair::ApplyStripe, .. } => Aspect::Billing,
-            Self::RepairBilling { .. } => Aspect::Nothing,
+            Self::Note | Self::RepairBilling { .. } => Aspect::Nothing,
         }
     }
 

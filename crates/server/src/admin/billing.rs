@@ -137,7 +137,7 @@ fn endpoint(state: &State, billing: &Billing, seen: &AccountSeen) -> Option<Endp
 
 async fn deliveries(read: &mut Read, now: Timestamp) -> Result<Vec<DeliveryDay>, Fault> {
     let found: BTreeMap<i64, health::Day> =
-        health::days(read, now).await?.into_iter().map(|day| (day.day, day)).collect();
+        health::days(read, now).await?.into_iter().map(|day| (day.number, day)).collect();
     let today = now.0.div_euclid(DAY_MS);
     let day = |number: i64| {
         let day = found.get(&number).copied().unwrap_or_default();

@@ -90,7 +90,7 @@ pub(crate) async fn repair(
             stripe_writes: writes(billing, &drift.repair, state.clock.now()).await?,
             ..nothing_yet(state.clock.now())
         },
-        (Some(key), ..) => by.in_stripe(&drift, key).await?,
+        (Some(key), ..) => Box::pin(by.in_stripe(&drift, key)).await?,
     };
     Ok(Json(outcome).into_response())
 }
@@ -184,7 +184,8 @@ impl By<'_> {
         let mut readings = Vec::new();
         for customer in self.customers(drift, tenant).await? {
             let known = known(self.state, &customer).await;
-            let read = reading::customer(&self.billing.client, &customer, &known).await.map_err(away)?;
+            let read =
+                reading::customer(&self.billing.client, &customer, &known).await.map_err(|error| away(&error))?;
             readings.push((customer, read));
         }
         let now = self.state.clock.now();
@@ -216,7 +217,7 @@ impl By<'_> {
                 Err(error) => {
                     read.push((claim, Reading::default()));
                     self.give_back(&read).await;
-                    return Err(away(error));
+                    return Err(away(&error));
                 }
             }
         }
@@ -332,35 +333,32 @@ impl By<'_> {
         let after = self.snapshot(drift.tenant.as_ref()).await?;
         let mut outcome = RepairOutcome { before: before.clone(), after, stripe_writes, ..nothing_yet(now) };
         let mut write = state.store.write().await?;
-        match (&drift.tenant, before) {
-            (Some(tenant), Some(before)) => {
-                let plans = plans::all(&mut write).await?;
-                let row = tenants::get(&mut write, tenant).await?.ok_or_else(|| Fault::not_found("tenant"))?;
-                let row = up_to(&mut write, row, now).await?;
-                let facts = row.facts.clone();
-                let made = record(state, &mut write, self.caller, &row, facts, self.draft(drift), &plans, now).await?;
-                outcome.adjustment = Some(paywall_contract::Adjustment { before, ..made.adjustment.clone() });
-                let remembered = KeyRecord::Made {
-                    request_hash: self.hash.clone(),
-                    adjustment_id: made.adjustment.id,
-                    answer: serde_json::to_string(&outcome)?,
-                    version: made.version,
-                };
-                if keys::get(&mut write, key).await?.is_none() {
-                    keys::put(&mut write, key, &remembered, now).await?;
-                }
+        if let (Some(tenant), Some(before)) = (&drift.tenant, before) {
+            let plans = plans::all(&mut write).await?;
+            let row = tenants::get(&mut write, tenant).await?.ok_or_else(|| Fault::not_found("tenant"))?;
+            let row = up_to(&mut write, row, now).await?;
+            let facts = row.facts.clone();
+            let made = record(state, &mut write, self.caller, &row, facts, self.draft(drift), &plans, now).await?;
+            outcome.adjustment = Some(paywall_contract::Adjustment { before, ..made.adjustment.clone() });
+            let remembered = KeyRecord::Made {
+                request_hash: self.hash.clone(),
+                adjustment_id: made.adjustment.id,
+                answer: serde_json::to_string(&outcome)?,
+                version: made.version,
+            };
+            if keys::get(&mut write, key).await?.is_none() {
+                keys::put(&mut write, key, &remembered, now).await?;
             }
-            _ => {
-                let made = repairs::Made {
-                    key,
-                    hash: &self.hash,
-                    drift: &drifts::id_of(drift),
-                    actor: &self.caller.0.name,
-                    reason: self.reason,
-                    answer: &serde_json::to_string(&outcome)?,
-                };
-                repairs::put(&mut write, &made, now).await?;
-            }
+        } else {
+            let made = repairs::Made {
+                key,
+                hash: &self.hash,
+                drift: &drifts::id_of(drift),
+                actor: &self.caller.0.name,
+                reason: self.reason,
+                answer: &serde_json::to_string(&outcome)?,
+            };
+            repairs::put(&mut write, &made, now).await?;
         }
         write.commit().await?;
         Ok(outcome)
@@ -416,7 +414,7 @@ impl By<'_> {
             }
             Repair::ApplyStripe | Repair::None { .. } => Ok(()),
         };
-        sent.map_err(away)
+        sent.map_err(|error| away(&error))
     }
 
     /// Waits until what was taken is processed, as long as a caller may wait.
@@ -476,7 +474,7 @@ async fn writes(billing: &Billing, repair: &Repair, now: Timestamp) -> Result<Ve
 
 /// Every event that an endpoint is to hear of: those that it hears of now, and the missing ones.
 async fn all_events(billing: &Billing, endpoint: &str, missing: &[String]) -> Result<Vec<String>, Fault> {
-    let listed = billing.client.list_webhook_endpoints().await.map_err(away)?.items;
+    let listed = billing.client.list_webhook_endpoints().await.map_err(|error| away(&error))?.items;
     let present = listed.into_iter().find(|it| it.id == endpoint).and_then(|it| it.enabled_events).unwrap_or_default();
     let all: BTreeSet<String> = present.into_iter().chain(missing.iter().cloned()).collect();
     Ok(all.into_iter().collect())
@@ -488,8 +486,8 @@ fn new_trial_end(end: Timestamp, now: Timestamp) -> TrialEnd {
 }
 
 /// Stripe cannot be asked, or refuses.
-fn away(error: Error) -> Fault {
-    let code = error_code(&error);
+fn away(error: &Error) -> Fault {
+    let code = error_code(error);
     let fault = if error.passing() {
         Fault::new(ProblemCode::Unavailable, format!("Stripe cannot be asked now ({code}); try again"))
     } else {
@@ -501,6 +499,6 @@ fn away(error: Error) -> Fault {
 fn undone(error: WorkError) -> Fault {
     match error {
         WorkError::Store(error) => error.into(),
-        WorkError::Stripe(error) => away(error),
+        WorkError::Stripe(error) => away(&error),
     }
 }

@@ -19,7 +19,8 @@ pub(crate) const BLOCKED_MS: i64 = 60_000;
 /// The events of a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Day {
-    pub(crate) day: i64,
+    /// Days since 1970.
+    pub(crate) number: i64,
     pub(crate) received: i64,
     pub(crate) repeated: i64,
     pub(crate) processed: i64,
@@ -43,7 +44,7 @@ pub(crate) async fn days(connection: &mut Connection, now: Timestamp) -> Result<
     let mut days = Vec::with_capacity(rows.len());
     for row in &rows {
         days.push(Day {
-            day: row.try_get("day")?,
+            number: row.try_get("day")?,
             received: row.try_get("received")?,
             repeated: row.try_get("repeated")?,
             processed: row.try_get("processed")?,

@@ -149,17 +149,16 @@ pub(crate) async fn complete(
         _ => {}
     }
     let costing = |it: &shapes::Invoice| it.status.as_deref() == Some("paid") && it.amount_paid.unwrap_or(0) > 0;
-    let paid = match latest.filter(|it| costing(it)) {
-        Some(latest) => Some(latest.id.clone()),
-        None => {
-            let query = InvoicesQuery {
-                subscription: Some(it.id.clone()),
-                status: Some("paid".to_owned()),
-                limit: Some(PAID_LOOKED_AT),
-                ..InvoicesQuery::default()
-            };
-            client.list_invoices(&query).await?.items.into_iter().find(costing).map(|it| it.id)
-        }
+    let paid = if let Some(latest) = latest.filter(|it| costing(it)) {
+        Some(latest.id.clone())
+    } else {
+        let query = InvoicesQuery {
+            subscription: Some(it.id.clone()),
+            status: Some("paid".to_owned()),
+            limit: Some(PAID_LOOKED_AT),
+            ..InvoicesQuery::default()
+        };
+        client.list_invoices(&query).await?.items.into_iter().find(costing).map(|it| it.id)
     };
     let Some(paid) = paid else { return Ok(()) };
     let Some(charge) = charge_of(&client.retrieve_invoice(&paid).await?) else { return Ok(()) };

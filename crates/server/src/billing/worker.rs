@@ -6,6 +6,7 @@ use std::time::Duration;
 use paywall_domain::TenantId;
 use paywall_domain::billing::BillingPolicy;
 use paywall_stripe::Error;
+use paywall_stripe::shapes::Reference;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -187,7 +188,7 @@ async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked,
     for session in sessions(claim) {
         match client.retrieve_checkout_session(session).await {
             Ok(session) => {
-                if let Some(customer) = session.customer.as_ref().map(|it| it.id()).filter(|it| *it != claim.subject)
+                if let Some(customer) = session.customer.as_ref().map(Reference::id).filter(|it| *it != claim.subject)
                     && !claim.subject.starts_with("cus_")
                 {
                     return Ok(Looked::Of(customer.to_owned()));

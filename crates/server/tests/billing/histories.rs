@@ -70,7 +70,6 @@ impl Life {
             "trialing" => &["active", "past_due", "paused", "canceled", "trialing"],
             "active" => &["past_due", "active", "canceled", "paused", "active"],
             "past_due" => &["active", "unpaid", "past_due", "canceled"],
-            "unpaid" => &["active", "canceled"],
             _ => &["active", "canceled"],
         };
         let next = *next.choose(&mut self.rng).unwrap();

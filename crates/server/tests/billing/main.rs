@@ -1,6 +1,7 @@
 //! Billing, from Stripe's deliveries to what a tenant may do, on each database.
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)]
 #[macro_use]
 #[path = "../app/mod.rs"]
 mod app;
