@@ -51,7 +51,8 @@ impl Shell {
     pub(crate) async fn resume(&self) {
         let _resumed = Resumed(&self.resumed);
         // A profile that waits for its keyring must not hold up whoever closes the window.
-        self.stopping.run_until_cancelled(self.take_up()).await;
+        // Boxed: what a sample server starts with is much to carry around in a future.
+        self.stopping.run_until_cancelled(Box::pin(self.take_up())).await;
     }
 
     async fn take_up(&self) {
