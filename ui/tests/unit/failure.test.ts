@@ -91,6 +91,7 @@ const REFUSALS: Record<AdjustmentError['refusal'], true> = {
   already_suspended: true,
   not_suspended: true,
   same_plan: true,
+  only_by_repair: true,
 };
 
 describe('every failure', () => {
