@@ -83,7 +83,10 @@ export function refusalText(error: AdjustmentError): FailureText {
     case 'same_plan':
       return text('The tenant has that plan already.', 'Choose another plan.');
     case 'only_by_repair':
-      return text('This is repaired where the difference is shown.', 'Open Billing health, and repair it there.');
+      return text(
+        'This is repaired where the difference is shown.',
+        'Open Billing health, and repair it there.',
+      );
   }
 }
 
