@@ -1,5 +1,6 @@
 //! What one server at a time does every now and then.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,6 +173,15 @@ pub(crate) async fn run(state: Arc<State>, stop: CancellationToken) {
     }
 }
 
+async fn renewing(state: &State, duty: Duty, turn: &Turn) -> Infallible {
+    let mut renewals = tokio::time::interval(Duration::from_millis(LEASE_MS as u64 / 3));
+    loop {
+        renewals.tick().await;
+        // Where it fails, another server may begin the same, which does no harm.
+        let _ = state.store.renew_duty(duty, turn, state.clock.now()).await;
+    }
+}
+
 /// Does a duty if it is due and nobody does it. Answers whether it was done.
 pub(crate) async fn step(state: &State, billing: &Billing, duty: Duty) -> Result<bool, WorkError> {
     let store = &state.store;
@@ -186,13 +196,10 @@ pub(crate) async fn step(state: &State, billing: &Billing, duty: Duty) -> Result
             Duty::Reconcile => nightly::compare_all(state, billing).await,
         }
     };
-    let mut renewals = tokio::time::interval(Duration::from_millis(LEASE_MS as u64 / 3));
-    let mut work = std::pin::pin!(work);
-    let done = loop {
-        tokio::select! {
-            done = &mut work => break done,
-            _ = renewals.tick() => drop(store.renew_duty(duty, &turn, state.clock.now()).await),
-        }
+    // Side by side: the work may itself hold what renewing waits for.
+    let done = tokio::select! {
+        done = work => done,
+        never = renewing(state, duty, &turn) => match never {},
     };
     let now = state.clock.now();
     match &done {

@@ -1,5 +1,6 @@
 //! The work that events ask for: whoever's turn it is reads the customer anew and takes over what Stripe says.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,14 +134,20 @@ pub(crate) async fn renewed<T>(
     claim: &Claim,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
+    // Side by side: the work may itself hold what renewing waits for.
+    tokio::select! {
+        done = work => done,
+        never = renewing(state, claim) => match never {},
+    }
+}
+
+async fn renewing(state: &State, claim: &Claim) -> Infallible {
     let mut renewals = tokio::time::interval(RENEW);
     renewals.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut work = std::pin::pin!(work);
     loop {
-        tokio::select! {
-            done = &mut work => return done,
-            _ = renewals.tick() => drop(state.store.renew(claim, state.clock.now()).await),
-        }
+        renewals.tick().await;
+        // Where it fails, somebody else may take the turn, and what is read here is not kept.
+        let _ = state.store.renew(claim, state.clock.now()).await;
     }
 }
 

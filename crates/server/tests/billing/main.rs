@@ -11,5 +11,6 @@ mod drifts;
 mod histories;
 mod killed;
 mod parked;
+mod scripted;
 mod stripe;
 mod world;

@@ -113,8 +113,7 @@ impl World {
 
     /// A number in the database.
     pub(crate) async fn number(&self, query: &'static str) -> i64 {
-        let mut connection = self.app.place.connection().await;
-        sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+        number(&self.app, query).await
     }
 
     /// Waits until nothing is due any more.
@@ -124,15 +123,26 @@ impl World {
 
     /// Waits for a number in the database.
     pub(crate) async fn until(&self, query: &'static str, expected: i64) {
-        let begun = Instant::now();
-        loop {
-            let found = self.number(query).await;
-            if found == expected {
-                return;
-            }
-            assert!(begun.elapsed() < LONG, "{query}: {found}, not {expected}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        until(&self.app, query, expected).await;
+    }
+}
+
+/// A number in a server's database.
+pub(crate) async fn number(app: &TestApp, query: &'static str) -> i64 {
+    let mut connection = app.place.connection().await;
+    sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+}
+
+/// Waits for a number in a server's database.
+pub(crate) async fn until(app: &TestApp, query: &'static str, expected: i64) {
+    let begun = Instant::now();
+    loop {
+        let found = number(app, query).await;
+        if found == expected {
+            return;
         }
+        assert!(begun.elapsed() < LONG, "{query}: {found}, not {expected}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
