@@ -194,14 +194,16 @@ const SERVER_TABLES: [(&str, &str); 3] = [
     ("entries", "SELECT id, body FROM entries JOIN entry_bodies USING (num) ORDER BY id"),
 ];
 
-const STRIPE_TABLES: [(Stream, &str); 8] = [
+const STRIPE_TABLES: [(Stream, &str); 10] = [
     (Stream::Customers, "SELECT id FROM stripe_customers"),
     (Stream::Products, "SELECT id FROM stripe_products"),
     (Stream::Prices, "SELECT id FROM stripe_prices"),
     (Stream::Subscriptions, "SELECT id FROM stripe_subscriptions"),
     (Stream::Invoices, "SELECT id FROM stripe_invoices"),
+    (Stream::InvoicePayments, "SELECT id FROM stripe_invoice_payments"),
     (Stream::Charges, "SELECT id FROM stripe_charges"),
     (Stream::Refunds, "SELECT id FROM stripe_refunds"),
+    (Stream::CreditNotes, "SELECT id FROM stripe_credit_notes"),
     (Stream::Disputes, "SELECT id FROM stripe_disputes"),
 ];
 
@@ -268,7 +270,9 @@ fn same_as_account(copy: &BTreeMap<&'static str, BTreeMap<String, Value>>, sourc
         ("prices", Kind::Price),
         ("subscriptions", Kind::Subscription),
         ("invoices", Kind::Invoice),
+        ("invoice_payments", Kind::InvoicePayment),
         ("charges", Kind::Charge),
+        ("credit_notes", Kind::CreditNote),
         ("refunds", Kind::Refund),
         ("disputes", Kind::Dispute),
     ] {
@@ -454,7 +458,13 @@ async fn killed_at_any_moment_the_copy_is_whole_and_goes_on() {
                 *again.entry(line.split('?').next().unwrap().to_owned()).or_default() += 1;
             }
         }
-        assert!(again.values().all(|times| *times <= 1), "after kill {killed} of seed {seed}: {again:?}");
+        // Of the feed the page that was under way; of a list the page that was being written and the one behind it,
+        // of each of its eight windows.
+        let most = |path: &str| if path.starts_with("/admin/") { 1 } else { 16 };
+        assert!(
+            again.iter().all(|(path, times)| *times <= most(path)),
+            "after kill {killed} of seed {seed}: {again:?}"
+        );
         before.extend(asked);
         if copy.path.exists() {
             // A file whose first transaction was cut short has no tables yet; opening it makes them.
@@ -483,7 +493,7 @@ async fn killed_at_any_moment_the_copy_is_whole_and_goes_on() {
 
 /// Whether a request is for a page of a list that is read through, as opposed to what is new in it.
 fn is_list_page(line: &str) -> bool {
-    (line.starts_with("/v1/") && line.contains('?') && !line.contains("created") && !line.starts_with("/v1/events"))
+    (line.starts_with("/v1/") && line.contains('?') && !line.starts_with("/v1/events"))
         && line.split('?').next().unwrap().matches('/').count() == 2
         || line.starts_with("/admin/v1/changes?") && line.contains("after=")
 }

@@ -16,6 +16,8 @@ enum Measurement {
     Start,
     /// The gate in front of RAGFlow, against nginx and without enforcement
     Gate,
+    /// The first reading of Stripe, at its limits and without, beside a peer
+    Backfill,
 }
 
 #[derive(Args)]
@@ -31,6 +33,9 @@ pub(crate) struct Bench {
     /// First syncs
     #[arg(long, default_value_t = 1)]
     syncs: u32,
+    /// Stripe's objects in the backfill, about
+    #[arg(long, default_value_t = 100_000)]
+    objects: u32,
 }
 
 pub(crate) fn bench(arguments: &Bench) -> anyhow::Result<()> {
@@ -50,7 +55,7 @@ pub(crate) fn bench(arguments: &Bench) -> anyhow::Result<()> {
     let mut measure = cargo();
     measure.args(["run", "--quiet", "--release", "--package", "paywall-tests", "--bin", "bench", "--"]);
     measure.args(["--tenants", &arguments.tenants.to_string(), "--rounds", &arguments.rounds.to_string()]);
-    measure.args(["--syncs", &arguments.syncs.to_string()]);
+    measure.args(["--syncs", &arguments.syncs.to_string(), "--objects", &arguments.objects.to_string()]);
     if let Some(only) = arguments.only {
         measure.args(["--only", &format!("{only:?}").to_lowercase()]);
     }

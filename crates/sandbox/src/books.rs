@@ -16,6 +16,10 @@ pub(crate) struct Books {
     pub(crate) charges: Vec<Charge>,
     pub(crate) refunds: Vec<Refund>,
     pub(crate) disputes: Vec<Dispute>,
+    /// Which invoices were to be paid by a payment.
+    pub(crate) payments: Vec<InvoicePayment>,
+    /// Of each refund, in its order.
+    pub(crate) credit_notes: Vec<CreditNote>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -175,8 +179,22 @@ pub(crate) struct Dispute {
     pub(crate) closed_at: Option<i64>,
 }
 
+/// That an invoice is paid, or to be paid, by a payment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InvoicePayment {
+    pub(crate) created: i64,
+    pub(crate) invoice: u16,
+}
+
+/// What was given back of an invoice, in its own document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CreditNote {
+    pub(crate) created: i64,
+    pub(crate) refund: u16,
+}
+
 /// Every type of event.
-pub(crate) const EVENT_TYPES: [&str; 18] = [
+pub(crate) const EVENT_TYPES: [&str; 20] = [
     "customer.created",
     "customer.deleted",
     "customer.subscription.created",
@@ -195,6 +213,8 @@ pub(crate) const EVENT_TYPES: [&str; 18] = [
     "charge.dispute.created",
     "charge.dispute.closed",
     "refund.created",
+    "invoice_payment.paid",
+    "credit_note.created",
 ];
 
 /// Something that happened to an object.
@@ -216,6 +236,8 @@ impl Books {
             Kind::Charge => self.charges.len(),
             Kind::Refund => self.refunds.len(),
             Kind::Dispute => self.disputes.len(),
+            Kind::InvoicePayment => self.payments.len(),
+            Kind::CreditNote => self.credit_notes.len(),
             Kind::Event => self.events.len(),
             _ => 0,
         }
@@ -231,8 +253,38 @@ impl Books {
             Kind::Charge => self.charges.get(at).map(|it| it.created),
             Kind::Refund => self.refunds.get(at).map(|it| it.created),
             Kind::Dispute => self.disputes.get(at).map(|it| it.created),
+            Kind::InvoicePayment => self.payments.get(at).map(|it| it.created),
+            Kind::CreditNote => self.credit_notes.get(at).map(|it| it.created),
             Kind::Event => self.events.get(at).map(|it| it.created),
             _ => None,
+        }
+    }
+
+    /// The place of an invoice's payment.
+    pub(crate) fn payment_of(&self, invoice: u16) -> Option<u16> {
+        self.payments.iter().position(|it| it.invoice == invoice).map(|at| at as u16)
+    }
+
+    /// What was given back of an invoice after it was paid.
+    pub(crate) fn credited(&self, invoice: u16) -> i64 {
+        let of = |refund: &&Refund| {
+            self.charges.get(usize::from(refund.charge)).is_some_and(|charge| charge.invoice == invoice)
+        };
+        self.refunds.iter().filter(of).map(|refund| refund.amount).sum()
+    }
+
+    /// Adds what Stripe makes by itself: the payment of each invoice that is finalized and not free, and the
+    /// credit note of each refund.
+    pub(crate) fn derive_documents(&mut self) {
+        for (at, invoice) in
+            self.invoices.iter().enumerate().skip(self.payments.last().map_or(0, |it| usize::from(it.invoice) + 1))
+        {
+            if let Some(created) = invoice.finalized_at.filter(|_| invoice.total() > 0) {
+                self.payments.push(InvoicePayment { created, invoice: at as u16 });
+            }
+        }
+        for (at, refund) in self.refunds.iter().enumerate().skip(self.credit_notes.len()) {
+            self.credit_notes.push(CreditNote { created: refund.created, refund: at as u16 });
         }
     }
 
@@ -299,6 +351,14 @@ impl Books {
         for (at, refund) in self.refunds.iter().enumerate() {
             push(refund.created, "refund.created", Kind::Refund, at);
             push(refund.created, "charge.refunded", Kind::Charge, usize::from(refund.charge));
+        }
+        for (at, payment) in self.payments.iter().enumerate() {
+            if let Some(paid) = self.invoices.get(usize::from(payment.invoice)).and_then(|it| it.paid_at) {
+                push(paid, "invoice_payment.paid", Kind::InvoicePayment, at);
+            }
+        }
+        for (at, note) in self.credit_notes.iter().enumerate() {
+            push(note.created, "credit_note.created", Kind::CreditNote, at);
         }
         for (at, dispute) in self.disputes.iter().enumerate() {
             push(dispute.created, "charge.dispute.created", Kind::Dispute, at);

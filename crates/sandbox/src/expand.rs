@@ -67,6 +67,7 @@ fn kind_of(field: &str) -> Option<Kind> {
         "subscription" => Kind::Subscription,
         "latest_invoice" | "invoice" => Kind::Invoice,
         "charge" | "latest_charge" => Kind::Charge,
+        "refund" => Kind::Refund,
         "product" => Kind::Product,
         "price" | "default_price" => Kind::Price,
         "payment_intent" => Kind::PaymentIntent,

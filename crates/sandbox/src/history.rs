@@ -35,7 +35,7 @@ impl Entry {
 struct State {
     /// Oldest first, by the place of the kind in [`Kind::LISTED`]; same-second objects in the order
     /// in which they came.
-    index: [Vec<Entry>; 9],
+    index: [Vec<Entry>; 11],
     /// Books that changed since the world was made.
     changed: BTreeMap<u32, Arc<Books>>,
     now: i64,
@@ -62,6 +62,8 @@ pub struct Filter {
     pub subscription: Option<String>,
     /// Only of this charge (refunds, disputes).
     pub charge: Option<String>,
+    /// Only of this invoice (its payments, its credit notes).
+    pub invoice: Option<String>,
     /// Only with this status (subscriptions, invoices); `all` = every one.
     pub status: Option<String>,
     /// Only of these types (events).
@@ -134,8 +136,17 @@ fn status_of(books: &Books, kind: Kind, ordinal: u16) -> u8 {
 }
 
 /// The kinds that belong to a customer.
-const OF_CUSTOMERS: [Kind; 7] =
-    [Kind::Customer, Kind::Subscription, Kind::Invoice, Kind::Charge, Kind::Refund, Kind::Dispute, Kind::Event];
+const OF_CUSTOMERS: [Kind; 9] = [
+    Kind::Customer,
+    Kind::Subscription,
+    Kind::Invoice,
+    Kind::Charge,
+    Kind::Refund,
+    Kind::Dispute,
+    Kind::Event,
+    Kind::InvoicePayment,
+    Kind::CreditNote,
+];
 
 impl StripeHistory {
     pub(crate) fn new(setting: Setting, tenants: u32) -> Self {
@@ -237,7 +248,7 @@ impl StripeHistory {
         self.object(&self.read(), kind, place)
     }
 
-    /// The lines of an invoice, or the items of a subscription, all of them.
+    /// The lines of an invoice or a credit note, or the items of a subscription, all of them.
     pub fn parts(&self, kind: Kind, id: &str) -> Option<Vec<Value>> {
         let place = self.place(kind, id).filter(|it| it.tenant != CATALOG)?;
         let state = self.read();
@@ -248,9 +259,21 @@ impl StripeHistory {
         }
         match kind {
             Kind::Invoice => Some(renderer.lines(place.ordinal)),
+            Kind::CreditNote => Some(renderer.credit_note_lines(place.ordinal)),
             Kind::Subscription => Some(renderer.items(place.ordinal)),
             _ => None,
         }
+    }
+
+    /// The payments of an invoice, as a list within it.
+    pub fn payments(&self, invoice: &str) -> Value {
+        let url = format!("/v1/invoice_payments?invoice={invoice}");
+        let place = self.place(Kind::Invoice, invoice).filter(|it| it.tenant != CATALOG);
+        let payments = place.map_or_else(Vec::new, |place| {
+            let books = self.books(&self.read(), place.tenant);
+            Renderer { setting: &self.setting, tenant: place.tenant, books: &books }.payments(place.ordinal)
+        });
+        render::list(payments, false, url)
     }
 
     /// The discounts of a subscription or an invoice in full.
@@ -286,6 +309,7 @@ impl StripeHistory {
             (&filter.customer, Kind::Customer),
             (&filter.subscription, Kind::Subscription),
             (&filter.charge, Kind::Charge),
+            (&filter.invoice, Kind::Invoice),
         ]
         .into_iter()
         .find_map(|(id, kind)| id.as_ref().map(|id| (id, kind)));
@@ -404,18 +428,25 @@ impl StripeHistory {
             let of = EVENT_TYPES[usize::from(entry.status)];
             return filter.types.is_empty() || filter.types.iter().any(|it| matches_type(it, of));
         }
-        if filter.subscription.is_none() && filter.charge.is_none() {
+        if filter.subscription.is_none() && filter.charge.is_none() && filter.invoice.is_none() {
             return true;
         }
         let books = self.books(state, entry.tenant);
         let ids = &self.setting.ids;
         let charge_is =
             |charge: u16| filter.charge.as_ref().is_none_or(|it| *it == ids.id(Kind::Charge, entry.tenant, charge));
+        let invoice_is =
+            |invoice: u16| filter.invoice.as_ref().is_none_or(|it| *it == ids.id(Kind::Invoice, entry.tenant, invoice));
         match kind {
             Kind::Invoice => filter
                 .subscription
                 .as_ref()
                 .is_none_or(|it| *it == ids.id(Kind::Subscription, entry.tenant, books.invoices[at].sub)),
+            Kind::InvoicePayment => invoice_is(books.payments[at].invoice),
+            Kind::CreditNote => {
+                let refund = books.refunds[usize::from(books.credit_notes[at].refund)];
+                invoice_is(books.charges[usize::from(refund.charge)].invoice)
+            }
             Kind::Refund => charge_is(books.refunds[at].charge),
             Kind::Dispute => charge_is(books.disputes[at].charge),
             _ => true,

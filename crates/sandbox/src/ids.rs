@@ -58,11 +58,13 @@ pub enum Kind {
     Coupon,
     /// `clock_…`
     TestClock,
+    /// `cnli_…`
+    CreditNoteLine,
 }
 
 impl Kind {
     /// The kinds that have a list of their own.
-    pub const LISTED: [Self; 9] = [
+    pub const LISTED: [Self; 11] = [
         Self::Customer,
         Self::Product,
         Self::Price,
@@ -72,9 +74,11 @@ impl Kind {
         Self::Refund,
         Self::Dispute,
         Self::Event,
+        Self::InvoicePayment,
+        Self::CreditNote,
     ];
 
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::Customer,
         Self::Product,
         Self::Price,
@@ -97,6 +101,7 @@ impl Kind {
         Self::CreditNote,
         Self::Coupon,
         Self::TestClock,
+        Self::CreditNoteLine,
     ];
 
     /// The name in paths, such as `customers`.
@@ -124,6 +129,7 @@ impl Kind {
             Self::CreditNote => "credit_notes",
             Self::Coupon => "coupons",
             Self::TestClock => "test_helpers/test_clocks",
+            Self::CreditNoteLine => "credit_note_line_items",
         }
     }
 
@@ -166,6 +172,7 @@ impl Kind {
             Self::CreditNote => "cn_",
             Self::Coupon => "",
             Self::TestClock => "clock_",
+            Self::CreditNoteLine => "cnli_",
         }
     }
 
@@ -283,11 +290,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_leads_back_to_its_place(seed: u64, tenant: u32, ordinal: u16, kind in 0_usize..22) {
+        fn an_id_leads_back_to_its_place(seed: u64, tenant: u32, ordinal: u16, kind in 0_usize..23) {
             let (ids, kind) = (Ids::new(seed), Kind::ALL[kind]);
             let id = ids.id(kind, tenant, ordinal);
             prop_assert_eq!(ids.place(kind, &id), Some(Place { tenant, ordinal }));
-            let other = Kind::ALL[(kind as usize + 1) % 22];
+            let other = Kind::ALL[(kind as usize + 1) % 23];
             prop_assert_eq!(ids.place(other, &id), None);
         }
 

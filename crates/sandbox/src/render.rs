@@ -124,6 +124,8 @@ impl Renderer<'_> {
             Kind::Charge => Some(self.charge(ordinal, self.books.charges.get(at)?)),
             Kind::Refund => self.refund(ordinal),
             Kind::Dispute => self.dispute(ordinal),
+            Kind::InvoicePayment => self.invoice_payment(ordinal),
+            Kind::CreditNote => self.credit_note(ordinal),
             Kind::Event => self.event(ordinal),
             _ => None,
         }
@@ -313,7 +315,7 @@ impl Renderer<'_> {
             },
             "payment_settings": {"default_mandate": null, "payment_method_options": null, "payment_method_types": null},
             "period_start": invoice.period.0, "period_end": invoice.period.1,
-            "post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": 0, "receipt_number": null, "rendering": null,
+            "post_payment_credit_notes_amount": self.books.credited(ordinal), "pre_payment_credit_notes_amount": 0, "receipt_number": null, "rendering": null,
             "shipping_cost": null, "shipping_details": null, "starting_balance": 0, "statement_descriptor": null,
             "status": invoice.status.word(),
             "status_transitions": {
@@ -379,6 +381,59 @@ impl Renderer<'_> {
             "destination_details": {"card": {"type": "refund"}, "type": "card"}, "metadata": {},
             "payment_intent": self.id(Kind::PaymentIntent, charge.invoice), "reason": refund.reason, "receipt_number": null,
             "source_transfer_reversal": null, "status": "succeeded", "transfer_reversal": null,
+        }))
+    }
+
+    fn invoice_payment(&self, ordinal: u16) -> Option<Value> {
+        let payment = self.books.payments.get(usize::from(ordinal))?;
+        let invoice = self.books.invoices.get(usize::from(payment.invoice))?;
+        let (paid, voided) = (invoice.paid_at, invoice.closed_at.filter(|_| invoice.status.word() == "void"));
+        Some(json!({
+            "id": self.id(Kind::InvoicePayment, ordinal), "object": "invoice_payment",
+            "amount_paid": paid.map(|_| invoice.total()), "amount_requested": invoice.total(), "created": payment.created,
+            "currency": invoice.currency.code(), "invoice": self.id(Kind::Invoice, payment.invoice), "is_default": true,
+            "livemode": false,
+            "payment": {"payment_intent": self.id(Kind::PaymentIntent, payment.invoice), "type": "payment_intent"},
+            "status": if paid.is_some() { "paid" } else if voided.is_some() { "canceled" } else { "open" },
+            "status_transitions": {"canceled_at": voided, "paid_at": paid},
+        }))
+    }
+
+    /// The payments of an invoice.
+    pub(crate) fn payments(&self, invoice: u16) -> Vec<Value> {
+        self.books.payment_of(invoice).and_then(|at| self.invoice_payment(at)).into_iter().collect()
+    }
+
+    /// Every line of a credit note: one, of what was given back.
+    pub(crate) fn credit_note_lines(&self, ordinal: u16) -> Vec<Value> {
+        let Some(note) = self.books.credit_notes.get(usize::from(ordinal)) else { return Vec::new() };
+        let amount = self.books.refunds.get(usize::from(note.refund)).map_or(0, |it| it.amount);
+        vec![json!({
+            "id": self.id(Kind::CreditNoteLine, ordinal), "object": "credit_note_line_item", "amount": amount,
+            "description": "Given back", "discount_amount": 0, "discount_amounts": [], "livemode": false, "metadata": null,
+            "pretax_credit_amounts": [], "quantity": 1, "tax_rates": [], "taxes": null, "type": "custom_line_item",
+            "unit_amount": amount, "unit_amount_decimal": amount.to_string(),
+        })]
+    }
+
+    fn credit_note(&self, ordinal: u16) -> Option<Value> {
+        let note = self.books.credit_notes.get(usize::from(ordinal))?;
+        let refund = self.books.refunds.get(usize::from(note.refund))?;
+        let charge = self.books.charges.get(usize::from(refund.charge))?;
+        let (id, customer) = (self.id(Kind::CreditNote, ordinal), self.customer_id());
+        let number = format!("{}-CN-{:02}", customer[customer.len() - 8..].to_ascii_uppercase(), ordinal + 1);
+        let amount = refund.amount;
+        Some(json!({
+            "id": id, "object": "credit_note", "amount": amount, "amount_shipping": 0, "created": note.created,
+            "currency": charge.currency.code(), "customer": customer, "customer_account": null,
+            "customer_balance_transaction": null, "discount_amount": 0, "discount_amounts": [], "effective_at": note.created,
+            "invoice": self.id(Kind::Invoice, charge.invoice),
+            "lines": list(self.credit_note_lines(ordinal), false, format!("/v1/credit_notes/{id}/lines")), "livemode": false,
+            "memo": null, "metadata": {}, "number": number, "out_of_band_amount": null, "pdf": null, "post_payment_amount": amount,
+            "pre_payment_amount": 0, "pretax_credit_amounts": [], "reason": "order_change",
+            "refunds": [{"amount_refunded": amount, "refund": self.id(Kind::Refund, note.refund), "type": "refund"}],
+            "shipping_cost": null, "status": "issued", "subtotal": amount, "subtotal_excluding_tax": amount, "total": amount,
+            "total_excluding_tax": amount, "total_taxes": [], "type": "post_payment", "voided_at": null,
         }))
     }
 

@@ -135,6 +135,7 @@ pub(crate) fn tell(setting: &Setting, index: u32) -> Story {
         finish(setting, &mut draw, &mut story, role);
     }
     settle_facts(setting, &mut story);
+    story.books.derive_documents();
     story.books.derive_events(setting.seconds() - EVENT_DAYS * DAY);
     story
 }

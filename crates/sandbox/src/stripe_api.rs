@@ -51,6 +51,16 @@ pub fn router(history: Arc<StripeHistory>, rules: Rules) -> Router {
         let parts = parts.ok_or_else(|| Failure::missing(Kind::Invoice, &id, "invoice").with(StatusCode::NOT_FOUND))?;
         params.page_of(&parts, Kind::InvoiceLine, &format!("/v1/invoices/{id}/lines"))
     };
+    let note_lines = |State(api): State<Arc<Api>>,
+                      headers: HeaderMap,
+                      Path(id): Path<String>,
+                      RawQuery(query): RawQuery| async move {
+        api.admit(&headers, "credit_note_lines", Kind::CreditNote)?;
+        let params = Params::read(query.as_deref().unwrap_or(""), &[])?;
+        let parts = api.history.parts(Kind::CreditNote, &id);
+        let parts = parts.ok_or_else(|| Failure::missing(Kind::CreditNote, &id, "id").with(StatusCode::NOT_FOUND))?;
+        params.page_of(&parts, Kind::CreditNoteLine, &format!("/v1/credit_notes/{id}/lines"))
+    };
     let items = |State(api): State<Arc<Api>>, headers: HeaderMap, RawQuery(query): RawQuery| async move {
         api.admit(&headers, "subscription_items", Kind::Subscription)?;
         let params = Params::read(query.as_deref().unwrap_or(""), &["subscription"])?;
@@ -68,6 +78,7 @@ pub fn router(history: Arc<StripeHistory>, rules: Rules) -> Router {
     };
     router
         .route("/v1/invoices/{id}/lines", get(lines))
+        .route("/v1/credit_notes/{id}/lines", get(note_lines))
         .route("/v1/subscription_items", get(items))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -138,6 +149,11 @@ impl Account for Api {
             // Only tiered prices have any, and the catalogue sells none; Stripe takes the path for every price.
             return Ok(Included::Done);
         }
+        if field == "payments" && rest.is_none() && object["object"] == "invoice" {
+            let id = object["id"].as_str().unwrap_or_default().to_owned();
+            object["payments"] = self.history.payments(&id);
+            return Ok(Included::Done);
+        }
         if field != "discounts" {
             return Ok(Included::No);
         }
@@ -164,6 +180,8 @@ fn allowed(kind: Kind) -> &'static [&'static str] {
         Kind::Invoice => &["customer", "subscription", "status"],
         Kind::Charge => &["customer"],
         Kind::Refund | Kind::Dispute => &["charge"],
+        Kind::InvoicePayment => &["invoice"],
+        Kind::CreditNote => &["customer", "invoice"],
         Kind::Event => &["type", "types"],
         _ => &[],
     }
@@ -190,6 +208,7 @@ fn filter(params: &Params, kind: Kind) -> Result<Filter, Failure> {
         customer: text("customer"),
         subscription: text("subscription"),
         charge: text("charge"),
+        invoice: text("invoice"),
         status,
         types: params.all("type").chain(params.all("types")).map(str::to_owned).collect(),
         email: text("email"),

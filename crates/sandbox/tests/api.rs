@@ -91,14 +91,25 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-const LISTS: [&str; 9] =
-    ["customers", "products", "prices", "subscriptions", "invoices", "charges", "refunds", "disputes", "events"];
+const LISTS: [&str; 11] = [
+    "customers",
+    "products",
+    "prices",
+    "subscriptions",
+    "invoices",
+    "charges",
+    "refunds",
+    "disputes",
+    "events",
+    "invoice_payments",
+    "credit_notes",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn pages_of_any_size_make_the_whole(list in 0_usize..9, limit in 1_usize..=100, backwards: bool) {
+    fn pages_of_any_size_make_the_whole(list in 0_usize..11, limit in 1_usize..=100, backwards: bool) {
         let path = format!("/v1/{}", LISTS[list]);
         run(async {
             let client = Client::shared();
@@ -398,12 +409,14 @@ async fn a_mirror_stays_current_by_events() {
         "invoice.finalized",
         "charge.succeeded",
         "invoice.paid",
+        "invoice_payment.paid",
         "customer.subscription.updated",
         "customer.subscription.deleted",
         "customer.subscription.deleted",
         "customer.deleted",
         "refund.created",
         "charge.refunded",
+        "credit_note.created",
     ];
     assert_eq!(kinds, wanted, "every event since, none twice, in the order of what happened");
     assert!(page["data"].as_array().unwrap().iter().all(|it| it["created"] == AS_OF.0 / 1000 + 60));

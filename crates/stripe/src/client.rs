@@ -1,16 +1,16 @@
 //! The client, and the lists and objects that a mirror reads.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::{FutureExt, StreamExt};
 use serde_json::Value;
 use url::Url;
 
 use crate::call::Call;
 use crate::limits::Pacer;
-use crate::operations::{LIST_INVOICE_LINES, LIST_SUBSCRIPTION_ITEMS};
 use crate::transport::fault;
 use crate::{Error, ErrorKind, Limits, Object, Stream, StripeKey, Unreadable};
 
@@ -20,6 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most objects that Stripe gives in a page.
 pub(crate) const PAGE: u8 = 100;
+/// How many objects of a page are completed at the same time.
+const SIDE_BY_SIDE: usize = 8;
 
 /// How a request is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +106,12 @@ pub(crate) struct Inner {
     pub(crate) pacer: Pacer,
     pub(crate) retry: RetryPolicy,
     pub(crate) requests: AtomicU64,
+    /// How many of them were answered with 429.
+    pub(crate) refusals: AtomicU64,
+    /// Lists whose answers cannot be expanded where this client reads.
+    plain: Mutex<HashSet<Stream>>,
+    /// The version that an answer was in, other than the one asked for, and the request that it answered.
+    pub(crate) other_version: Mutex<Option<(String, String)>>,
 }
 
 impl Client {
@@ -128,7 +136,17 @@ impl Client {
             .user_agent(user_agent)
             .build()
             .map_err(|error| Error::new(ErrorKind::Transport(fault(&error))))?;
-        let inner = Inner { http, base, key, pacer: Pacer::new(limits), retry, requests: AtomicU64::new(0) };
+        let inner = Inner {
+            http,
+            base,
+            key,
+            pacer: Pacer::new(limits),
+            retry,
+            requests: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+            plain: Mutex::default(),
+            other_version: Mutex::default(),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -142,6 +160,17 @@ impl Client {
         self.inner.requests.load(Ordering::Relaxed)
     }
 
+    /// How many requests Stripe refused since they came too fast.
+    pub fn refusals(&self) -> u64 {
+        self.inner.refusals.load(Ordering::Relaxed)
+    }
+
+    /// The version that Stripe last answered in, where it is another one than [`crate::API_VERSION`], and the
+    /// name of the request that it answered.
+    pub fn other_version(&self) -> Option<(String, String)> {
+        self.inner.other_version.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A page of a list. Embedded lists are completed.
     pub async fn list(&self, stream: Stream, params: &ListParams) -> Result<ListPage, Error> {
         let call = Call::new(stream.list_operation(), &[])?
@@ -150,15 +179,25 @@ impl Client {
             .with_some("ending_before", params.ending_before.as_ref())
             .with_some("created[gte]", params.created_gte)
             .with_some("created[lt]", params.created_lt);
-        let body = self.request(&call).await.map_err(Error::of_list)?;
+        let body = self.expanding(stream, call).await.map_err(Error::of_list)?;
         let (elements, has_more) = list_of(body)?;
         let mut page = ListPage { has_more, ..ListPage::default() };
-        for mut element in elements {
-            page.last_id = element.get("id").and_then(Value::as_str).map(str::to_owned).or(page.last_id);
-            self.complete(stream, &mut element).await?;
-            match Object::read(stream, element) {
-                Ok(object) => page.objects.push(object),
-                Err(unreadable) => page.unreadable.push(unreadable),
+        let whole: Vec<_> = elements.into_iter().map(|element| self.whole(stream, element).boxed()).collect();
+        let mut whole = futures::stream::iter(whole).buffered(SIDE_BY_SIDE);
+        while let Some((element, result)) = whole.next().await {
+            let id = element.get("id").and_then(Value::as_str).map(str::to_owned);
+            page.last_id = id.clone().or(page.last_id);
+            match result {
+                Ok(()) => match Object::read(stream, element) {
+                    Ok(object) => page.objects.push(object),
+                    Err(unreadable) => page.unreadable.push(unreadable),
+                },
+                // It was deleted after the list was made.
+                Err(Error { kind: ErrorKind::NotFound { .. }, .. }) => {}
+                Err(Error { kind: ErrorKind::Unreadable { path, error }, .. }) => {
+                    page.unreadable.push(Unreadable { id: id.unwrap_or_default(), path, error });
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(page)
@@ -170,65 +209,27 @@ impl Client {
     /// [`ErrorKind::NotFound`] where Stripe does not have it, [`ErrorKind::Unreadable`] where its
     /// shape is not known.
     pub async fn get(&self, stream: Stream, id: &str) -> Result<Object, Error> {
-        let mut body = self.request(&Call::new(stream.get_operation(), &[id])?).await?;
+        let mut body = self.expanding(stream, Call::new(stream.get_operation(), &[id])?).await?;
         self.complete(stream, &mut body).await?;
         Object::read(stream, body)
             .map_err(|unreadable| Error::new(ErrorKind::Unreadable { path: unreadable.path, error: unreadable.error }))
     }
 
-    /// Reads the rest of an embedded list of which Stripe sent only the beginning.
-    pub(crate) async fn complete(&self, stream: Stream, object: &mut Value) -> Result<(), Error> {
-        let field = match stream {
-            Stream::Subscriptions => "items",
-            Stream::Invoices => "lines",
-            _ => return Ok(()),
-        };
-        let cut = object.get(field).and_then(|list| list.get("has_more")).and_then(Value::as_bool) == Some(true);
-        let Some(id) = object.get("id").and_then(Value::as_str).map(str::to_owned).filter(|_| cut) else {
-            return Ok(());
-        };
-        let first = match stream {
-            Stream::Subscriptions => Call::new(&LIST_SUBSCRIPTION_ITEMS, &[])?.with("subscription", id),
-            _ => Call::new(&LIST_INVOICE_LINES, &[&id])?,
-        };
-        // Read from its start: what came embedded may be stale by the time the rest is read.
-        let mut members: Vec<Value> = Vec::new();
-        let mut seen: HashSet<String> = HashSet::new();
-        let mut restarted = false;
-        loop {
-            let last = members.last().and_then(|member| member.get("id")).and_then(Value::as_str);
-            let body = match self.request(&first.clone().with_some("starting_after", last)).await {
-                // The line that stood as the cursor has been deleted meanwhile.
-                Err(Error { kind: ErrorKind::Refused { .. } | ErrorKind::NotFound { .. }, .. })
-                    if !members.is_empty() && !restarted =>
-                {
-                    restarted = true;
-                    members.clear();
-                    seen.clear();
-                    continue;
+    /// Sends a request that asks for expanded properties. What answers may not know one of them, being older or
+    /// newer than this: then the list is asked for as it is from there on.
+    async fn expanding(&self, stream: Stream, mut call: Call) -> Result<Value, Error> {
+        let plain = || self.inner.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        if !plain().contains(&stream) {
+            match self.request(&call).await {
+                Err(error) if error.refuses_expansion() => {
+                    tracing::warn!(%stream, %error, "its properties are not expanded there");
+                    plain().insert(stream);
                 }
-                other => other?,
-            };
-            let (elements, has_more) = list_of(body)?;
-            let before = members.len();
-            for element in elements {
-                let known = element.get("id").and_then(Value::as_str).is_some_and(|id| !seen.insert(id.to_owned()));
-                if !known {
-                    members.push(element);
-                }
-            }
-            if has_more && members.len() == before {
-                return Err(looping(field));
-            }
-            if !has_more {
-                break;
+                other => return other,
             }
         }
-        if let Some(list) = object.get_mut(field).and_then(Value::as_object_mut) {
-            list.insert("data".into(), Value::Array(members));
-            list.insert("has_more".into(), Value::Bool(false));
-        }
-        Ok(())
+        call.parameters.retain(|(name, _)| name != "expand[]");
+        self.request(&call).await
     }
 }
 

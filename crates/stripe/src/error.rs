@@ -93,6 +93,15 @@ impl Error {
         }
     }
 
+    /// Whether what answers does not know a property that it was to expand.
+    pub(crate) fn refuses_expansion(&self) -> bool {
+        match &self.kind {
+            ErrorKind::Refused { parameter: Some(parameter), .. } => parameter.starts_with("expand"),
+            ErrorKind::Refused { parameter: None, message, .. } => message.contains("expand"),
+            _ => false,
+        }
+    }
+
     /// Whether the same request may succeed a moment later, by Stripe's own rule.
     pub fn passing(&self) -> bool {
         if let Some(word) = self.should_retry {

@@ -9,6 +9,7 @@
 mod billing;
 mod call;
 mod client;
+mod embedded;
 mod error;
 mod idempotency;
 mod key;

@@ -43,11 +43,37 @@ pub(crate) struct Pacer {
     endpoints: Mutex<HashMap<Endpoint, std::sync::Arc<DefaultDirectRateLimiter>>>,
     /// Until when Stripe asked everybody to wait.
     held_until: Mutex<Option<Instant>>,
+    /// What each endpoint has been slowed down to.
+    slowed: Mutex<HashMap<Endpoint, Slowed>>,
 }
+
+/// An endpoint that Stripe refused a request to: somebody else uses the account's limit as well.
+#[derive(Debug, Clone, Copy)]
+struct Slowed {
+    /// The pause between two requests.
+    gap: Duration,
+    /// When the next one may go.
+    next: Instant,
+    /// When the gap was last widened.
+    since: Instant,
+}
+
+/// The gap after the first refusal: as many a second as Stripe takes of one endpoint.
+const FIRST_GAP: Duration = Duration::from_millis(40);
+/// The widest gap.
+const WIDEST_GAP: Duration = Duration::from_secs(1);
+/// Refusals of requests that were under way together widen the gap once.
+const TOGETHER: Duration = Duration::from_millis(500);
 
 impl Pacer {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, overall: limits.overall.map(limiter), endpoints: Mutex::default(), held_until: Mutex::default() }
+        Self {
+            limits,
+            overall: limits.overall.map(limiter),
+            endpoints: Mutex::default(),
+            held_until: Mutex::default(),
+            slowed: Mutex::default(),
+        }
     }
 
     /// Waits until a request to `endpoint` may go.
@@ -59,6 +85,9 @@ impl Pacer {
                 _ => break,
             }
         }
+        if let Some(turn) = self.turn(endpoint) {
+            tokio::time::sleep_until(turn).await;
+        }
         if let Some(rate) = self.limits.per_endpoint {
             let own = {
                 let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,6 +97,39 @@ impl Pacer {
         }
         if let Some(overall) = &self.overall {
             overall.until_ready().await;
+        }
+    }
+
+    /// When the next request to an endpoint that was slowed down may go.
+    fn turn(&self, endpoint: Endpoint) -> Option<Instant> {
+        let mut slowed = self.slowed.lock().unwrap_or_else(PoisonError::into_inner);
+        let slowed = slowed.get_mut(&endpoint)?;
+        let turn = slowed.next.max(Instant::now());
+        slowed.next = turn + slowed.gap;
+        Some(turn)
+    }
+
+    /// Learns from an answer: a refusal doubles the gap between requests to its endpoint, each other answer makes
+    /// it a little narrower again.
+    pub(crate) fn answered(&self, endpoint: Endpoint, refused: bool) {
+        let now = Instant::now();
+        let mut all = self.slowed.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(&endpoint) {
+            Some(slowed) if refused && now >= slowed.since + TOGETHER => {
+                slowed.gap = (slowed.gap * 2).min(WIDEST_GAP);
+                slowed.since = now;
+            }
+            Some(_) if refused => {}
+            Some(slowed) => {
+                slowed.gap = slowed.gap.mul_f64(0.98);
+                if slowed.gap < FIRST_GAP / 4 {
+                    all.remove(&endpoint);
+                }
+            }
+            None if refused => {
+                all.insert(endpoint, Slowed { gap: FIRST_GAP, next: now + FIRST_GAP, since: now });
+            }
+            None => {}
         }
     }
 

@@ -48,6 +48,8 @@ impl Object {
             Stream::Prices => check::<shapes::Price>(&raw),
             Stream::Subscriptions => check::<shapes::Subscription>(&raw),
             Stream::Invoices => check::<shapes::Invoice>(&raw),
+            Stream::InvoicePayments => check::<shapes::InvoicePayment>(&raw),
+            Stream::CreditNotes => check::<shapes::CreditNote>(&raw),
             Stream::Charges => check::<shapes::Charge>(&raw),
             Stream::Refunds => check::<shapes::Refund>(&raw),
             Stream::Disputes => check::<shapes::Dispute>(&raw),

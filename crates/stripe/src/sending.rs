@@ -1,5 +1,6 @@
 //! How a request is sent, and sent again.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ impl Client {
             .retry(backoff)
             .when(|error| error.passing() && error.retry_after.is_none_or(|wait| wait <= LONGEST_WAIT))
             .notify(|error, pause| {
-                if matches!(error.kind, ErrorKind::RateLimited) {
-                    self.inner.pacer.hold(error.retry_after.unwrap_or(pause));
+                if let Some(wait) = error.retry_after.filter(|_| matches!(error.kind, ErrorKind::RateLimited)) {
+                    self.inner.pacer.hold(wait);
                 }
                 tracing::debug!(operation = name, ?pause, request_id = error.request_id, %error, "trying again");
             })
@@ -45,7 +46,8 @@ impl Client {
     async fn send(&self, call: &Call) -> Result<Value, Error> {
         let inner = &self.inner;
         let Operation { method, path, .. } = call.operation;
-        inner.pacer.wait((*method, path)).await;
+        let endpoint = (*method, *path);
+        inner.pacer.wait(endpoint).await;
         inner.requests.fetch_add(1, Ordering::Relaxed);
         let address = format!("{}{}", inner.base.as_str().trim_end_matches('/'), call.path);
         let request = match method {
@@ -71,7 +73,15 @@ impl Client {
             retry_after: text(&headers, "retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs),
             should_retry: text(&headers, "stripe-should-retry").and_then(|text| text.parse().ok()),
         };
+        if status == 429 {
+            inner.refusals.fetch_add(1, Ordering::Relaxed);
+        }
+        inner.pacer.answered(endpoint, status == 429);
         let body = answer.bytes().await.map_err(|error| named(ErrorKind::Transport(fault(&error))))?;
+        if let Some(version) = text(&headers, "stripe-version").filter(|it| it != API_VERSION) {
+            let request = text(&headers, "request-id").unwrap_or_else(|| call.path.clone());
+            *inner.other_version.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, request));
+        }
         if status == 200 {
             return serde_json::from_slice(&body)
                 .map_err(|error| named(ErrorKind::Unreadable { path: ".".into(), error: error.to_string() }));

@@ -15,10 +15,14 @@ pub enum Stream {
     Subscriptions,
     /// `/v1/invoices`
     Invoices,
+    /// `/v1/invoice_payments`: which payment paid which invoice.
+    InvoicePayments,
     /// `/v1/charges`
     Charges,
     /// `/v1/refunds`
     Refunds,
+    /// `/v1/credit_notes`
+    CreditNotes,
     /// `/v1/disputes`
     Disputes,
     /// `/v1/events`: what changed in the last 30 days.
@@ -27,27 +31,31 @@ pub enum Stream {
 
 impl Stream {
     /// Every list.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Customers,
         Self::Products,
         Self::Prices,
         Self::Subscriptions,
         Self::Invoices,
+        Self::InvoicePayments,
         Self::Charges,
         Self::Refunds,
+        Self::CreditNotes,
         Self::Disputes,
         Self::Events,
     ];
 
     /// The lists of things; events only say that something happened to one of these.
-    pub const OBJECTS: [Self; 8] = [
+    pub const OBJECTS: [Self; 10] = [
         Self::Customers,
         Self::Products,
         Self::Prices,
         Self::Subscriptions,
         Self::Invoices,
+        Self::InvoicePayments,
         Self::Charges,
         Self::Refunds,
+        Self::CreditNotes,
         Self::Disputes,
     ];
 
@@ -59,8 +67,10 @@ impl Stream {
             Self::Prices => "prices",
             Self::Subscriptions => "subscriptions",
             Self::Invoices => "invoices",
+            Self::InvoicePayments => "invoice_payments",
             Self::Charges => "charges",
             Self::Refunds => "refunds",
+            Self::CreditNotes => "credit_notes",
             Self::Disputes => "disputes",
             Self::Events => "events",
         }
@@ -84,8 +94,10 @@ impl Stream {
             Self::Prices => "price",
             Self::Subscriptions => "subscription",
             Self::Invoices => "invoice",
+            Self::InvoicePayments => "invoice_payment",
             Self::Charges => "charge",
             Self::Refunds => "refund",
+            Self::CreditNotes => "credit_note",
             Self::Disputes => "dispute",
             Self::Events => "event",
         }

@@ -14,6 +14,7 @@ import type {
   Freshness,
   MissingStream,
   Mode,
+  OtherVersion,
   Progress,
   Settled,
   Source,
@@ -190,6 +191,12 @@ export function deletedBeside(deleted: number | null): string | null {
 /** A list that is not given, and why. */
 export const missingStream = (missing: MissingStream): string =>
   `${streamWord(missing.stream)}: ${codeText(missing.failure).headline}`;
+
+/** That something came in another version of a source's API. */
+export const otherVersion = (seen: OtherVersion): string =>
+  seen.seen_in === 'events'
+    ? `Events are written in version ${seen.version} of Stripe's API. What they are about is read anew, so nothing is lost by it.`
+    : `Stripe answered in version ${seen.version}, which was not asked for (request ${seen.example}).`;
 
 /** What is wrong with a source that answers, or that is not even asked; `null` = it is not reached. */
 function troubleWord(failure: FailureCode | null): string | null {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Adjustment, Snapshot } from '../../src/host/generated/contract';
 import type { Change, Subscription, TenantFacts } from '../../src/host/generated/domain';
 import type { FailureCode, SourceFreshness } from '../../src/host/generated/ipc';
-import { missingStream, changeDone, changeUndone, environmentBand } from '../../src/text/words';
+import { missingStream, otherVersion, changeDone, changeUndone, environmentBand } from '../../src/text/words';
 import { blockedBy, clockSkew, freshnessLine, isMendedInConnections, listed } from '../../src/text/words';
 import { sameAccess } from '../../src/text/same-access';
 import { deletedBeside, readingText, settledText, sourceState } from '../../src/text/words';
@@ -116,6 +116,12 @@ describe('what a source is doing', () => {
     );
     const progress = { stream: 'tenants', done: 200, total: 1204 };
     expect(sourceState(source({ progress }))).toBe('Paywall server: reading tenants');
+  });
+
+  it('tells of another version of the API, and where it was seen', () => {
+    const seen = { version: '2024-06-20', example: 'req_7', at: 0 };
+    expect(otherVersion({ ...seen, seen_in: 'answers' })).toContain('2024-06-20, which was not asked for (request req_7)');
+    expect(otherVersion({ ...seen, seen_in: 'events' })).toContain('nothing is lost');
   });
 
   it('names a list that is missing and why', () => {

@@ -65,7 +65,7 @@ impl Cache {
             at,
             unreadable: Vec::new(),
         };
-        streams::advance(&mut tx, Source::Server, FEED, &progress).await?;
+        streams::advance(&mut tx, Source::Server, FEED, &progress, &[]).await?;
         tx.commit().await?;
         Ok(applied)
     }

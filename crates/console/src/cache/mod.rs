@@ -33,10 +33,10 @@ pub use feed::{FEED, FeedApplied};
 pub use fold::fold;
 pub use key::{CacheKey, CacheKeyError};
 pub use streams::{StreamProgress, StreamState};
-pub use stripe::StripeRow;
+pub use stripe::{ReadingEnd, StripeRow, Window};
 
 /// The newest layout that this version knows: the number of its last migration.
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 
 /// The page cache of one connection, in KiB. `SQLCipher` decrypts a page each time it is read into the
 /// cache, so a cache that holds the working set is what keeps it near a plain file's speed.
@@ -250,6 +250,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
     let steps = vec![
         step(1, "the local copy", include_str!("migrations/0001_copy.sql")),
         step(2, "packed objects", include_str!("migrations/0002_packed.sql")),
+        step(3, "stripe's part whole", include_str!("migrations/0003_mirror.sql")),
     ];
     // Not `run`: its future is `Send` for one lifetime at a time only, so nothing that opens a copy could
     // move between threads.

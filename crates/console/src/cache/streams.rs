@@ -49,12 +49,22 @@ pub(super) fn source_word(source: Source) -> &'static str {
     }
 }
 
-/// Stores what a page moved forward, within the page's transaction.
+/// Which reading of one of Stripe's lists is the latest that began; 0 = none did.
+pub(super) async fn reading(tx: &mut SqliteConnection, stream: &str) -> Result<i64> {
+    let found: Option<(i64,)> = sqlx::query_as("SELECT reading FROM streams WHERE source = 'stripe' AND stream = ?1")
+        .bind(stream)
+        .fetch_optional(tx)
+        .await?;
+    Ok(found.map_or(0, |(reading,)| reading))
+}
+
+/// Stores what a page moved forward, within the page's transaction. `read` are the objects that it brought.
 pub(super) async fn advance(
     tx: &mut SqliteConnection,
     source: Source,
     stream: &str,
     progress: &StreamProgress,
+    read: &[&str],
 ) -> Result<()> {
     let known: Option<(String,)> = sqlx::query_as("SELECT unreadable FROM streams WHERE source = ?1 AND stream = ?2")
         .bind(source_word(source))
@@ -62,6 +72,7 @@ pub(super) async fn advance(
         .fetch_optional(&mut *tx)
         .await?;
     let mut unreadable: Vec<String> = known.map(|(text,)| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
+    unreadable.retain(|id| !read.contains(&id.as_str()));
     for id in &progress.unreadable {
         if unreadable.len() < UNREADABLE_MAX && !unreadable.contains(id) {
             unreadable.push(id.clone());
@@ -118,7 +129,7 @@ impl Cache {
     /// Notes that a list is as far as `progress` says without a page: for a pass that found nothing new.
     pub async fn set_stream_progress(&self, source: Source, stream: &str, progress: &StreamProgress) -> Result<()> {
         let mut tx = self.begin().await?;
-        advance(&mut tx, source, stream, progress).await?;
+        advance(&mut tx, source, stream, progress, &[]).await?;
         tx.commit().await?;
         Ok(())
     }

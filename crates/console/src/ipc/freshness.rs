@@ -55,6 +55,32 @@ pub struct MissingStream {
     pub failure: Failure,
 }
 
+/// Where a version was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export_to = "ipc.ts")]
+pub enum VersionSeenIn {
+    /// In events, whose content is in the version of the account's own setting. Nothing is read of it but which
+    /// object it is about.
+    Events,
+    /// In answers, though another version was asked for.
+    Answers,
+}
+
+/// A version of Stripe's API, other than the one that this console reads, that something came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct OtherVersion {
+    /// Such as `2025-03-31.basil`.
+    pub version: String,
+    /// In what.
+    pub seen_in: VersionSeenIn,
+    /// The latest event's id, or the request's.
+    pub example: String,
+    /// When that was.
+    pub at: Timestamp,
+}
+
 /// One source's age and health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export_to = "ipc.ts")]
@@ -77,6 +103,8 @@ pub struct SourceFreshness {
     pub missing: Vec<MissingStream>,
     /// Objects that could not be read and were left out, with their ids; the first 20.
     pub unreadable: Vec<String>,
+    /// Versions of its API, other than the one that this console reads, that something came in.
+    pub versions: Vec<OtherVersion>,
 }
 
 /// How old what is shown is, by source and in all.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use paywall_contract::Caller;
 use paywall_domain::Timestamp;
+use paywall_stripe::Stream;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -40,6 +41,8 @@ pub struct SyncOptions {
     pub stripe_page: u8,
     /// How many of Stripe's lists are read side by side.
     pub side_by_side: usize,
+    /// How many windows of a list are read side by side: requests that are under way at the same time.
+    pub windows: usize,
     /// How often a list that was not given is asked for again, and, where there are no events to follow,
     /// how often every list is read anew.
     pub full_interval: Duration,
@@ -53,7 +56,9 @@ impl Default for SyncOptions {
             longest_pause: Duration::from_secs(30),
             feed_page: 500,
             stripe_page: 100,
-            side_by_side: 4,
+            side_by_side: Stream::OBJECTS.len(),
+            // Stripe takes 25 requests a second for each list: eight reach that at a third of a second each.
+            windows: 8,
             full_interval: Duration::from_hours(1),
         }
     }

@@ -10,7 +10,9 @@ use tokio::sync::Notify;
 use super::{Shared, health, now};
 use crate::admin_client::error::not_reached;
 use crate::cache::{Cache, CacheError, FEED, StreamState};
-use crate::ipc::{Failure, FailureCode, Freshness, MissingStream, Progress, Source, SourceFreshness, SourceState};
+use crate::ipc::{
+    Failure, FailureCode, Freshness, MissingStream, OtherVersion, Progress, Source, SourceFreshness, SourceState,
+};
 use crate::observer::Observer;
 
 /// Our requests must have failed for so long before we say that we are offline.
@@ -52,6 +54,7 @@ struct One {
     progress: Option<Progress>,
     missing: Vec<MissingStream>,
     unreadable: Vec<String>,
+    versions: Vec<OtherVersion>,
 }
 
 impl Status {
@@ -67,6 +70,7 @@ impl Status {
         let mut stripe = One { configured: stripe, ..One::default() };
         let states = cache.stream_states(Source::Stripe).await?;
         stripe.take_states(&states);
+        stripe.versions = cache.stripe_versions().await?;
         stripe.as_of = super::stripe::complete_as_of(&states);
         let remembered = cache.fact(SKEW).await?.and_then(|text| text.parse::<i64>().ok());
         // Where the copy would then come from the future, the clock has been set right since.
@@ -162,6 +166,11 @@ impl Status {
         self.change(|inner| inner.stripe.take_states(states));
     }
 
+    /// Which other versions of Stripe's API something came in.
+    pub(super) fn take_versions(&self, versions: Vec<OtherVersion>) {
+        self.change(|inner| inner.stripe.versions = versions);
+    }
+
     pub(super) fn took_caller(&self, caller: Caller) {
         self.change(|inner| inner.caller = Some((caller, inner.now())));
     }
@@ -241,6 +250,7 @@ impl One {
             progress: self.progress.clone(),
             missing: self.missing.clone(),
             unreadable: self.unreadable.clone(),
+            versions: self.versions.clone(),
         }
     }
 }

@@ -17,7 +17,9 @@ impl StripeHistory {
         let now = state.now;
         let mut books = (*self.books(&state, tenant)).clone();
         let before: Vec<usize> = OF_CUSTOMERS.iter().map(|kind| books.count(*kind)).collect();
-        for (kind, object, ordinal) in change(&mut books, now) {
+        let events = change(&mut books, now);
+        books.derive_documents();
+        for (kind, object, ordinal) in events {
             books.events.push(Event { created: now, kind, object, ordinal });
         }
         for (kind, before) in OF_CUSTOMERS.into_iter().zip(before) {
@@ -127,6 +129,7 @@ impl StripeHistory {
                 ("invoice.finalized", Kind::Invoice, invoice),
                 ("charge.succeeded", Kind::Charge, charge),
                 ("invoice.paid", Kind::Invoice, invoice),
+                ("invoice_payment.paid", Kind::InvoicePayment, books.payments.len() as u16),
                 ("customer.subscription.updated", Kind::Subscription, sub as u16),
             ]
         });
@@ -180,7 +183,11 @@ impl StripeHistory {
             let amount = books.charges[at].amount - books.charges[at].refunded;
             books.charges[at].refunded += amount;
             books.refunds.push(Refund { created: now, charge: place.ordinal, amount, reason: "requested_by_customer" });
-            vec![("refund.created", Kind::Refund, refund), ("charge.refunded", Kind::Charge, place.ordinal)]
+            vec![
+                ("refund.created", Kind::Refund, refund),
+                ("charge.refunded", Kind::Charge, place.ordinal),
+                ("credit_note.created", Kind::CreditNote, refund),
+            ]
         });
         Ok(self.setting.ids.id(Kind::Refund, place.tenant, refund))
     }

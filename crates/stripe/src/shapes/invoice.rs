@@ -142,6 +142,29 @@ pub struct InvoicePayment {
     pub payment: Option<PaidBy>,
 }
 
+/// A credit note: an invoice made smaller after it was finalized.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CreditNote {
+    /// `cn_…`
+    pub id: String,
+    /// Unix seconds.
+    pub created: Option<i64>,
+    /// Whose.
+    pub customer: Option<Reference>,
+    /// Of which invoice.
+    pub invoice: Option<Reference>,
+    /// `issued` or `void`.
+    pub status: Option<String>,
+    /// ISO 4217, lower case.
+    pub currency: Option<String>,
+    /// Minor units.
+    pub total: Option<i64>,
+    /// Of it before the invoice was paid, in minor units.
+    pub pre_payment_amount: Option<i64>,
+    /// Of it after the invoice was paid, in minor units.
+    pub post_payment_amount: Option<i64>,
+}
+
 /// By what an invoice is paid.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct PaidBy {

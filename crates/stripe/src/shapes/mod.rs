@@ -21,7 +21,9 @@ pub use catalog::{Price, Product, Recurring};
 pub use checkout::{CheckoutSession, PortalSession, WebhookEndpoint};
 pub use customer::{Card, Customer, InvoiceSettings, PaymentMethod};
 pub use event::{Event, EventData, EventObject};
-pub use invoice::{Invoice, InvoiceLine, InvoiceParent, InvoicePayment, PaidBy, ParentSubscription, StatusTransitions};
+pub use invoice::{
+    CreditNote, Invoice, InvoiceLine, InvoiceParent, InvoicePayment, PaidBy, ParentSubscription, StatusTransitions,
+};
 pub use payment::{Charge, Dispute, Fault, NextAction, PaymentIntent, Refund};
 pub use subscription::{
     CancellationDetails, Discount, DiscountSource, EndBehavior, PauseCollection, PauseReason, Paused, StatusDetails,

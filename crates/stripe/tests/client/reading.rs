@@ -58,6 +58,84 @@ async fn embedded_lists_are_completed_even_when_the_cursor_is_deleted_meanwhile(
 }
 
 #[tokio::test]
+async fn an_items_coupon_is_read_where_the_list_only_names_it() {
+    let (script, address) = serve().await;
+    let discount = |coupon: serde_json::Value| json!({"id": "di_1", "source": {"type": "coupon", "coupon": coupon}});
+    let item = |coupon: serde_json::Value| json!({"id": "si_1", "discounts": [discount(coupon)]});
+    let of = |id: &str, items: serde_json::Value| json!({"id": id, "created": 1, "items": {"data": items, "has_more": false}});
+    let plain = of("sub_2", json!([{"id": "si_2", "discounts": []}]));
+    on(
+        &script,
+        "/v1/subscriptions",
+        vec![(200, vec![], list(&[of("sub_1", json!([item(json!("half"))])), plain], false))],
+    );
+    let whole = item(json!({"id": "half", "percent_off": 50}));
+    on(&script, "/v1/subscription_items", vec![(200, vec![], list(std::slice::from_ref(&whole), false))]);
+    let page = client(&address).list(Stream::Subscriptions, &ListParams::default()).await.unwrap();
+    assert_eq!(page.objects[0].raw["items"]["data"], json!([whole]));
+    let asked: Vec<String> = script.lock().unwrap().asked.iter().map(|it| it.line.clone()).collect();
+    assert_eq!(asked.len(), 2, "only where it lacks something: {asked:?}");
+    assert!(asked[1].contains("subscription=sub_1") && asked[1].contains("data.discounts.source.coupon"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn an_object_that_goes_or_cannot_be_completed_never_costs_its_page() {
+    let (script, address) = serve().await;
+    let invoice = |id: &str| json!({"id": id, "created": 1, "lines": {"data": [{"id": "il_1"}], "has_more": true}});
+    let all = [invoice("in_1"), invoice("in_2"), invoice("in_3")];
+    on(&script, "/v1/invoices", vec![(200, vec![], list(&all, false))]);
+    // A draft that was deleted after the list was made; lines that say nothing readable; lines as they should be.
+    on(&script, "/v1/invoices/in_1/lines", vec![(404, vec![], json!({"error": {"message": "No such invoice"}}))]);
+    on(
+        &script,
+        "/v1/invoices/in_2/lines",
+        vec![(200, vec![], json!({"object": "list", "data": "?", "has_more": false}))],
+    );
+    on(
+        &script,
+        "/v1/invoices/in_3/lines",
+        vec![(200, vec![], list(&[json!({"id": "il_1"}), json!({"id": "il_2"})], false))],
+    );
+    let page = client(&address).list(Stream::Invoices, &ListParams::default()).await.unwrap();
+    assert_eq!(page.objects.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["in_3"]);
+    assert_eq!(page.objects[0].raw["lines"]["data"].as_array().unwrap().len(), 2);
+    let lost: Vec<(&str, &str)> = page.unreadable.iter().map(|it| (it.id.as_str(), it.path.as_str())).collect();
+    assert_eq!(lost, [("in_2", "data")]);
+    assert_eq!(page.last_id.as_deref(), Some("in_3"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_expanded_there_is_asked_for_as_it_is() {
+    let (script, address) = serve().await;
+    let refused = json!({"error": {"type": "invalid_request_error", "param": "expand[0]",
+        "message": "This property cannot be expanded (discounts)."}});
+    let good = json!({"id": "in_1", "created": 1});
+    on(&script, "/v1/invoices", vec![(400, vec![], refused), (200, vec![], list(&[good], false))]);
+    let client = client(&address);
+    for _ in 0..2 {
+        let page = client.list(Stream::Invoices, &ListParams::default()).await.unwrap();
+        assert_eq!(page.objects.len(), 1);
+    }
+    let asked: Vec<bool> = script.lock().unwrap().asked.iter().map(|it| it.line.contains("expand")).collect();
+    assert_eq!(asked, [true, false, false], "it is remembered");
+}
+
+#[tokio::test]
+async fn an_answer_in_another_version_is_noticed() {
+    let (script, address) = serve().await;
+    let client = client(&address);
+    let answer = |version: &str| {
+        let headers = vec![("stripe-version", version.to_owned()), ("request-id", "req_7".to_owned())];
+        (200, headers, list(&[], false))
+    };
+    on(&script, "/v1/charges", vec![answer(API_VERSION), answer("2024-06-20")]);
+    client.list(Stream::Charges, &ListParams::default()).await.unwrap();
+    assert_eq!(client.other_version(), None);
+    client.list(Stream::Charges, &ListParams::default()).await.unwrap();
+    assert_eq!(client.other_version(), Some(("2024-06-20".to_owned(), "req_7".to_owned())));
+}
+
+#[tokio::test]
 async fn refusals_are_told_apart_and_keep_the_requests_name() {
     let (script, address) = serve().await;
     let message = "The provided key 'rk_test_****' does not have the required permissions for this endpoint on account \

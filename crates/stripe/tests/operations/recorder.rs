@@ -84,6 +84,7 @@ fn answer(method: &Method, path: &str, parameters: &[(String, String)]) -> Value
         "events",
         "subscription_items",
         "invoice_payments",
+        "credit_notes",
         "webhook_endpoints",
     ];
     let last = path.rsplit('/').next().unwrap();
@@ -98,6 +99,9 @@ fn answer(method: &Method, path: &str, parameters: &[(String, String)]) -> Value
     if path.starts_with("/v1/subscriptions/") {
         object["items"] = cut;
     } else if path.starts_with("/v1/invoices/") {
+        object["lines"] = cut.clone();
+        object["payments"] = cut;
+    } else if path.starts_with("/v1/credit_notes/") {
         object["lines"] = cut;
     }
     object

@@ -1,12 +1,14 @@
 //! Measures the console with a large account and prints a report in Markdown: `cargo xtask bench`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the report goes to standard output, progress beside it")]
 
+mod backfill;
 mod cache;
 mod figures;
 mod file;
 mod gate;
 mod machine;
 mod processes;
+mod sandbox;
 mod start;
 mod sync;
 mod world;
@@ -23,6 +25,8 @@ enum Measurement {
     Start,
     /// The gate in front of RAGFlow, against nginx and without enforcement
     Gate,
+    /// The first reading of Stripe, at its limits and without, beside a peer
+    Backfill,
 }
 
 /// What the measurements start as a process of its own.
@@ -48,6 +52,9 @@ struct Arguments {
     /// First syncs
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     syncs: u32,
+    /// Stripe's objects in the backfill, about
+    #[arg(long, default_value_t = 100_000)]
+    objects: u32,
     /// Only this measurement
     #[arg(long)]
     only: Option<Measurement>,
@@ -57,7 +64,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { tenants, seed, rounds, syncs, only, part } = Arguments::parse();
+    let Arguments { tenants, seed, rounds, syncs, objects, only, part } = Arguments::parse();
     if let Some(Part::Unenforced(part)) = part {
         return part.serve().await;
     }
@@ -67,11 +74,18 @@ async fn main() -> anyhow::Result<()> {
         Some(only) => format!(" {}", format!("{only:?}").to_lowercase()),
         None => String::new(),
     };
-    println!("- `cargo xtask bench{part} --tenants {tenants} --rounds {rounds} --syncs {syncs}` (seed {seed})\n");
+    let sizes = format!("--tenants {tenants} --rounds {rounds} --syncs {syncs} --objects {objects}");
+    println!("- `cargo xtask bench{part} {sizes}` (seed {seed})\n");
 
     let folder = tempfile::tempdir()?;
     if only == Some(Measurement::Gate) {
         println!("## The gate\n\n{}", gate::measure(folder.path(), rounds).await?);
+        return Ok(());
+    }
+    if wanted(Measurement::Backfill) {
+        println!("## Backfill\n\n{}", backfill::measure(folder.path(), objects, seed, rounds).await?);
+    }
+    if only == Some(Measurement::Backfill) {
         return Ok(());
     }
     eprintln!("the sample world: {tenants} tenants");

@@ -1,6 +1,5 @@
 //! The sample world as separate processes: a paywall server with its tenants, and the sample Stripe.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use paywall_console::admin_client::AdminClient;
-use paywall_stripe::{Client, Limits, StripeKey};
+use paywall_stripe::{Client, Limits};
 use paywall_tests::desktop::{free_port, program};
 use secrecy::SecretString;
 
 use crate::processes::{Running, cpu_seconds};
+use crate::sandbox::Sandbox;
 
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -20,11 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A running world.
 pub(crate) struct World {
     server: Running,
-    sandbox: Running,
+    sandbox: Sandbox,
     server_url: String,
     token: String,
-    stripe_url: String,
-    stripe_key: String,
     /// How long the server took to take in every tenant.
     pub(crate) imported_in: Duration,
 }
@@ -61,36 +59,8 @@ impl World {
         let server = Running::start(&mut server_command(&["serve"]))?;
         wait_for(&listen)?;
 
-        let mut sandbox = Running::start(
-            Command::new(program("paywall-sandbox"))
-                .arg("serve")
-                .args(&world)
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped()),
-        )?;
-        let (mut stripe_url, mut stripe_key) = (None, None);
-        let mut output = BufReader::new(sandbox.child().stdout.take().context("no output")?).lines();
-        for line in output.by_ref() {
-            let line = line?;
-            if let Some(address) = line.strip_prefix("listening ") {
-                stripe_url = Some(address.to_owned());
-            }
-            if let Some(key) = line.strip_prefix("key restricted ") {
-                stripe_key = Some(key.to_owned());
-                break;
-            }
-        }
-        // It prints more, and ends where nobody takes it.
-        std::thread::spawn(move || output.for_each(drop));
-        Ok(Self {
-            server,
-            sandbox,
-            server_url: format!("http://{listen}"),
-            token,
-            stripe_url: stripe_url.context("the sandbox named no address")?,
-            stripe_key: stripe_key.context("the sandbox named no key")?,
-            imported_in,
-        })
+        let sandbox = Sandbox::start(tenants, seed, false, Duration::ZERO)?;
+        Ok(Self { server, sandbox, server_url: format!("http://{listen}"), token, imported_in })
     }
 
     /// A client of the server.
@@ -101,7 +71,7 @@ impl World {
 
     /// A client of the sample Stripe that holds nothing back.
     pub(crate) fn stripe(&self) -> anyhow::Result<Client> {
-        Ok(Client::new(&self.stripe_url, StripeKey::new(&self.stripe_key), Limits::NONE)?)
+        self.sandbox.client(Limits::NONE)
     }
 
     /// Processor seconds so far: of this process, of the server, of the sample Stripe.

@@ -586,6 +586,27 @@ name: string,
 at: Timestamp, };
 
 /**
+ * A version of Stripe's API, other than the one that this console reads, that something came in.
+ */
+export type OtherVersion = { 
+/**
+ * Such as `2025-03-31.basil`.
+ */
+version: string, 
+/**
+ * In what.
+ */
+seen_in: VersionSeenIn, 
+/**
+ * The latest event's id, or the request's.
+ */
+example: string, 
+/**
+ * When that was.
+ */
+at: Timestamp, };
+
+/**
  * The Overview.
  */
 export type Overview = { 
@@ -916,7 +937,11 @@ missing: Array<MissingStream>,
 /**
  * Objects that could not be read and were left out, with their ids; the first 20.
  */
-unreadable: Array<string>, };
+unreadable: Array<string>, 
+/**
+ * Versions of its API, other than the one that this console reads, that something came in.
+ */
+versions: Array<OtherVersion>, };
 
 /**
  * What a source is doing.
@@ -1222,6 +1247,11 @@ sent_at: Timestamp,
  * The server's database that it was sent to; `null` = not known then.
  */
 instance: string | null, };
+
+/**
+ * Where a version was seen.
+ */
+export type VersionSeenIn = "events" | "answers";
 
 /**
  * How many tenants a view has.

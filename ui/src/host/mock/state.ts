@@ -235,6 +235,7 @@ export class State {
           progress: loading && !tokenless ? { stream: 'tenants', done: this.read, total } : null,
           missing: [],
           unreadable: [],
+          versions: [],
         },
         {
           source: 'stripe',
@@ -246,6 +247,7 @@ export class State {
           progress: null,
           missing: [],
           unreadable: [],
+          versions: [],
         },
       ],
       as_of: loading ? null : asOf,

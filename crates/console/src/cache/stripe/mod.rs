@@ -1,10 +1,13 @@
 //! What Stripe says: objects by list, with the columns that screens need and the raw JSON, packed, beside them.
 
+mod left_out;
 mod packing;
 mod revenue_facts;
 mod rows;
+mod versions;
+mod windows;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use paywall_domain::Timestamp;
 use paywall_stripe::Stream;
@@ -15,6 +18,9 @@ use super::streams::{self, StreamProgress};
 use super::{Cache, Result};
 use crate::ipc::Source;
 use packing::{Packing, Unpacking};
+use revenue_facts::Revenue;
+use rows::Batch;
+pub use windows::{ReadingEnd, Window};
 
 /// One object of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +58,8 @@ impl Cache {
     pub async fn apply_stripe_page(&self, stream: Stream, rows: &[StripeRow], progress: &StreamProgress) -> Result<()> {
         let mut tx = self.begin().await?;
         put_rows(&mut tx, stream, rows, progress.at).await?;
-        streams::advance(&mut tx, Source::Stripe, stream.name(), progress).await?;
+        let read: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        streams::advance(&mut tx, Source::Stripe, stream.name(), progress, &read).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -69,19 +76,8 @@ impl Cache {
     /// Takes out an object that Stripe says is gone. A customer stays, marked as deleted, since its
     /// invoices still name it.
     pub async fn delete_stripe(&self, stream: Stream, id: &str) -> Result<()> {
-        let statement = match stream {
-            Stream::Customers => "UPDATE stripe_customers SET deleted = 1 WHERE id = ?1",
-            Stream::Products => "DELETE FROM stripe_products WHERE id = ?1",
-            Stream::Prices => "DELETE FROM stripe_prices WHERE id = ?1",
-            Stream::Subscriptions => "DELETE FROM stripe_subscriptions WHERE id = ?1",
-            Stream::Invoices => "DELETE FROM stripe_invoices WHERE id = ?1",
-            Stream::Charges => "DELETE FROM stripe_charges WHERE id = ?1",
-            Stream::Refunds => "DELETE FROM stripe_refunds WHERE id = ?1",
-            Stream::Disputes => "DELETE FROM stripe_disputes WHERE id = ?1",
-            Stream::Events => "DELETE FROM stripe_events WHERE id = ?1",
-        };
         let mut tx = self.begin().await?;
-        sqlx::query(statement).bind(id).execute(&mut *tx).await?;
+        left_out::gone(&mut tx, stream, id).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -110,6 +106,11 @@ impl Cache {
             "DELETE FROM stripe_refunds",
             "DELETE FROM stripe_disputes",
             "DELETE FROM stripe_events",
+            "DELETE FROM stripe_invoice_payments",
+            "DELETE FROM stripe_credit_notes",
+            "DELETE FROM stripe_windows",
+            "DELETE FROM stripe_test_customers",
+            "DELETE FROM stripe_versions",
             "DELETE FROM stripe_samples",
             "DELETE FROM streams WHERE source = 'stripe'",
         ] {
@@ -128,8 +129,10 @@ impl Cache {
             Stream::Prices => packed!("prices"),
             Stream::Subscriptions => packed!("subscriptions"),
             Stream::Invoices => packed!("invoices"),
+            Stream::InvoicePayments => packed!("invoice_payments"),
             Stream::Charges => packed!("charges"),
             Stream::Refunds => packed!("refunds"),
+            Stream::CreditNotes => packed!("credit_notes"),
             Stream::Disputes => packed!("disputes"),
             Stream::Events => return Ok(Vec::new()),
         };
@@ -151,17 +154,22 @@ impl Cache {
 }
 
 async fn put_rows(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
+    let rows = left_out::kept(tx, stream, rows).await?;
+    let was_discounted = if stream == Stream::Customers { discounted_customers(tx, &rows).await? } else { Vec::new() };
+    let mut sorted = rows.clone();
     // Lists come newest first, and ids grow with time: in the order of the key a page fills neighbouring
     // leaves of the tree instead of scattered ones.
-    let was_discounted = if stream == Stream::Customers { discounted_customers(tx, rows).await? } else { Vec::new() };
-    let mut sorted: Vec<&StripeRow> = rows.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
+    let revenues = if stream == Stream::Subscriptions { revenues(tx, &sorted, at).await? } else { HashMap::new() };
     // Of an event nothing is kept but that it was seen.
-    let mut packing = if stream == Stream::Events { None } else { Packing::of(tx, stream, rows).await? };
+    let mut packing = if stream == Stream::Events { None } else { Packing::of(tx, stream, &sorted).await? };
+    let mut batch = Batch::of(stream);
     for row in sorted {
         let packed = packing.as_mut().map(|it| it.pack(&row.raw)).transpose()?.unwrap_or_default();
-        rows::put(tx, stream, row, &packed, at).await?;
+        batch.add(&row.id, row.created, &row.raw, &packed, revenues.get(&row.id));
     }
+    let reading = streams::reading(tx, stream.name()).await?;
+    batch.put(tx, reading).await?;
     match stream {
         Stream::Prices => recompute(tx, Dependents::Faulty, at).await,
         Stream::Customers => {
@@ -175,8 +183,20 @@ async fn put_rows(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow],
     }
 }
 
+/// What the subscriptions of a page bring in, by their ids.
+async fn revenues(tx: &mut SqliteConnection, rows: &[&StripeRow], at: Timestamp) -> Result<HashMap<String, Revenue>> {
+    let owners: Vec<&str> = rows.iter().filter_map(|row| row.raw["customer"].as_str()).collect();
+    let customers = revenue_facts::discounted(tx, &owners).await?;
+    let mut revenues = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let customer = row.raw["customer"].as_str().and_then(|id| customers.get(id));
+        revenues.insert(row.id.clone(), revenue_facts::revenue(tx, &row.raw, customer, at).await?);
+    }
+    Ok(revenues)
+}
+
 /// Which of these customers have a discount of their own in the copy, before the rows are written.
-async fn discounted_customers(tx: &mut SqliteConnection, rows: &[StripeRow]) -> Result<Vec<String>> {
+async fn discounted_customers(tx: &mut SqliteConnection, rows: &[&StripeRow]) -> Result<Vec<String>> {
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let found: Vec<(String,)> = sqlx::query_as(
         "SELECT id FROM stripe_customers
@@ -227,7 +247,10 @@ async fn recompute(tx: &mut SqliteConnection, which: Dependents<'_>, at: Timesta
     };
     let Some(unpacking) = stored.first().map(|(sample, ..)| Unpacking::by(sample)) else { return Ok(()) };
     for (_, packed, id) in stored {
-        let revenue = revenue_facts::revenue(tx, &unpacking.unpack(&packed)?, at).await?;
+        let raw = unpacking.unpack(&packed)?;
+        let owner: Vec<&str> = raw["customer"].as_str().into_iter().collect();
+        let customers = revenue_facts::discounted(tx, &owner).await?;
+        let revenue = revenue_facts::revenue(tx, &raw, customers.values().next(), at).await?;
         rows::put_revenue(tx, &id, &revenue).await?;
     }
     Ok(())

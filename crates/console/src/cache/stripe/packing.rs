@@ -24,7 +24,7 @@ pub(super) struct Packing(Compressor<'static>);
 impl Packing {
     /// That of a list. In a copy that has nothing of the list yet, the longest of `rows` is its sample from
     /// now on. There is nothing to pack, and `None`, without any row.
-    pub(super) async fn of(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow]) -> Result<Option<Self>> {
+    pub(super) async fn of(tx: &mut SqliteConnection, stream: Stream, rows: &[&StripeRow]) -> Result<Option<Self>> {
         let found: Option<(String,)> = sqlx::query_as("SELECT sample FROM stripe_samples WHERE stream = ?1")
             .bind(stream.name())
             .fetch_optional(&mut *tx)

@@ -38,8 +38,32 @@ impl Catalog for Prices {
     }
 }
 
-/// The revenue of a subscription as read at `at`, with what the copy knows of its prices and customer.
-pub(super) async fn revenue(tx: &mut SqliteConnection, raw: &Value, at: Timestamp) -> Result<Revenue> {
+/// Those of these customers that have a discount of their own, by id.
+pub(super) async fn discounted(tx: &mut SqliteConnection, ids: &[&str]) -> Result<HashMap<String, Value>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let stored: Vec<(String, String, Vec<u8>)> = sqlx::query_as(
+        "SELECT id, sample, packed FROM stripe_customers, stripe_samples
+         WHERE stream = 'customers' AND discounted = 1 AND id IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(serde_json::to_string(ids)?)
+    .fetch_all(tx)
+    .await?;
+    let Some(unpacking) = stored.first().map(|(_, sample, _)| Unpacking::by(sample)) else {
+        return Ok(HashMap::new());
+    };
+    stored.into_iter().map(|(id, _, packed)| Ok((id, unpacking.unpack(&packed)?))).collect()
+}
+
+/// The revenue of a subscription as read at `at`, with what the copy knows of its prices, and with its customer
+/// where that has a discount of its own.
+pub(super) async fn revenue(
+    tx: &mut SqliteConnection,
+    raw: &Value,
+    customer: Option<&Value>,
+    at: Timestamp,
+) -> Result<Revenue> {
     let mut prices = HashMap::new();
     for price in raw.pointer("/items/data").and_then(Value::as_array).into_iter().flatten().map(|item| &item["price"]) {
         let tiers_missing = price["billing_scheme"] == "tiered" && !price["tiers"].is_array();
@@ -56,18 +80,7 @@ pub(super) async fn revenue(tx: &mut SqliteConnection, raw: &Value, at: Timestam
             }
         }
     }
-    let mut customer = None;
-    if let Some(id) = raw["customer"].as_str() {
-        let stored: Option<(String, Vec<u8>)> = sqlx::query_as(
-            "SELECT sample, packed FROM stripe_customers, stripe_samples
-             WHERE stream = 'customers' AND id = ?1 AND discounted = 1",
-        )
-        .bind(id)
-        .fetch_optional(&mut *tx)
-        .await?;
-        customer = stored.map(|(sample, packed)| Unpacking::by(&sample).unpack(&packed)).transpose()?;
-    }
-    Ok(compute(raw, customer.as_ref(), &Prices(prices), at)
+    Ok(compute(raw, customer, &Prices(prices), at)
         .unwrap_or_else(|error| Revenue { fault: Some(error.to_string()), ..Revenue::default() }))
 }
 

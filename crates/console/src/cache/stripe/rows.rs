@@ -1,32 +1,184 @@
-//! From Stripe's objects to rows: the columns that screens and sums read.
+//! From Stripe's objects to rows: the columns that screens and sums read. A page is one statement, which takes
+//! its rows as one JSON text (`?1`: an array of columns each) and their packed forms as one blob (`?2`), cut by
+//! the last two columns: a statement for each row would cost more than everything else.
 
-use paywall_domain::Timestamp;
 use paywall_stripe::Stream;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
-use super::StripeRow;
-use super::revenue_facts::{self, Revenue};
+use super::revenue_facts::Revenue;
 use crate::cache::{Result, fold};
 
-/// Writes an object with its packed form. One that is there already is replaced.
-pub(super) async fn put(
-    tx: &mut SqliteConnection,
+const PUT_CUSTOMERS: &str = "INSERT INTO stripe_customers (
+         id, created, email, payment_method, livemode, deleted, discounted, reading, packed
+     )
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, ?3,
+         substr(?2, value ->> 7, value ->> 8) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         -- Stripe says only the id of a deleted one; what was known of it stays.
+         created = iif(excluded.deleted, created, excluded.created),
+         email = iif(excluded.deleted, email, excluded.email),
+         payment_method = iif(excluded.deleted, payment_method, excluded.payment_method),
+         livemode = iif(excluded.deleted, livemode, excluded.livemode),
+         discounted = iif(excluded.deleted, discounted, excluded.discounted),
+         packed = iif(excluded.deleted, packed, excluded.packed),
+         deleted = excluded.deleted, reading = excluded.reading";
+
+const PUT_PRODUCTS: &str = "INSERT INTO stripe_products (id, created, name, active, reading, packed)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?3,
+         substr(?2, value ->> 4, value ->> 5) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         created = excluded.created, name = excluded.name, active = excluded.active,
+         reading = excluded.reading, packed = excluded.packed";
+
+const PUT_PRICES: &str = "INSERT INTO stripe_prices (
+         id, created, product, currency, unit_amount, active, reading, packed
+     )
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?3,
+         substr(?2, value ->> 6, value ->> 7) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         created = excluded.created, product = excluded.product, currency = excluded.currency,
+         unit_amount = excluded.unit_amount, active = excluded.active,
+         reading = excluded.reading, packed = excluded.packed";
+
+const PUT_SUBSCRIPTIONS: &str = "INSERT INTO stripe_subscriptions (
+         id, created, customer, status, currency, started_at, ended_at, current_period_end,
+         cancel_at_period_end, payment_method, counted, mrr, mrr_lost, including_tax, mrr_fault,
+         reading, packed
+     )
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+         value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, ?3,
+         substr(?2, value ->> 15, value ->> 16) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         created = excluded.created, customer = excluded.customer, status = excluded.status,
+         currency = excluded.currency, started_at = excluded.started_at, ended_at = excluded.ended_at,
+         current_period_end = excluded.current_period_end,
+         cancel_at_period_end = excluded.cancel_at_period_end, payment_method = excluded.payment_method,
+         counted = excluded.counted, mrr = excluded.mrr, mrr_lost = excluded.mrr_lost,
+         including_tax = excluded.including_tax, mrr_fault = excluded.mrr_fault,
+         reading = excluded.reading, packed = excluded.packed";
+
+const PUT_INVOICES: &str = "INSERT INTO stripe_invoices (
+         id, created, customer, subscription, number, number_key, status, currency, total, amount_due,
+         amount_paid, amount_remaining, attempt_count, paid_at, reading, packed
+     )
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+         value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, ?3,
+         substr(?2, value ->> 14, value ->> 15) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         created = excluded.created, customer = excluded.customer, subscription = excluded.subscription,
+         number = excluded.number, number_key = excluded.number_key, status = excluded.status,
+         currency = excluded.currency, total = excluded.total, amount_due = excluded.amount_due,
+         amount_paid = excluded.amount_paid, amount_remaining = excluded.amount_remaining,
+         attempt_count = excluded.attempt_count, paid_at = excluded.paid_at,
+         reading = excluded.reading, packed = excluded.packed";
+
+const PUT_INVOICE_PAYMENTS: &str = "INSERT INTO stripe_invoice_payments (
+         id, created, invoice, status, currency, amount_requested, amount_paid, payment_intent, charge,
+         reading, packed
+     )
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+         value ->> 8, ?3, substr(?2, value ->> 9, value ->> 10) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         created = excluded.created, invoice = excluded.invoice, status = excluded.status,
+         currency = excluded.currency, amount_requested = excluded.amount_requested,
+         amount_paid = excluded.amount_paid, payment_intent = excluded.payment_intent, charge = excluded.charge,
+         reading = excluded.reading, packed = excluded.packed";
+
+const PUT_CHARGES: &str = "INSERT INTO stripe_charges (
+         id, created, customer, status, currency, amount, amount_refunded, paid, payment_intent, reading, packed
+     )
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+         value ->> 8, ?3, substr(?2, value ->> 9, value ->> 10) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         created = excluded.created, customer = excluded.customer, status = excluded.status,
+         currency = excluded.currency, amount = excluded.amount, amount_refunded = excluded.amount_refunded,
+         paid = excluded.paid, payment_intent = excluded.payment_intent,
+         reading = excluded.reading, packed = excluded.packed";
+
+const PUT_REFUNDS: &str = "INSERT INTO stripe_refunds (id, created, charge, status, currency, amount, reading, packed)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?3,
+         substr(?2, value ->> 6, value ->> 7) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         created = excluded.created, charge = excluded.charge, status = excluded.status,
+         currency = excluded.currency, amount = excluded.amount,
+         reading = excluded.reading, packed = excluded.packed";
+
+const PUT_CREDIT_NOTES: &str = "INSERT INTO stripe_credit_notes (
+         id, created, customer, invoice, status, currency, total, pre_payment_amount, post_payment_amount,
+         reading, packed
+     )
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+         value ->> 8, ?3, substr(?2, value ->> 9, value ->> 10) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         created = excluded.created, customer = excluded.customer, invoice = excluded.invoice,
+         status = excluded.status, currency = excluded.currency, total = excluded.total,
+         pre_payment_amount = excluded.pre_payment_amount, post_payment_amount = excluded.post_payment_amount,
+         reading = excluded.reading, packed = excluded.packed";
+
+const PUT_DISPUTES: &str = "INSERT INTO stripe_disputes (
+         id, created, charge, status, reason, currency, amount, reading, packed
+     )
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, ?3,
+         substr(?2, value ->> 7, value ->> 8) FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO UPDATE SET
+         created = excluded.created, charge = excluded.charge, status = excluded.status,
+         reason = excluded.reason, currency = excluded.currency, amount = excluded.amount,
+         reading = excluded.reading, packed = excluded.packed";
+
+/// Of an event only that it was seen: which object it is about is read from the event when it comes. It takes no
+/// part in readings (`?3`) and is not packed (`?2`).
+const PUT_EVENTS: &str = "INSERT INTO stripe_events (id, created, type, object)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)
+     WHERE ?2 IS NOT NULL AND ?3 IS NOT NULL ON CONFLICT (id) DO NOTHING";
+
+/// Rows of one list on their way into the copy.
+pub(super) struct Batch {
     stream: Stream,
-    row: &StripeRow,
-    packed: &[u8],
-    at: Timestamp,
-) -> Result<()> {
-    match stream {
-        Stream::Customers => put_customer(tx, row, packed).await,
-        Stream::Products => put_product(tx, row, packed).await,
-        Stream::Prices => put_price(tx, row, packed).await,
-        Stream::Subscriptions => put_subscription(tx, row, packed, at).await,
-        Stream::Invoices => put_invoice(tx, row, packed).await,
-        Stream::Charges => put_charge(tx, row, packed).await,
-        Stream::Refunds => put_refund(tx, row, packed).await,
-        Stream::Disputes => put_dispute(tx, row, packed).await,
-        Stream::Events => put_event(tx, row).await,
+    rows: Vec<Value>,
+    packed: Vec<u8>,
+}
+
+impl Batch {
+    pub(super) fn of(stream: Stream) -> Self {
+        Self { stream, rows: Vec::new(), packed: Vec::new() }
+    }
+
+    /// Adds an object with its packed form and, for a subscription, its revenue.
+    pub(super) fn add(&mut self, id: &str, created: i64, raw: &Value, packed: &[u8], revenue: Option<&Revenue>) {
+        let mut columns = vec![json!(id), json!(created)];
+        columns.extend(columns_of(self.stream, created, raw, revenue));
+        // Bytes are counted from one.
+        columns.extend([json!(self.packed.len() + 1), json!(packed.len())]);
+        self.packed.extend_from_slice(packed);
+        self.rows.push(Value::Array(columns));
+    }
+
+    /// Writes them. What is there already is replaced.
+    pub(super) async fn put(self, tx: &mut SqliteConnection, reading: i64) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let statement = match self.stream {
+            Stream::Customers => PUT_CUSTOMERS,
+            Stream::Products => PUT_PRODUCTS,
+            Stream::Prices => PUT_PRICES,
+            Stream::Subscriptions => PUT_SUBSCRIPTIONS,
+            Stream::Invoices => PUT_INVOICES,
+            Stream::InvoicePayments => PUT_INVOICE_PAYMENTS,
+            Stream::Charges => PUT_CHARGES,
+            Stream::Refunds => PUT_REFUNDS,
+            Stream::CreditNotes => PUT_CREDIT_NOTES,
+            Stream::Disputes => PUT_DISPUTES,
+            Stream::Events => PUT_EVENTS,
+        };
+        sqlx::query(statement)
+            .bind(Value::Array(self.rows).to_string())
+            .bind(self.packed)
+            .bind(reading)
+            .execute(tx)
+            .await?;
+        Ok(())
     }
 }
 
@@ -43,84 +195,21 @@ fn flag(raw: &Value, pointer: &str) -> Option<bool> {
 }
 
 /// The id of something that Stripe names by its id or, where it was asked to expand it, in full.
-fn reference<'a>(raw: &'a Value, pointer: &str) -> Option<&'a str> {
+pub(super) fn reference<'a>(raw: &'a Value, pointer: &str) -> Option<&'a str> {
     match raw.pointer(pointer)? {
         Value::String(id) => Some(id),
         object => object.get("id")?.as_str(),
     }
 }
 
-async fn put_customer(tx: &mut SqliteConnection, row: &StripeRow, packed: &[u8]) -> Result<()> {
-    let raw = &row.raw;
-    if flag(raw, "/deleted") == Some(true) {
-        // Stripe says only the id of a deleted one; what was known of it stays.
-        sqlx::query(
-            "INSERT INTO stripe_customers (id, created, payment_method, livemode, deleted, packed)
-             VALUES (?1, ?2, 0, ?3, 1, ?4) ON CONFLICT (id) DO UPDATE SET deleted = 1",
-        )
-        .bind(&row.id)
-        .bind(row.created)
-        .bind(flag(raw, "/livemode").unwrap_or(true))
-        .bind(packed)
-        .execute(tx)
-        .await?;
-        return Ok(());
-    }
-    let pays = reference(raw, "/invoice_settings/default_payment_method").is_some()
-        || reference(raw, "/default_source").is_some();
-    sqlx::query(
-        "INSERT INTO stripe_customers (id, created, email, payment_method, livemode, deleted, discounted, packed)
-         VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)
-         ON CONFLICT (id) DO UPDATE SET
-             created = excluded.created, email = excluded.email, payment_method = excluded.payment_method,
-             livemode = excluded.livemode, deleted = 0, discounted = excluded.discounted, packed = excluded.packed",
-    )
-    .bind(&row.id)
-    .bind(row.created)
-    .bind(text(raw, "/email"))
-    .bind(pays)
-    .bind(flag(raw, "/livemode").unwrap_or(true))
-    .bind(raw.get("discount").is_some_and(|it| !it.is_null()))
-    .bind(packed)
-    .execute(tx)
-    .await?;
-    Ok(())
+/// Whether Stripe says that it was deleted.
+pub(super) fn deleted(raw: &Value) -> bool {
+    flag(raw, "/deleted") == Some(true)
 }
 
-async fn put_product(tx: &mut SqliteConnection, row: &StripeRow, packed: &[u8]) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO stripe_products (id, created, name, active, packed) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (id) DO UPDATE SET
-             created = excluded.created, name = excluded.name, active = excluded.active, packed = excluded.packed",
-    )
-    .bind(&row.id)
-    .bind(row.created)
-    .bind(text(&row.raw, "/name"))
-    .bind(flag(&row.raw, "/active"))
-    .bind(packed)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-async fn put_price(tx: &mut SqliteConnection, row: &StripeRow, packed: &[u8]) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO stripe_prices (id, created, product, currency, unit_amount, active, packed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (id) DO UPDATE SET
-             created = excluded.created, product = excluded.product, currency = excluded.currency,
-             unit_amount = excluded.unit_amount, active = excluded.active, packed = excluded.packed",
-    )
-    .bind(&row.id)
-    .bind(row.created)
-    .bind(reference(&row.raw, "/product"))
-    .bind(text(&row.raw, "/currency"))
-    .bind(number(&row.raw, "/unit_amount"))
-    .bind(flag(&row.raw, "/active"))
-    .bind(packed)
-    .execute(tx)
-    .await?;
-    Ok(())
+/// Stripe's seconds as the milliseconds that everything here counts in.
+fn seconds(value: Option<i64>) -> Option<i64> {
+    value.map(|it| it.saturating_mul(1000))
 }
 
 /// When the running period ends: at the items since API version basil, before that at the subscription.
@@ -129,165 +218,113 @@ fn period_end(raw: &Value) -> Option<i64> {
     items.filter_map(|item| number(item, "/current_period_end")).max().or_else(|| number(raw, "/current_period_end"))
 }
 
-async fn put_subscription(tx: &mut SqliteConnection, row: &StripeRow, packed: &[u8], at: Timestamp) -> Result<()> {
-    let raw = &row.raw;
-    let revenue = revenue_facts::revenue(&mut *tx, raw, at).await?;
+fn currency(raw: &Value) -> String {
+    text(raw, "/currency").unwrap_or_default().to_ascii_lowercase()
+}
+
+/// The columns between `created` and `reading`, in the order of the list's statement.
+fn columns_of(stream: Stream, created: i64, raw: &Value, revenue: Option<&Revenue>) -> Vec<Value> {
+    match stream {
+        Stream::Customers => {
+            let pays = reference(raw, "/invoice_settings/default_payment_method").is_some()
+                || reference(raw, "/default_source").is_some();
+            vec![
+                json!(text(raw, "/email")),
+                json!(pays),
+                json!(flag(raw, "/livemode").unwrap_or(true)),
+                json!(deleted(raw)),
+                json!(raw.get("discount").is_some_and(|it| !it.is_null())),
+            ]
+        }
+        Stream::Products => vec![json!(text(raw, "/name")), json!(flag(raw, "/active"))],
+        Stream::Prices => vec![
+            json!(reference(raw, "/product")),
+            json!(text(raw, "/currency")),
+            json!(number(raw, "/unit_amount")),
+            json!(flag(raw, "/active")),
+        ],
+        Stream::Subscriptions => subscription_columns(created, raw, revenue.unwrap_or(&Revenue::default())),
+        Stream::Invoices => invoice_columns(raw),
+        Stream::InvoicePayments => vec![
+            json!(reference(raw, "/invoice")),
+            json!(text(raw, "/status")),
+            json!(currency(raw)),
+            json!(number(raw, "/amount_requested")),
+            json!(number(raw, "/amount_paid")),
+            json!(reference(raw, "/payment/payment_intent")),
+            json!(reference(raw, "/payment/charge")),
+        ],
+        Stream::Charges => vec![
+            json!(reference(raw, "/customer")),
+            json!(text(raw, "/status")),
+            json!(text(raw, "/currency")),
+            json!(number(raw, "/amount")),
+            json!(number(raw, "/amount_refunded")),
+            json!(flag(raw, "/paid")),
+            json!(reference(raw, "/payment_intent")),
+        ],
+        Stream::Refunds => vec![
+            json!(reference(raw, "/charge")),
+            json!(text(raw, "/status")),
+            json!(text(raw, "/currency")),
+            json!(number(raw, "/amount")),
+        ],
+        Stream::CreditNotes => vec![
+            json!(reference(raw, "/customer")),
+            json!(reference(raw, "/invoice")),
+            json!(text(raw, "/status")),
+            json!(currency(raw)),
+            json!(number(raw, "/total")),
+            json!(number(raw, "/pre_payment_amount")),
+            json!(number(raw, "/post_payment_amount")),
+        ],
+        Stream::Disputes => vec![
+            json!(reference(raw, "/charge")),
+            json!(text(raw, "/status")),
+            json!(text(raw, "/reason")),
+            json!(text(raw, "/currency")),
+            json!(number(raw, "/amount")),
+        ],
+        Stream::Events => vec![json!(text(raw, "/type")), json!(text(raw, "/data/object/id"))],
+    }
+}
+
+fn subscription_columns(created: i64, raw: &Value, revenue: &Revenue) -> Vec<Value> {
     let pays = reference(raw, "/default_payment_method").is_some() || reference(raw, "/default_source").is_some();
-    sqlx::query(
-        "INSERT INTO stripe_subscriptions (
-             id, created, customer, status, currency, started_at, ended_at, current_period_end,
-             cancel_at_period_end, payment_method, counted, mrr, mrr_lost, including_tax, mrr_fault,
-             packed
-         ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
-         ON CONFLICT (id) DO UPDATE SET
-             created = excluded.created, customer = excluded.customer, status = excluded.status,
-             currency = excluded.currency, started_at = excluded.started_at, ended_at = excluded.ended_at,
-             current_period_end = excluded.current_period_end,
-             cancel_at_period_end = excluded.cancel_at_period_end, payment_method = excluded.payment_method,
-             counted = excluded.counted, mrr = excluded.mrr, mrr_lost = excluded.mrr_lost,
-             including_tax = excluded.including_tax, mrr_fault = excluded.mrr_fault, packed = excluded.packed",
-    )
-    .bind(&row.id)
-    .bind(row.created)
-    .bind(reference(raw, "/customer"))
-    .bind(text(raw, "/status").unwrap_or("unknown"))
-    .bind(text(raw, "/currency").unwrap_or_default().to_ascii_lowercase())
-    .bind(seconds(number(raw, "/start_date").or(Some(row.created))))
-    .bind(seconds(number(raw, "/ended_at")))
-    .bind(seconds(period_end(raw)))
-    .bind(flag(raw, "/cancel_at_period_end").unwrap_or(false))
-    .bind(pays)
-    .bind(revenue.counted)
-    .bind(revenue.mrr)
-    .bind(revenue.lost)
-    .bind(revenue.including_tax)
-    .bind(revenue.fault)
-    .bind(packed)
-    .execute(tx)
-    .await?;
-    Ok(())
+    vec![
+        json!(reference(raw, "/customer")),
+        json!(text(raw, "/status").unwrap_or("unknown")),
+        json!(currency(raw)),
+        json!(seconds(number(raw, "/start_date").or(Some(created)))),
+        json!(seconds(number(raw, "/ended_at"))),
+        json!(seconds(period_end(raw))),
+        json!(flag(raw, "/cancel_at_period_end").unwrap_or(false)),
+        json!(pays),
+        json!(revenue.counted),
+        json!(revenue.mrr),
+        json!(revenue.lost),
+        json!(revenue.including_tax),
+        json!(revenue.fault),
+    ]
 }
 
-/// Stripe's seconds as the milliseconds that everything here counts in.
-fn seconds(value: Option<i64>) -> Option<i64> {
-    value.map(|it| it.saturating_mul(1000))
-}
-
-async fn put_invoice(tx: &mut SqliteConnection, row: &StripeRow, packed: &[u8]) -> Result<()> {
-    let raw = &row.raw;
+fn invoice_columns(raw: &Value) -> Vec<Value> {
     let number_text = text(raw, "/number");
     let amount = |pointer: &str| number(raw, pointer).unwrap_or(0);
-    sqlx::query(
-        "INSERT INTO stripe_invoices (
-             id, created, customer, subscription, number, number_key, status, currency, total, amount_due,
-             amount_paid, amount_remaining, attempt_count, paid_at, packed
-         ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
-         ON CONFLICT (id) DO UPDATE SET
-             created = excluded.created, customer = excluded.customer, subscription = excluded.subscription,
-             number = excluded.number, number_key = excluded.number_key, status = excluded.status,
-             currency = excluded.currency, total = excluded.total, amount_due = excluded.amount_due,
-             amount_paid = excluded.amount_paid, amount_remaining = excluded.amount_remaining,
-             attempt_count = excluded.attempt_count, paid_at = excluded.paid_at, packed = excluded.packed",
-    )
-    .bind(&row.id)
-    .bind(row.created)
-    .bind(reference(raw, "/customer"))
-    .bind(reference(raw, "/parent/subscription_details/subscription").or_else(|| reference(raw, "/subscription")))
-    .bind(number_text)
-    .bind(number_text.map(fold))
-    .bind(text(raw, "/status").unwrap_or("draft"))
-    .bind(text(raw, "/currency").unwrap_or_default().to_ascii_lowercase())
-    .bind(amount("/total"))
-    .bind(amount("/amount_due"))
-    .bind(amount("/amount_paid"))
-    .bind(amount("/amount_remaining"))
-    .bind(amount("/attempt_count"))
-    .bind(seconds(number(raw, "/status_transitions/paid_at")))
-    .bind(packed)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-async fn put_charge(tx: &mut SqliteConnection, row: &StripeRow, packed: &[u8]) -> Result<()> {
-    let raw = &row.raw;
-    sqlx::query(
-        "INSERT INTO stripe_charges (id, created, customer, status, currency, amount, amount_refunded, paid, packed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         ON CONFLICT (id) DO UPDATE SET
-             created = excluded.created, customer = excluded.customer, status = excluded.status,
-             currency = excluded.currency, amount = excluded.amount, amount_refunded = excluded.amount_refunded,
-             paid = excluded.paid, packed = excluded.packed",
-    )
-    .bind(&row.id)
-    .bind(row.created)
-    .bind(reference(raw, "/customer"))
-    .bind(text(raw, "/status"))
-    .bind(text(raw, "/currency"))
-    .bind(number(raw, "/amount"))
-    .bind(number(raw, "/amount_refunded"))
-    .bind(flag(raw, "/paid"))
-    .bind(packed)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-async fn put_refund(tx: &mut SqliteConnection, row: &StripeRow, packed: &[u8]) -> Result<()> {
-    let raw = &row.raw;
-    sqlx::query(
-        "INSERT INTO stripe_refunds (id, created, charge, status, currency, amount, packed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (id) DO UPDATE SET
-             created = excluded.created, charge = excluded.charge, status = excluded.status,
-             currency = excluded.currency, amount = excluded.amount, packed = excluded.packed",
-    )
-    .bind(&row.id)
-    .bind(row.created)
-    .bind(reference(raw, "/charge"))
-    .bind(text(raw, "/status"))
-    .bind(text(raw, "/currency"))
-    .bind(number(raw, "/amount"))
-    .bind(packed)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-async fn put_dispute(tx: &mut SqliteConnection, row: &StripeRow, packed: &[u8]) -> Result<()> {
-    let raw = &row.raw;
-    sqlx::query(
-        "INSERT INTO stripe_disputes (id, created, charge, status, reason, currency, amount, packed)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (id) DO UPDATE SET
-             created = excluded.created, charge = excluded.charge, status = excluded.status,
-             reason = excluded.reason, currency = excluded.currency, amount = excluded.amount, packed = excluded.packed",
-    )
-    .bind(&row.id)
-    .bind(row.created)
-    .bind(reference(raw, "/charge"))
-    .bind(text(raw, "/status"))
-    .bind(text(raw, "/reason"))
-    .bind(text(raw, "/currency"))
-    .bind(number(raw, "/amount"))
-    .bind(packed)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Writes that an event was seen: which object it is about is read from the event when it comes.
-async fn put_event(tx: &mut SqliteConnection, row: &StripeRow) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO stripe_events (id, created, type, object) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
-    )
-    .bind(&row.id)
-    .bind(row.created)
-    .bind(text(&row.raw, "/type"))
-    .bind(text(&row.raw, "/data/object/id"))
-    .execute(tx)
-    .await?;
-    Ok(())
+    vec![
+        json!(reference(raw, "/customer")),
+        json!(reference(raw, "/parent/subscription_details/subscription").or_else(|| reference(raw, "/subscription"))),
+        json!(number_text),
+        json!(number_text.map(fold)),
+        json!(text(raw, "/status").unwrap_or("draft")),
+        json!(currency(raw)),
+        json!(amount("/total")),
+        json!(amount("/amount_due")),
+        json!(amount("/amount_paid")),
+        json!(amount("/amount_remaining")),
+        json!(amount("/attempt_count")),
+        json!(seconds(number(raw, "/status_transitions/paid_at"))),
+    ]
 }
 
 /// Writes what a subscription's revenue has become, the object itself being the same.

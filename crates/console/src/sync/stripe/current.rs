@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 
 use futures::{FutureExt, StreamExt};
-use paywall_stripe::{ErrorKind, ListParams, Object, Stream};
+use paywall_stripe::{API_VERSION, ErrorKind, ListParams, Object, Stream};
 use serde_json::Value;
 
-use super::backfill::brings_new;
 use super::place::{Events, Place};
-use super::{EVENTS_KEPT_S, Mirror, Outcome, apart, failure, id_of, not_given, row};
-use crate::cache::StreamProgress;
-use crate::ipc::{Failure, FailureCode, Source};
+use super::reading::brings_new;
+use super::{EVENTS_KEPT_S, Mirror, Outcome, apart, failure, id_of, not_given, row, warn_of};
+use crate::cache::{StreamProgress, StripeRow};
+use crate::ipc::{Failure, FailureCode, OtherVersion, Source, VersionSeenIn};
 use crate::sync::PassError;
 
 /// How far before the latest event the next pass begins: Stripe shows events of one second in no
@@ -110,6 +110,7 @@ impl Mirror {
             let ids: Vec<String> = page.objects.iter().map(|event| event.id.clone()).collect();
             let seen_before = self.shared.cache.events_seen(&ids).await?;
             let fresh: Vec<Object> = page.objects.into_iter().filter(|it| !seen_before.contains(&it.id)).collect();
+            self.note_versions(&fresh).await?;
             let touched: BTreeSet<(Stream, String)> =
                 fresh.iter().flat_map(|event| touched(&event.raw)).filter(|it| !fetched.contains(it)).collect();
             if let Outcome::Apart(failure) = self.fetch_again(&touched).await? {
@@ -124,6 +125,38 @@ impl Mirror {
                 return Ok(Outcome::Complete);
             }
         }
+    }
+
+    /// Notes in which other versions events came, with the latest example of each.
+    async fn note_versions(&self, events: &[Object]) -> Result<(), PassError> {
+        let mut noted: BTreeSet<&str> = BTreeSet::new();
+        for event in events {
+            let version = event.raw["api_version"].as_str().filter(|it| *it != API_VERSION);
+            if let Some(version) = version.filter(|it| noted.insert(it)) {
+                let seen = OtherVersion {
+                    version: version.to_owned(),
+                    seen_in: VersionSeenIn::Events,
+                    example: event.id.clone(),
+                    at: self.shared.status.now(),
+                };
+                self.shared.cache.note_stripe_version(&seen).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries again to read what could not be: the object, or this program, may have changed. Gives the failure
+    /// where a list is broken.
+    pub(super) async fn retry_unreadable(&self) -> Result<Option<Failure>, PassError> {
+        let mut lost: BTreeSet<(Stream, String)> = BTreeSet::new();
+        for stream in Stream::OBJECTS {
+            let state = self.shared.cache.stream_state(Source::Stripe, stream.name()).await?;
+            lost.extend(state.unreadable.into_iter().map(|id| (stream, id)));
+        }
+        Ok(match self.fetch_again(&lost).await? {
+            Outcome::Complete => None,
+            Outcome::Apart(failure) => Some(failure),
+        })
     }
 
     /// Fetches objects in their present state, as far as their lists are given.
@@ -142,12 +175,16 @@ impl Mirror {
             let fetches: Vec<_> =
                 ids.into_iter().map(|id| async move { (id, self.client.get(stream, id).await) }.boxed()).collect();
             let mut answers = futures::stream::iter(fetches).buffer_unordered(FETCHES);
-            let mut rows = Vec::new();
+            let (mut rows, mut payments) = (Vec::new(), Vec::new());
             while let Some((id, answer)) = answers.next().await {
                 match answer {
-                    Ok(object) => rows.push(row(object)),
+                    Ok(mut object) => {
+                        payments.extend(payments_within(&mut object.raw));
+                        rows.push(row(object));
+                    }
                     Err(error) if matches!(error.kind, ErrorKind::NotFound { .. }) => {
                         cache.delete_stripe(stream, id).await?;
+                        cache.clear_unreadable(Source::Stripe, stream.name(), std::slice::from_ref(id)).await?;
                     }
                     Err(error) if matches!(error.kind, ErrorKind::Unreadable { .. }) => {
                         tracing::warn!(%stream, id, %error, "an object cannot be read");
@@ -177,6 +214,10 @@ impl Mirror {
             cache.apply_stripe_rows(stream, &rows, self.shared.status.now()).await?;
             if read.iter().any(|id| state.unreadable.contains(id)) {
                 cache.clear_unreadable(Source::Stripe, stream.name(), &read).await?;
+            }
+            let theirs = cache.stream_state(Source::Stripe, Stream::InvoicePayments.name()).await?;
+            if !payments.is_empty() && matches!(Place::of(&theirs), Place::Current { .. }) {
+                cache.apply_stripe_rows(Stream::InvoicePayments, &payments, self.shared.status.now()).await?;
             }
             self.shared.status.data_changed();
         }
@@ -218,6 +259,23 @@ impl Mirror {
     }
 }
 
+/// Takes an invoice's payments out of it: they are a list of their own here.
+fn payments_within(raw: &mut Value) -> Vec<StripeRow> {
+    let payments = raw.as_object_mut().and_then(|raw| raw.remove("payments"));
+    let Some(Value::Array(payments)) = payments.and_then(|mut list| Some(list.get_mut("data")?.take())) else {
+        return Vec::new();
+    };
+    let read = payments.into_iter().map(|payment| Object::read(Stream::InvoicePayments, payment));
+    read.filter_map(|payment| match payment {
+        Ok(payment) => Some(row(payment)),
+        Err(lost) => {
+            warn_of(Stream::InvoicePayments, &[lost]);
+            None
+        }
+    })
+    .collect()
+}
+
 /// The objects of ours that an event may have changed.
 fn touched(event: &Value) -> Vec<(Stream, String)> {
     let Some(object) = event.pointer("/data/object") else { return Vec::new() };
@@ -233,6 +291,9 @@ fn touched(event: &Value) -> Vec<(Stream, String)> {
             add(stream, object.get("id"));
             if matches!(stream, Stream::Refunds | Stream::Disputes) {
                 add(Stream::Charges, object.get("charge"));
+            }
+            if matches!(stream, Stream::CreditNotes) {
+                add(Stream::Invoices, object.get("invoice"));
             }
         }
         // A discount, a payment method, a payment of an invoice: what it belongs to has changed.

@@ -1,4 +1,5 @@
-//! Stripe's lists: read once from the newest to the oldest, then kept current by its events.
+//! Stripe's lists: read once from one end to the other, in windows of time side by side, then kept current by
+//! its events.
 //!
 //! Only Stripe's own clock decides where to read on: cursors hold `created` of what was seen. The
 //! place in the events is fixed before the first list is read, so whatever changes meanwhile is
@@ -7,6 +8,7 @@
 mod backfill;
 mod current;
 mod place;
+mod reading;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{Pace, PassError, Shared, cancellable};
 use crate::cache::{StreamProgress, StreamState, StripeRow};
-use crate::ipc::{Failure, FailureCode, Source};
+use crate::ipc::{Failure, FailureCode, OtherVersion, Source, VersionSeenIn};
 use place::{Events, Place};
 
 /// Stripe keeps events for 30 days; a copy that is nearly as old reads the lists again.
@@ -84,6 +86,7 @@ impl Mirror {
         let mut events = self.events_place(try_missing).await?;
         if let Events::TooOld = events {
             tracing::warn!("the copy is older than Stripe's events reach back: its lists are read again");
+            self.drop_half_read().await?;
             self.read_again().await?;
             events = self.first_events_place().await?;
         }
@@ -135,6 +138,10 @@ impl Mirror {
             }
             Events::TooOld => {}
         }
+        if try_missing {
+            let noted = self.retry_unreadable().await?;
+            failed = failed.or(noted);
+        }
         // A list whose events were followed still misses what events never said, such as what came
         // into being while the key could not read them.
         for (stream, newest) in current {
@@ -172,6 +179,11 @@ impl Mirror {
                 }
             }
         }
+        if let Some((version, example)) = self.client.other_version() {
+            let seen_in = VersionSeenIn::Answers;
+            cache.note_stripe_version(&OtherVersion { version, seen_in, example, at: started }).await?;
+        }
+        self.shared.status.take_versions(cache.stripe_versions().await?);
         let states = cache.stream_states(Source::Stripe).await?;
         self.shared.status.take_states(&states);
         if !was_open.is_empty() {
@@ -233,6 +245,17 @@ impl Mirror {
         Ok(())
     }
 
+    /// Gives up the readings that are not at their end: what they read long ago nobody tells the changes of.
+    async fn drop_half_read(&self) -> Result<(), PassError> {
+        for stream in Stream::OBJECTS {
+            let state = self.shared.cache.stream_state(Source::Stripe, stream.name()).await?;
+            if matches!(Place::of(&state), Place::Backfill { began: Some(_), .. }) {
+                self.begin_again(stream).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Begins every complete list anew; what is there stays readable until it is replaced.
     async fn read_again(&self) -> Result<(), PassError> {
         for stream in Stream::OBJECTS {
@@ -260,9 +283,7 @@ impl Mirror {
         complete_at: Option<Timestamp>,
     ) -> Result<(), PassError> {
         let changed = !objects.is_empty();
-        for lost in unreadable {
-            tracing::warn!(%stream, id = lost.id, path = lost.path, error = lost.error, "an object cannot be read");
-        }
+        warn_of(stream, unreadable);
         let rows: Vec<StripeRow> = objects.into_iter().map(row).collect();
         let progress = StreamProgress {
             cursor: Some(place.to_value()),
@@ -275,6 +296,12 @@ impl Mirror {
             self.shared.status.data_changed();
         }
         Ok(())
+    }
+}
+
+fn warn_of(stream: Stream, unreadable: &[Unreadable]) {
+    for lost in unreadable {
+        tracing::warn!(%stream, id = lost.id, path = lost.path, error = lost.error, "an object cannot be read");
     }
 }
 

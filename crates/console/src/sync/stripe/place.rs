@@ -11,17 +11,17 @@ use crate::ipc::Failure;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub(super) enum Place {
-    /// It is read for the first time, or again, from one end to the other.
+    /// It is read for the first time, or again, from one end to the other: how far its windows are is theirs.
     Backfill {
-        /// The last object read; `None` = nothing yet.
-        after: Option<String>,
-        /// The latest `created` seen, in Unix seconds.
-        newest: i64,
-        /// Objects read so far.
-        done: i64,
         /// When its first page was asked for; `None` = it was not yet.
         #[serde(default)]
         began: Option<Timestamp>,
+        /// What answers cannot narrow the list by time, so that it is read in one window.
+        #[serde(default)]
+        whole: bool,
+        /// There were objects before, some of which may be gone.
+        #[serde(default)]
+        sweep: bool,
     },
     /// It is complete.
     Current {
@@ -32,7 +32,7 @@ pub(super) enum Place {
 
 impl Place {
     /// The beginning.
-    pub(super) const START: Self = Self::Backfill { after: None, newest: 0, done: 0, began: None };
+    pub(super) const START: Self = Self::Backfill { began: None, whole: false, sweep: false };
 
     /// The place that the copy knows; one that it cannot read is the beginning.
     pub(super) fn of(state: &StreamState) -> Self {

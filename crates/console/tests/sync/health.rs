@@ -1,12 +1,9 @@
 //! How the server says that it is, as the sync hears and keeps it.
-#![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
 
-mod sync_fakes;
-
+use crate::fakes::{Copy, Served, by_hand, pass, source, until};
 use paywall_console::ipc::{Source, SourceState};
 use paywall_contract::{DatabaseKind, DirectoryKind};
 use serde_json::json;
-use sync_fakes::{Copy, Served, by_hand, pass, source, until};
 
 fn health() -> serde_json::Value {
     json!({

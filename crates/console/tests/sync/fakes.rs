@@ -36,8 +36,27 @@ pub struct Fake {
     pub clock_off_ms: i64,
     /// A list that starts from its top whatever the cursor.
     pub ignores_cursor: bool,
+    /// What cannot be narrowed by time: it says so, or else gives everything all the same.
+    pub created: Created,
+    /// A list whose object at the end of its next page is deleted once that page is given.
+    pub loses_cursor_of: Option<String>,
+    /// Every such request to Stripe is refused with 429; 0 = none.
+    pub refuses_every: usize,
+    /// The version that answers are in.
+    pub answers_in: Option<String>,
+    /// How much later than it could each answer comes.
+    pub delay: Duration,
     /// Paths with queries, in order.
     pub asked: Vec<String>,
+}
+
+/// How a list answers to `created[gte]` and `created[lt]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Created {
+    #[default]
+    Narrows,
+    Refused,
+    Ignored,
 }
 
 pub type Shared = Arc<Mutex<Fake>>;
@@ -107,11 +126,28 @@ async fn answer(
     uri: Uri,
     _request: Request,
 ) -> Response {
+    let delay = fake.lock().unwrap().delay;
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
     let mut fake = fake.lock().unwrap();
     fake.asked.push(uri.to_string());
+    let mut response = answer_of(&mut fake, &query, &uri);
+    if let Some(version) = &fake.answers_in {
+        response.headers_mut().insert("stripe-version", version.parse().unwrap());
+    }
+    response
+}
+
+fn answer_of(fake: &mut Fake, query: &[(String, String)], uri: &Uri) -> Response {
     let path = uri.path().to_owned();
     if let Some((status, body)) = fake.spoilt.get(&path) {
         return (StatusCode::from_u16(*status).unwrap(), axum::Json(body.clone())).into_response();
+    }
+    if path.starts_with("/v1/") && fake.refuses_every > 0 && fake.asked.len().is_multiple_of(fake.refuses_every) {
+        let headers = [("stripe-should-retry", "true")];
+        return (StatusCode::TOO_MANY_REQUESTS, headers, axum::Json(json!({"error": {"code": "rate_limit"}})))
+            .into_response();
     }
     let get = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let now = chrono::Utc::now().timestamp_millis();
@@ -139,10 +175,18 @@ async fn answer(
         },
         ["v1", list] => {
             let Some(all) = fake.lists.get(*list) else { return missing(&path) };
-            let from = get("created[gte]").map_or(i64::MIN, |text| text.parse().unwrap());
+            let bound =
+                |name: &str| get(name).filter(|_| fake.created != Created::Ignored).map(|it| it.parse().unwrap());
+            let (from, to) = (bound("created[gte]").unwrap_or(i64::MIN), bound("created[lt]").unwrap_or(i64::MAX));
+            if fake.created == Created::Refused && (from, to) != (i64::MIN, i64::MAX) {
+                return (StatusCode::BAD_REQUEST, axum::Json(json!({"error": {"param": "created"}}))).into_response();
+            }
             let all: Vec<&Value> = all
                 .iter()
-                .filter(|it| it["created"].as_i64().unwrap_or(i64::MAX) >= from && it["deleted"] != true)
+                .filter(|it| {
+                    (from..to).contains(&it["created"].as_i64().unwrap_or(i64::MAX - 1)) && it["deleted"] != true
+                })
+                .filter(|it| ["subscription", "invoice"].iter().all(|by| get(by).is_none_or(|id| it[*by] == id)))
                 .collect();
             let start = match get("starting_after").filter(|_| !fake.ignores_cursor) {
                 None => 0,
@@ -155,8 +199,14 @@ async fn answer(
                 },
             };
             let limit: usize = get("limit").unwrap().parse().unwrap();
-            let page: Vec<&Value> = all.iter().skip(start).take(limit).copied().collect();
-            json!({"object": "list", "has_more": start + page.len() < all.len(), "data": page})
+            let page: Vec<Value> = all.iter().skip(start).take(limit).copied().cloned().collect();
+            let has_more = start + page.len() < all.len();
+            if has_more && fake.loses_cursor_of.as_deref() == Some(*list) {
+                fake.loses_cursor_of = None;
+                let last = page.last().unwrap()["id"].clone();
+                fake.lists.get_mut(*list).unwrap().retain(|it| it["id"] != last);
+            }
+            json!({"object": "list", "has_more": has_more, "data": page})
         }
         ["v1", list, id] => match fake.lists.get(*list).and_then(|all| all.iter().find(|it| it["id"] == *id)) {
             Some(object) => object.clone(),
@@ -181,8 +231,10 @@ impl Fake {
             ("prices", "price"),
             ("subscriptions", "sub"),
             ("invoices", "in"),
+            ("invoice_payments", "inpay"),
             ("charges", "ch"),
             ("refunds", "re"),
+            ("credit_notes", "cn"),
             ("disputes", "dp"),
         ] {
             let all = (0..count).rev().map(|n| {
