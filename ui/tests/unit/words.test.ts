@@ -120,7 +120,9 @@ describe('what a source is doing', () => {
 
   it('tells of another version of the API, and where it was seen', () => {
     const seen = { version: '2024-06-20', example: 'req_7', at: 0 };
-    expect(otherVersion({ ...seen, seen_in: 'answers' })).toContain('2024-06-20, which was not asked for (request req_7)');
+    expect(otherVersion({ ...seen, seen_in: 'answers' })).toContain(
+      '2024-06-20, which was not asked for (request req_7)',
+    );
     expect(otherVersion({ ...seen, seen_in: 'events' })).toContain('nothing is lost');
   });
 

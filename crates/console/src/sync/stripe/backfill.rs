@@ -46,13 +46,11 @@ impl Mirror {
             None => self.begin(stream, false).await?,
         };
         loop {
-            match self.read_windows(stream, &mut begun).await? {
-                Some(outcome) => return Ok(outcome),
-                None => {
-                    tracing::info!(%stream, "the list cannot be narrowed by time: it is read in one piece");
-                    begun = self.begin(stream, true).await?;
-                }
+            if let Some(outcome) = self.read_windows(stream, &mut begun).await? {
+                return Ok(outcome);
             }
+            tracing::info!(%stream, "the list cannot be narrowed by time: it is read in one piece");
+            begun = self.begin(stream, true).await?;
         }
     }
 

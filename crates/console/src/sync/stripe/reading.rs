@@ -33,12 +33,23 @@ struct Part {
     density: Option<(i64, usize)>,
     seen: HashSet<String>,
     /// Where it was when its cursor was last refused.
-    refused_at: Option<Option<i64>>,
+    refused_at: Option<i64>,
+    /// It began again from its newest object, since its cursor was refused.
+    began_again: bool,
 }
 
 impl Part {
     fn of(window: Window) -> Self {
-        Self { window, busy: false, moved: false, ordered: true, density: None, seen: HashSet::new(), refused_at: None }
+        Self {
+            window,
+            busy: false,
+            moved: false,
+            ordered: true,
+            density: None,
+            seen: HashSet::new(),
+            refused_at: None,
+            began_again: false,
+        }
     }
 }
 
@@ -148,7 +159,7 @@ impl Reading {
             Ok(page) => page,
             Err(error) if !matches!(error.kind, ErrorKind::Refused { .. }) => return Taken::Failed(error),
             // The object that stood as the cursor is gone, unless that has been tried from the very same place.
-            Err(_) if asked.starting_after.is_some() && part.refused_at != Some(part.window.reached) => {
+            Err(_) if asked.starting_after.is_some() && part.may_go_round() => {
                 part.go_round(self.whole);
                 return Taken::Again;
             }
@@ -170,11 +181,15 @@ impl Reading {
 }
 
 impl Part {
+    fn may_go_round(&self) -> bool {
+        !self.began_again && (self.refused_at.is_none() || self.refused_at != self.window.reached)
+    }
+
     /// Goes on without the object that stood as the cursor: by time, where the order tells what was read, else from
     /// the window's newest object.
     fn go_round(&mut self, whole: bool) {
         let window = &mut self.window;
-        self.refused_at = Some(window.reached);
+        self.refused_at = window.reached;
         self.seen.clear();
         self.moved = true;
         window.after = None;
@@ -183,7 +198,7 @@ impl Part {
             _ => {
                 window.reached = None;
                 window.done = 0;
-                self.refused_at = Some(None);
+                self.began_again = true;
             }
         }
     }
