@@ -148,3 +148,27 @@ fn limiter(rate: NonZeroU32) -> DefaultDirectRateLimiter {
     let burst = NonZeroU32::new((rate.get() / 10).clamp(1, 10)).unwrap_or(NonZeroU32::MIN);
     RateLimiter::direct(Quota::per_second(rate).allow_burst(burst))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_slows_its_endpoint_down_until_answers_come_again() {
+        let pacer = Pacer::new(Limits::NONE);
+        let (charges, invoices) = ((Method::Get, "/v1/charges"), (Method::Get, "/v1/invoices"));
+        assert_eq!(pacer.turn(charges), None);
+        // Requests that were under way together are refused together: that is one sign, not eight.
+        for _ in 0..8 {
+            pacer.answered(charges, true);
+        }
+        let turns: Vec<Instant> = (0..5).filter_map(|_| pacer.turn(charges)).collect();
+        let gaps: Vec<Duration> = turns.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(gaps, [FIRST_GAP; 4]);
+        assert_eq!(pacer.turn(invoices), None, "another endpoint has a limit of its own");
+        for _ in 0..100 {
+            pacer.answered(charges, false);
+        }
+        assert_eq!(pacer.turn(charges), None, "as fast as before");
+    }
+}
