@@ -57,6 +57,8 @@ enum ServerErrorKind {
     Directory(DirectoryError),
     #[error("stripe_url: {0}")]
     Stripe(paywall_stripe::Error),
+    #[error("trial_plan: there is no plan {0:?}; name one of [[plan]], or one that was imported")]
+    NoTrialPlan(String),
     #[error("a token needs a name of 1 to 200 characters")]
     TokenName,
     #[error("there is no token with the id {0:?}; `paywall-server token list` shows the ids")]
@@ -164,6 +166,11 @@ impl Server {
         };
         for (position, plan) in plans.iter().enumerate() {
             store::plans::put(&mut write, plan, Some(position)).await?;
+        }
+        if let Some(plan) = &config.trial_plan
+            && !store::plans::all(&mut write).await?.contains(plan)
+        {
+            return Err(ServerErrorKind::NoTrialPlan(plan.as_str().to_owned()).into());
         }
         write.commit().await?;
         let health = Health::new(clock.now());
@@ -367,6 +374,7 @@ impl Server {
             listener::serve(listener, config.limits.clone(), &config.trusted_proxies, front, draining.clone());
         let announced = async {
             stop.cancelled().await;
+            tracing::info!("stopping: requests that run are finished first");
             self.state.readiness.stop();
             tokio::time::sleep(config.limits.stop_delay).await;
             draining.cancel();

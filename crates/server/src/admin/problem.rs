@@ -145,7 +145,8 @@ impl IntoResponse for Fault {
 /// The answer as it is sent, for the request of this id.
 pub(crate) fn render(mut fault: Fault, request_id: &str) -> Response {
     let cause = std::mem::replace(&mut fault.0.request_id, request_id.to_owned());
-    if fault.0.status >= 500 {
+    // A server that is stopping says so without a cause: nothing is wrong with it.
+    if fault.0.status >= 500 && !(cause.is_empty() && fault.0.code == ProblemCode::Unavailable) {
         tracing::error!(request_id, cause, code = word(fault.0.code), "a request failed");
     }
     let status = StatusCode::from_u16(fault.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use paywall_contract::Refusal;
 use paywall_domain::{DenyCode, Operation, TenantId, Timestamp};
@@ -28,6 +28,9 @@ const REFUSED_MS: i64 = 60_000;
 /// Tenants that are remembered; with more, all are forgotten and some are written once more.
 const MANY: usize = 100_000;
 
+/// An outage of the directory is over when nobody met it for so long.
+const OUTAGE_OVER: Duration = Duration::from_secs(60);
+
 #[derive(Debug, Default)]
 struct Noted {
     passed: HashMap<TenantId, Timestamp>,
@@ -35,8 +38,8 @@ struct Noted {
     /// When what was last written of a tenant.
     written_passed: HashMap<TenantId, Timestamp>,
     written_refused: HashMap<TenantId, Refusal>,
-    /// The code of the directory's failure that was last logged.
-    away: Option<&'static str>,
+    /// The code of the directory's last failure, and when that was.
+    away: Option<(&'static str, Instant)>,
 }
 
 /// What was noted, until it is written.
@@ -56,7 +59,6 @@ impl Notes {
     /// refusal begins another one. A limit that shut out other work may hold still.
     pub(super) fn passed(&self, tenant: &TenantRow, operation: Operation, now: Timestamp) {
         let mut noted = self.noted();
-        noted.away = None;
         let ended = |it: &Refusal| it.code != DenyCode::QuotaExhausted || it.operation == operation;
         if noted.written_refused.get(&tenant.id).is_some_and(ended) {
             noted.written_refused.remove(&tenant.id);
@@ -83,10 +85,12 @@ impl Notes {
         }
     }
 
-    /// The directory could not be asked. Logged once per outage.
+    /// The directory could not be asked. Logged once per outage: callers who are remembered still pass meanwhile, so
+    /// that one is over only when nobody met it for a while.
     pub(super) fn directory_away(&self, error: &DirectoryError) {
-        let code = error.code();
-        if self.noted().away.replace(code) != Some(code) {
+        let (code, now) = (error.code(), Instant::now());
+        let before = self.noted().away.replace((code, now));
+        if before.is_none_or(|(told, at)| told != code || now.duration_since(at) > OUTAGE_OVER) {
             tracing::error!(code, %error, remedy = error.remedy(), "callers cannot be identified");
         }
     }

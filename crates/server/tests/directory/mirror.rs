@@ -239,6 +239,10 @@ async fn it_runs_by_itself(engine: Engine) {
     stop.cancel();
     running.await.unwrap();
     assert!(Pace::default().overlap > Duration::from_secs(5));
+    // Whoever serves next need not wait until the turn of the one that stopped is over.
+    ragflow.register(2, "two@example.org", THEN + 1);
+    paywall.mirror(ragflow.directory()).pass().await.unwrap();
+    assert!(paywall.find(&id(2)).await.is_some());
 }
 
 pub(crate) async fn eventually(mut is: impl AsyncFnMut() -> bool) {

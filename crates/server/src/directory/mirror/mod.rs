@@ -26,7 +26,7 @@ use self::progress::{Comparing, Doubted, Progress};
 use self::recent::{Found, Recent, read_up_to};
 use super::{Directory, Identity, Profile, RagflowDatabase, RagflowTenant, Stream};
 use crate::server::{Server, State};
-use crate::store::{Seen, StoreError, Terms};
+use crate::store::{Seen, StoreError, Terms, with_patience};
 
 pub use error::MirrorError;
 pub use progress::{Freshness, MirrorFailure};
@@ -179,6 +179,12 @@ impl Mirror {
 
     /// Mirrors until `stop` is cancelled.
     pub async fn run(&self, stop: CancellationToken) {
+        self.keep_reading(stop).await;
+        // Whoever serves next begins at once. Where the store is away, the turn ends by itself.
+        let _ = with_patience(self.state.store.end_turn(TURN, &self.holder)).await;
+    }
+
+    async fn keep_reading(&self, stop: CancellationToken) {
         let mut wait = Duration::ZERO;
         loop {
             tokio::select! {
