@@ -1,5 +1,6 @@
 //! The first reading of a Stripe account, at Stripe's limits and without any, beside another mirror of Stripe.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -117,7 +118,7 @@ pub(crate) async fn measure(folder: &Path, objects: u32, seed: u64, rounds: u32)
         node_version(),
     );
     if let Err(error) = &peer {
-        text += &format!("\nThe peer could not be installed: {error:#}\n");
+        writeln!(text, "\nThe peer could not be installed: {error:#}")?;
     }
     let peer = peer.ok();
 
@@ -139,9 +140,9 @@ pub(crate) async fn measure(folder: &Path, objects: u32, seed: u64, rounds: u32)
     if peer.is_some() {
         rows.push(theirs.row("stripe-sync-engine", None));
     }
-    text += &format!("\n{}", table(&head, &rows));
+    write!(text, "\n{}", table(&head, &rows))?;
     if peer.is_some() {
-        text += &format!("\nObjects a second, ours to the peer's, round by round: {}.\n", pair.ratio());
+        writeln!(text, "\nObjects a second, ours to the peer's, round by round: {}.", pair.ratio())?;
     }
 
     let sandbox = Sandbox::start(account.tenants, seed, true, ROUND_TRIP)?;
@@ -154,12 +155,13 @@ pub(crate) async fn measure(folder: &Path, objects: u32, seed: u64, rounds: u32)
         theirs.took.push(peer.run(&sandbox)?);
         rows.push(theirs.row("stripe-sync-engine", Some(account.least_seconds)));
     }
-    text += &format!(
+    write!(
+        text,
         "\n{}\nOf the limit: the {} s that 25 pages a second of one list and 100 in all leave at best, divided by the \
          time that it took.\n",
         table(&head, &rows),
         short(account.least_seconds),
-    );
+    )?;
     Ok(text)
 }
 
