@@ -103,6 +103,8 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         let fault = match &error {
             StoreError::Database(_)
+            | StoreError::Unreachable(_)
+            | StoreError::MayNotMigrate(_)
             | StoreError::Migration(_)
             | StoreError::NoFolder(_)
             | StoreError::NoFile(_)

@@ -150,7 +150,7 @@ async fn postgres(url: &str, absent: Absent) -> Result<Target, StoreError> {
     let listen = PgConnectOptions::from_str(url)?;
     // A pool would go on trying, and then say no more than that it waited.
     let tried = tokio::time::timeout(WRITER_TURN, PgConnection::connect_with(&listen)).await;
-    let mut tried = tried.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+    let mut tried = tried.unwrap_or_else(|_| Err(timed_out())).map_err(StoreError::Unreachable)?;
     let empty = "SELECT to_regclass('_sqlx_migrations') IS NULL";
     if absent == Absent::Refused && sqlx::query_scalar(empty).fetch_one(&mut tried).await? {
         return Err(StoreError::NoDatabase);
@@ -165,6 +165,12 @@ async fn postgres(url: &str, absent: Absent) -> Result<Target, StoreError> {
         place: shown(url),
         file: None,
     })
+}
+
+/// Nobody answered, as where a firewall drops what is sent.
+fn timed_out() -> sqlx::Error {
+    let waited = format!("no answer within {} s", WRITER_TURN.as_secs());
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, waited))
 }
 
 fn sqlite(url: &str, absent: Absent) -> Result<Target, StoreError> {

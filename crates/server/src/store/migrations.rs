@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, Executor, SqlStr};
 
 use super::connect::POSTGRES;
@@ -21,11 +21,29 @@ pub(super) async fn run(pool: &AnyPool, dialect: Dialect) -> Result<(), StoreErr
     }
     // Not `run`: its future is `Send` for one lifetime at a time only, so that whoever opens a
     // store could not move between threads.
-    migrator.run_direct(None, &mut *connection, false).await?;
+    migrator.run_direct(None, &mut *connection, false).await.map_err(failure)?;
     if dialect == Dialect::Postgres {
         connection.execute(POSTGRES).await?;
     }
     Ok(())
+}
+
+/// `PostgreSQL`'s code for what a role may not do.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// Why it failed: where rights are missing, somebody else has to migrate.
+fn failure(error: MigrateError) -> StoreError {
+    let code = match &error {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => {
+            cause.as_database_error().and_then(sqlx::error::DatabaseError::code)
+        }
+        _ => None,
+    };
+    if code.as_deref() == Some(INSUFFICIENT_PRIVILEGE) {
+        StoreError::MayNotMigrate(error)
+    } else {
+        StoreError::Migration(error)
+    }
 }
 
 /// Whether exactly these migrations were run, asked without the right to make tables: a server may be given

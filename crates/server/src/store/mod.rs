@@ -59,6 +59,19 @@ pub(crate) enum StoreError {
     /// What the database holds cannot be read.
     #[error("a stored value: {0}")]
     Stored(#[from] serde_json::Error),
+    /// `PostgreSQL` could not be reached at the start, or did not let the server in.
+    #[error(
+        "no connection to PostgreSQL; check that it runs, and host, port, database, user and password in \
+         PAYWALL_DATABASE_URL (or in the file that PAYWALL_DATABASE_URL_FILE names): {0}"
+    )]
+    Unreachable(#[source] sqlx::Error),
+    /// The tables are missing or of an earlier version, and the role may not make them.
+    #[error(
+        "this version's tables are not all there, and the role in PAYWALL_DATABASE_URL may not make them; \
+         run `paywall-server migrate` once with the database's owner in PAYWALL_DATABASE_URL, then start the \
+         server again: {0}"
+    )]
+    MayNotMigrate(#[source] sqlx::migrate::MigrateError),
     /// The database cannot be brought to this version.
     #[error("migrating the database: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),

@@ -118,13 +118,44 @@ fn tokens_are_not_looked_for_in_an_empty_postgres() {
     assert_eq!(told(on_it(&["token", "list"])).lines().count(), 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_role_that_may_make_no_tables_is_told_who_has_to() {
+    let folder = TempDir::new().unwrap();
+    let server = paywall_databases::Postgres::shared().unwrap();
+    let url = server.database().unwrap();
+    let database = url.rsplit_once('/').unwrap().1;
+    let role = format!("lesser_{database}");
+    let make = format!(
+        "CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; \
+         ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
+    );
+    server.execute(database, &make).unwrap();
+    let lesser = server.url_as(&role, database);
+    let on_it = |arguments: &[&str], url: &str| {
+        let mut command = on_database(folder.path(), arguments);
+        command.env("PAYWALL_DATABASE_URL", url);
+        command
+    };
+    let error = refused(on_it(&["serve"], &lesser));
+    assert!(error.contains("run `paywall-server migrate` once with the database's owner"), "{error}");
+    assert_eq!(error.matches("permission denied for schema public").count(), 1, "{error}");
+    // Which is all that is missing.
+    told(on_it(&["migrate"], &url));
+    let (_running, ..) = serve(on_it(&["serve"], &lesser));
+}
+
 #[test]
 fn why_a_postgres_cannot_be_reached_is_said_once() {
     let folder = TempDir::new().unwrap();
     let mut command = on_database(folder.path(), &["migrate"]);
     command.env("PAYWALL_DATABASE_URL", "postgres://me:s3cret@127.0.0.1:1/paywall");
     let error = refused(command);
-    assert!(error.contains("opening postgres://me@127.0.0.1:1/paywall: the database: "), "{error}");
+    assert!(
+        error.contains("opening postgres://me@127.0.0.1:1/paywall: no connection to PostgreSQL; check "),
+        "{error}"
+    );
+    assert!(error.contains("PAYWALL_DATABASE_URL") && !error.contains("s3cret"), "{error}");
     assert_eq!(error.matches("Connection refused").count(), 1, "{error}");
     assert_eq!(error.matches("error communicating with database").count(), 1, "{error}");
 }
