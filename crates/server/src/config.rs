@@ -1,5 +1,6 @@
 //! Settings: a TOML file named by `PAYWALL_CONFIG`, and `PAYWALL_…` environment variables, which win.
 
+mod environment;
 mod secret;
 mod stripe;
 
@@ -172,8 +173,12 @@ impl From<PlanSettings> for Plan {
 }
 
 impl Config {
-    /// Reads the settings of this process.
+    /// Reads the settings of this process. Variables that look like settings and are none are told to the log.
     pub fn load() -> Result<Self, ConfigError> {
+        let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+        for variable in environment::unknown(names) {
+            tracing::warn!(variable, "this variable is no setting of the server and has no effect; is it misspelled?");
+        }
         Self::from_environment(|key| std::env::var(key).ok().filter(|value| !value.is_empty()))
     }
 
@@ -460,7 +465,10 @@ fn check_plans(plans: &[Plan]) -> Result<(), ConfigError> {
 }
 
 fn read_settings(path: &Path) -> Result<Settings, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Value {
+        key: "PAYWALL_CONFIG",
+        reason: format!("the file {} cannot be read: {error}", path.display()),
+    })?;
     toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|it| text.get(..it.start)).unwrap_or_default();
         let line = before.bytes().filter(|it| *it == b'\n').count() + 1;

@@ -29,11 +29,12 @@ pub(super) fn secret(
 
 /// What a file holds, without the line's end that most editors put there.
 fn read(key: &'static str, path: &Path) -> Result<String, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
+    let wrong = |what: String| ConfigError::Value { key, reason: format!("the file {} {what}", path.display()) };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let text = text.trim();
     if text.is_empty() {
         // As where it was not written yet: never to be taken for a setting that is not there.
-        return Err(ConfigError::Value { key, reason: format!("the file {} is empty", path.display()) });
+        return Err(wrong("is empty".to_owned()));
     }
     Ok(text.to_owned())
 }

@@ -183,7 +183,7 @@ fn every_secret_can_lie_in_a_file_of_its_own() {
         // A file that cannot be read, or has nothing in it, is never no setting at all.
         let absent = folder.path().join("absent").to_str().unwrap().to_owned();
         let error = read(vec![(file_variable.clone(), absent.clone())], name).unwrap_err().to_string();
-        assert!(error.starts_with(&absent), "{error}");
+        assert!(error.starts_with(&format!("{key}: the file {absent} cannot be read: ")), "{error}");
         let error = read(vec![(file_variable, put("empty", "\n"))], name).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{key}: ")) && error.contains("empty"), "{error}");
     }
@@ -261,6 +261,16 @@ fn every_setting_is_documented_and_every_documented_one_is_there() {
     let named: BTreeSet<String> =
         keys().iter().filter(|it| *it != "plan").map(|it| format!("PAYWALL_{}", it.to_uppercase())).collect();
     assert!(read.is_superset(&named), "{:?}", named.difference(&read).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_found_by_its_name() {
+    let mut known = variables();
+    known.extend(["PAYWALL_LOG", "PAYWALL_LOG_FORMAT", "HOME"].map(str::to_owned));
+    assert_eq!(environment::unknown(known.into_iter()), Vec::<String>::new());
+    let slips = ["PAYWALL_TOKEN_KEYFILE", "PAYWALL_", "PAYWALL_PLAN", "PAYWALL_listen", "PAYWALL_DATABASE_URI"];
+    let found = environment::unknown(slips.map(str::to_owned).into_iter());
+    assert_eq!(found, ["PAYWALL_", "PAYWALL_DATABASE_URI", "PAYWALL_PLAN", "PAYWALL_TOKEN_KEYFILE", "PAYWALL_listen"]);
 }
 
 #[test]

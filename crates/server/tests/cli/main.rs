@@ -161,6 +161,23 @@ fn why_a_postgres_cannot_be_reached_is_said_once() {
 }
 
 #[test]
+fn slips_in_the_settings_are_told_by_name() {
+    let folder = TempDir::new().unwrap();
+    let mut command = on_database(folder.path(), &["migrate"]);
+    command.env("PAYWALL_STRIPE_KEYS", "rk_test_s3cret").env("PAYWALL_LOG_FORMAT", "text");
+    let output = command.output().unwrap();
+    let log = said(&output);
+    assert!(output.status.success(), "wrappers may set others: {log}");
+    assert_eq!(log.matches("has no effect").count(), 1, "{log}");
+    assert!(log.contains("PAYWALL_STRIPE_KEYS") && !log.contains("s3cret"), "{log}");
+
+    let mut command = program(folder.path(), &["migrate"]);
+    command.env("PAYWALL_DATABASE_URL", "sqlite::memory:").env("PAYWALL_TOKEN_KEY_FILE", "/nope");
+    let error = refused(command);
+    assert!(error.contains("settings: token_key: the file /nope cannot be read: "), "{error}");
+}
+
+#[test]
 fn a_database_in_memory_leaves_no_file() {
     let folder = TempDir::new().unwrap();
     let mut command = on_database(folder.path(), &["migrate"]);
