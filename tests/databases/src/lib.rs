@@ -10,6 +10,9 @@
 //! server either way; a `durable` one would also outlive a loss of power, and takes the time that this takes.
 //!
 //! Everything here blocks for as long as the programs take.
+//!
+//! They are started through `setpriv`, which only Linux has: elsewhere on Unix this builds, for what is built with it,
+//! and every start says what is missing. Tests that use it are therefore for Linux alone.
 
 #![cfg(unix)]
 

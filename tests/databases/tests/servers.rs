@@ -1,4 +1,5 @@
 //! Both servers start, hand out databases, survive a kill, and are gone when they are dropped.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
 use std::net::TcpStream;

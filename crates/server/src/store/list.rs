@@ -221,6 +221,7 @@ mod tests {
         }
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn so_it_is_on_postgres() {
         let server = paywall_databases::Postgres::shared().unwrap();

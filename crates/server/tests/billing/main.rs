@@ -1,4 +1,5 @@
 //! Billing, from Stripe's deliveries to what a tenant may do, on each database.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code)]

@@ -98,7 +98,7 @@ fn tokens_are_not_looked_for_in_a_database_that_there_is_not() {
     assert_eq!(told(on_database(folder.path(), &["token", "list"])).lines().count(), 1);
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn tokens_are_not_looked_for_in_an_empty_postgres() {
     let folder = TempDir::new().unwrap();
@@ -118,7 +118,7 @@ fn tokens_are_not_looked_for_in_an_empty_postgres() {
     assert_eq!(told(on_it(&["token", "list"])).lines().count(), 1);
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn a_role_that_may_make_no_tables_is_told_who_has_to() {
     let folder = TempDir::new().unwrap();

@@ -1,6 +1,6 @@
 //! The directory against real databases with `RAGFlow`'s tables.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
 mod api;

@@ -1,6 +1,6 @@
 //! The whole server between a caller and `RAGFlow`: real HTTP on both sides, real databases behind.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code)]

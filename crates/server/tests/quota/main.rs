@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+#[cfg(target_os = "linux")]
 mod database;
+#[cfg(target_os = "linux")]
 mod killed;
 mod levels;
 mod memory;
+#[cfg(target_os = "linux")]
 mod outage;
 mod parts;
 mod rules;

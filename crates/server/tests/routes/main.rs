@@ -1,4 +1,5 @@
 //! Every route of the admin API, driven over a socket, on each database.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
 #[macro_use]

@@ -2,7 +2,7 @@
 //! `kill -9` does while they work. Short by themselves; `cargo xtask soak` runs the long forms.
 //!
 //! `PAYWALL_SEED` is the first seed, `PAYWALL_SIZE` how many seeds, kills or callers there are.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
 #[allow(dead_code)]

@@ -422,7 +422,7 @@ mod tests {
     }
 
     /// Against real servers: the session cannot write, and does not wait for ever.
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     async fn is_read_only_and_impatient(url: String, slow: Statement) {
         const WRITE: Statement = Statement {
             mysql: "INSERT INTO things VALUES (1)",
@@ -444,7 +444,7 @@ mod tests {
         assert!(started.elapsed() < LOOKUPS.patience + LOOKUPS.connect, "{:?}", started.elapsed());
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn mariadb_is_read_only_and_impatient() {
         let server = paywall_databases::MariaDb::start().unwrap();
@@ -453,7 +453,7 @@ mod tests {
         is_read_only_and_impatient(url, statement!("SELECT CAST(SLEEP(20) AS " bigint ")")).await;
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn postgres_is_read_only_and_impatient() {
         let server = paywall_databases::Postgres::start().unwrap();
