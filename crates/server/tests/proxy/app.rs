@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
-use paywall_domain::{Decision, Denial, TenantId, Timestamp};
+use paywall_domain::{Decision, Denial, Meter, TenantId, Timestamp};
 use paywall_server::gate::{Blocked, Caller, Language, Refusal, Route, Via, identify, refuse};
 use paywall_server::proxy::{Admission, Arrival, End, Engine, Named, Peek, Watch};
 use paywall_server::{Config, Server, TestClock};
@@ -21,6 +21,8 @@ use crate::wire::{self, LONG};
 
 /// The key of a tenant whose trial ended.
 pub(crate) const BLOCKED: &str = "ragflow-blocked";
+/// The key of a tenant whose messages are used up, for another hour.
+pub(crate) const EXHAUSTED: &str = "ragflow-exhausted";
 /// Who pays for everybody else.
 pub(crate) const PAYER: &str = "0000000000000000000000000000abcd";
 
@@ -112,23 +114,28 @@ impl Engine for TestEngine {
             named: Some(named.clone()),
             ..Seen::default()
         });
+        let ended_at = Some(Timestamp(1_781_524_800_000));
         if key.contains("blocked") {
-            return Admission::Refuse { payer: None, refusal: refusal(route, via, &named) };
+            let refusal = refusal(route, via, &named, Denial::TrialEnded { ended_at }, None);
+            return Admission::Refuse { payer: None, refusal };
+        }
+        if key.contains(EXHAUSTED) {
+            let denial = Denial::QuotaExhausted { meter: Meter::Messages, used: 5, limit: 5, resets_at: ended_at };
+            return Admission::Refuse { payer: None, refusal: refusal(route, via, &named, denial, Some(3600)) };
         }
         let watch = TestWatch(self.0.clone(), seen.len() - 1);
         Admission::Pass { payer: TenantId::parse(PAYER).ok(), plain: head.uri.path() == "/plain", watch }
     }
 }
 
-fn refusal(route: &Route, via: Via, named: &Named) -> Refusal {
-    let ended_at = Some(Timestamp(1_781_524_800_000));
+fn refusal(route: &Route, via: Via, named: &Named, denial: Denial, retry_after: Option<u64>) -> Refusal {
     refuse(&Blocked {
         answer: route.kind.answer(named.asked),
         caller: Caller::Key,
         member: true,
         via,
-        decision: &Decision { denials: vec![Denial::TrialEnded { ended_at }] },
-        retry_after: None,
+        decision: &Decision { denials: vec![denial] },
+        retry_after,
         upgrade_url: "https://pay.example/paywall",
         language: Language::En,
     })

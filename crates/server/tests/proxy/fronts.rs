@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use crate::app::{App, BLOCKED};
+use crate::app::{App, BLOCKED, EXHAUSTED};
 use crate::upstream::{FRAMES, Note, PAUSE, frame};
-use crate::wire::{Caller, LONG};
+use crate::wire::{Caller, Head, LONG};
 
 /// The block of that name in the documentation.
 fn snippet(name: &str) -> String {
@@ -32,7 +32,7 @@ impl Front {
     async fn start(name: &str) -> Self {
         let app = App::with(|config| {
             config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
-            if name.ends_with("authz") {
+            if name.contains("authz") {
                 config.ragflow_url = None;
             }
         })
@@ -52,6 +52,11 @@ impl Front {
 
     /// Sends a question and answers status, deny code and body.
     async fn ask(&self, headers: &str) -> (u16, Option<String>, String) {
+        let (head, body) = self.answer(headers).await;
+        (head.status(), head.get("x-paywall-code").map(str::to_owned), body)
+    }
+
+    async fn answer(&self, headers: &str) -> (Head, String) {
         let body = r#"{"question":"?"}"#;
         let request = format!(
             "POST /api/v1/chats/c/completions?a=%2F HTTP/1.1\r\nHost: {}\r\n{headers}\
@@ -59,8 +64,7 @@ impl Front {
             self.address,
             body.len()
         );
-        let (head, body) = self.caller().await.ask(&request).await;
-        (head.status(), head.get("x-paywall-code").map(str::to_owned), body)
+        self.caller().await.ask(&request).await
     }
 
     async fn check(&self, name: &str) {
@@ -118,6 +122,16 @@ impl Front {
         assert!(body.contains("https://pay.example/paywall"), "{body}");
         let json: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert!(json["code"].is_number(), "{body}");
+        // The table of docs/fronts.md: which status, and what tells a program when to come again.
+        let (head, body) = self.answer(&format!("Authorization: Bearer {EXHAUSTED}\r\n")).await;
+        let status = match name {
+            "caddy-authz" => 403,
+            "nginx-authz" => 402,
+            _ => 429,
+        };
+        assert_eq!(head.status(), status, "{body}");
+        let told = ["x-paywall-code", "x-paywall-meter", "retry-after"].map(|it| head.get(it));
+        assert_eq!(told, [Some("quota_exhausted"), Some("messages"), Some("3600")]);
         assert!(self.app.upstream.take().is_empty());
     }
 }
@@ -126,7 +140,16 @@ impl Front {
 async fn launch(name: &str, app: &App) -> Option<(SocketAddr, Child, TempDir)> {
     let folder = tempfile::tempdir().unwrap();
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let here = snippet(name)
+    let here = snippet(name.split('+').next().unwrap());
+    let here = match name.split_once('+') {
+        None => here,
+        // From the network of this test, or from another.
+        Some((_, network)) => {
+            let route = snippet("nginx-admin").replace("10.0.0.0/8", network);
+            here.replacen("    location / {", &format!("{route}\n    location / {{"), 1)
+        }
+    };
+    let here = here
         .replace("127.0.0.1:8787", &app.address.to_string())
         .replace("127.0.0.1:8080", &app.upstream.address.to_string());
     let root = folder.path().display();
@@ -183,6 +206,29 @@ async fn nginx_that_asks_authz() {
     let (status, code, body) = front.ask("Authorization: a.session-of-blocked.b\r\n").await;
     assert_eq!((status, code.as_deref()), (200, Some("trial_ended")), "{body}");
     assert!(body.starts_with("{\"code\":402,\"message\":\"The free trial ended"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_opens_the_admin_api_to_one_network_where_it_is_told_to() {
+    let status = async |name: &str, path: &str| {
+        let front = Front::start(name).await;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", front.address);
+        let (head, _) = front.caller().await.ask(&request).await;
+        (head.status(), front.app.upstream.take().len())
+    };
+    for way in ["nginx-proxy", "nginx-authz"] {
+        assert_eq!(
+            status(&format!("{way}+127.0.0.0/8"), "/admin/v1/me").await,
+            (401, 0),
+            "{way}: the token is missing"
+        );
+        for spelling in ["/admin/v1/me", "//admin/v1/me", "/%61dmin/v1/me", "/x/../admin/v1/me"] {
+            assert_eq!(status(&format!("{way}+10.0.0.0/8"), spelling).await, (403, 0), "{way}: {spelling}");
+        }
+    }
+    // Where it is not told to: open behind its tokens, or not there.
+    assert_eq!(status("nginx-proxy", "/admin/v1/me").await, (401, 0));
+    assert_eq!(status("nginx-authz", "/admin/v1/me").await.1, 1, "it went to RAGFlow");
 }
 
 #[tokio::test(flavor = "multi_thread")]
