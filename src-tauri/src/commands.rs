@@ -1,11 +1,12 @@
 //! The commands: one per operation of the console, each a few lines.
 
 use paywall_console::ipc::{
-    ActivityView, AppState, ChangeDone, ChangeOrder, ChangePreview, ConnectionReport, EntryPage, Failure, FailureCode,
-    Freshness, Overview, PreviewRequest, ProfileCheck, ProfileDraft, ProfileView, SearchResult, Settings, Settled,
-    TenantDetail, TenantPage, TenantQuery, TestStep, UndoOrder, ViewCount,
+    ActivityView, AppState, BillingView, ChangeDone, ChangeOrder, ChangePreview, CheckoutOrder, ConnectionReport,
+    ConversionPage, DriftPage, DriftQuery, EntryPage, EventPage, EventQuery, Failure, FailureCode, Freshness, Overview,
+    PreviewRequest, ProfileCheck, ProfileDraft, ProfileView, RepairDone, RepairOrder, RepairPreview, SearchResult,
+    Settings, Settled, TenantBillingView, TenantDetail, TenantPage, TenantQuery, TestStep, UndoOrder, ViewCount,
 };
-use paywall_contract::AdjustmentOutcome;
+use paywall_contract::{AdjustmentOutcome, CheckoutLink, InboxEvent, PortalLink};
 use paywall_domain::{Plan, TenantId};
 use tauri::ipc::{Channel, Invoke};
 use tauri::{AppHandle, State, WebviewWindow, Wry};
@@ -48,6 +49,17 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         undo_preview,
         undo_apply,
         settle,
+        billing_health,
+        drifts_page,
+        events_page,
+        conversions_page,
+        tenant_billing,
+        repair_preview,
+        repair_apply,
+        repair_settle,
+        event_retry,
+        checkout_link,
+        portal_link,
         open_external,
         copy_text,
         set_title,
@@ -217,6 +229,61 @@ async fn undo_apply(shell: State<'_, Shell>, order: UndoOrder) -> Answer<ChangeD
 #[tauri::command]
 async fn settle(shell: State<'_, Shell>, key: String) -> Answer<Settled> {
     shell.console()?.settle(&key).await
+}
+
+#[tauri::command]
+async fn billing_health(shell: State<'_, Shell>) -> Answer<BillingView> {
+    shell.console()?.billing_health().await
+}
+
+#[tauri::command]
+async fn drifts_page(shell: State<'_, Shell>, query: DriftQuery) -> Answer<DriftPage> {
+    shell.console()?.drifts_page(&query).await
+}
+
+#[tauri::command]
+async fn events_page(shell: State<'_, Shell>, query: EventQuery) -> Answer<EventPage> {
+    shell.console()?.events_page(&query).await
+}
+
+#[tauri::command]
+async fn conversions_page(shell: State<'_, Shell>, cursor: Option<String>, limit: u32) -> Answer<ConversionPage> {
+    shell.console()?.conversions_page(cursor.as_deref(), limit).await
+}
+
+#[tauri::command]
+async fn tenant_billing(shell: State<'_, Shell>, id: TenantId, ask: bool) -> Answer<TenantBillingView> {
+    shell.console()?.tenant_billing(&id, ask).await
+}
+
+#[tauri::command]
+async fn repair_preview(shell: State<'_, Shell>, drift_id: String) -> Answer<RepairPreview> {
+    shell.console()?.repair_preview(&drift_id).await
+}
+
+#[tauri::command]
+async fn repair_apply(shell: State<'_, Shell>, order: RepairOrder) -> Answer<RepairDone> {
+    shell.console()?.repair_apply(&order).await
+}
+
+#[tauri::command]
+async fn repair_settle(shell: State<'_, Shell>, key: String) -> Answer<RepairDone> {
+    shell.console()?.repair_settle(&key).await
+}
+
+#[tauri::command]
+async fn event_retry(shell: State<'_, Shell>, id: String) -> Answer<InboxEvent> {
+    shell.console()?.event_retry(&id).await
+}
+
+#[tauri::command]
+async fn checkout_link(shell: State<'_, Shell>, order: CheckoutOrder) -> Answer<CheckoutLink> {
+    shell.console()?.checkout_link(&order).await
+}
+
+#[tauri::command]
+async fn portal_link(shell: State<'_, Shell>, id: TenantId) -> Answer<PortalLink> {
+    shell.console()?.portal_link(&id).await
 }
 
 #[tauri::command]

@@ -2,6 +2,7 @@
 //!
 //! Every failure is told apart as far as a person's next step differs; see [`AdminError`].
 
+mod billing;
 pub(crate) mod error;
 
 use std::sync::Arc;

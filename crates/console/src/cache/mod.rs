@@ -6,6 +6,7 @@
 //!
 //! Freed pages are not overwritten (`secure_delete` stays off): they hold ciphertext already.
 
+mod billing;
 mod change;
 mod error;
 mod feed;
@@ -26,6 +27,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 
+pub(crate) use billing::BILLING;
+pub use billing::{BillingKept, BillingLists};
 use change::Change;
 pub use error::{CacheError, Result};
 pub(crate) use feed::aspect_word;
@@ -36,7 +39,7 @@ pub use streams::{StreamProgress, StreamState};
 pub use stripe::{ReadingEnd, StripeRow, Window};
 
 /// The newest layout that this version knows: the number of its last migration.
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 
 /// The page cache of one connection, in KiB. `SQLCipher` decrypts a page each time it is read into the
 /// cache, so a cache that holds the working set is what keeps it near a plain file's speed.
@@ -251,6 +254,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         step(1, "the local copy", include_str!("migrations/0001_copy.sql")),
         step(2, "packed objects", include_str!("migrations/0002_packed.sql")),
         step(3, "stripe's part whole", include_str!("migrations/0003_mirror.sql")),
+        step(4, "billing health", include_str!("migrations/0004_billing.sql")),
     ];
     // Not `run`: its future is `Send` for one lifetime at a time only, so nothing that opens a copy could
     // move between threads.

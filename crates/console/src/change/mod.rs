@@ -4,6 +4,8 @@
 //! neither a broken line nor a killed process leaves a doubt: the next contact settles it. Nothing is
 //! ever sent again under another key, and nothing is kept to be sent later.
 
+mod repair;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -41,7 +41,7 @@ impl Console {
         settled
     }
 
-    fn after_change(&self, open: &super::opening::Open) {
+    pub(super) fn after_change(&self, open: &super::opening::Open) {
         self.inner.observer.data_changed();
         open.sync_now();
     }

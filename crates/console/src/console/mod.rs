@@ -3,6 +3,7 @@
 // The window waits for every operation alike, whether or not it has something to wait for today.
 #![allow(clippy::unused_async)]
 
+mod billing;
 mod changing;
 mod opening;
 mod profiles;

@@ -433,6 +433,18 @@ async fn on_contact(inner: Weak<Inner>, profile: String, desk: Desk, contact: Ar
             }
             Err(failure) => tracing::warn!(code = ?failure.code, detail = failure.detail, "changes stay unsettled"),
         }
+        match desk.settle_repairs().await {
+            Ok((settled, failed)) => {
+                // The drift itself tells what became of its repair.
+                if settled > 0 {
+                    console.inner.observer.data_changed();
+                }
+                if let Some(failure) = failed {
+                    tracing::warn!(code = ?failure.code, detail = failure.detail, "a repair stays unsettled");
+                }
+            }
+            Err(failure) => tracing::warn!(code = ?failure.code, detail = failure.detail, "repairs stay unsettled"),
+        }
         console.keep_caller(&profile).await;
     }
 }

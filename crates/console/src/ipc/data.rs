@@ -196,6 +196,8 @@ pub struct Billing {
     pub customer: String,
     /// Whether Stripe says that it was deleted.
     pub deleted: bool,
+    /// Whether it is about real money.
+    pub livemode: bool,
     /// Whether a payment method is on file; `null` = not known.
     pub payment_method: Option<bool>,
     /// Where Stripe shows it to a person.
@@ -204,6 +206,16 @@ pub struct Billing {
     pub subscriptions: Option<Vec<SubscriptionRow>>,
     /// Latest first, at most 12; `null` = Stripe's list of them is not here.
     pub invoices: Option<Vec<InvoiceRow>>,
+    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    pub payments: Option<Vec<super::PaymentRow>>,
+    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    pub refunds: Option<Vec<super::RefundRow>>,
+    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    pub disputes: Option<Vec<super::DisputeRow>>,
+    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    pub credit_notes: Option<Vec<super::CreditNoteRow>>,
+    /// What happens next by itself, as far as Stripe's objects tell; `null` = nothing, or it cannot be told.
+    pub upcoming: Option<paywall_domain::billing::UpcomingChange>,
 }
 
 /// A tenant in full.

@@ -3,12 +3,14 @@
 //! Every command answers with one of these types or a [`Failure`]. The window's TypeScript is
 //! generated from them (`ui/src/host/generated`).
 
+mod billing;
 mod change;
 mod data;
 mod failure;
 mod freshness;
 mod profile;
 
+pub use billing::*;
 pub use change::*;
 pub use data::*;
 pub use failure::*;

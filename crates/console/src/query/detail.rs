@@ -83,6 +83,12 @@ impl Cache {
             } else {
                 None
             },
+            livemode,
+            payments: self.payments(customer).await?,
+            refunds: self.refunds(customer).await?,
+            disputes: self.disputes(customer).await?,
+            credit_notes: self.credit_notes(customer).await?,
+            upcoming: if all_known { self.upcoming(customer).await? } else { None },
         }))
     }
 

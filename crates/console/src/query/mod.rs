@@ -3,6 +3,7 @@
 //! Statements are static; every order has its index, and pages are cut by key, so that the last page of
 //! a million rows costs what the first does.
 
+mod billing;
 mod counts;
 mod cursor;
 mod detail;
@@ -10,6 +11,7 @@ mod entries;
 mod money;
 mod needle;
 mod overview;
+mod payments;
 #[cfg(test)]
 mod plans;
 mod row;

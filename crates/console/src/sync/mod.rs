@@ -3,6 +3,7 @@
 //!
 //! A source is marked fresh only by a pass that went through to its end. What failed keeps its age.
 
+mod billing;
 mod health;
 mod server;
 mod status;
@@ -81,6 +82,8 @@ struct Shared {
     stop: CancellationToken,
     server: Control,
     stripe: Control,
+    /// A person asked, so that billing's lists are read whatever their age.
+    billing_asked: AtomicBool,
 }
 
 /// How a source's task is talked to.
@@ -134,6 +137,7 @@ impl SyncEngine {
             stop: CancellationToken::new(),
             server: Control::default(),
             stripe: Control::default(),
+            billing_asked: AtomicBool::new(true),
         });
         let mut tasks =
             vec![tokio::spawn(status::announce(shared.clone(), observer)), tokio::spawn(pass_time(shared.clone()))];
@@ -168,6 +172,7 @@ impl SyncEngine {
 
     /// Asks every source now, also for what is otherwise tried rarely. Returns at once.
     pub fn sync_now(&self) {
+        self.shared.billing_asked.store(true, Ordering::SeqCst);
         self.shared.server.poke();
         self.shared.stripe.poke();
     }

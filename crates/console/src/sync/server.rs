@@ -6,7 +6,7 @@ use paywall_contract::{ChangesPage, ChangesQuery, ProblemCode};
 use serde_json::Value;
 
 use super::status::SKEW;
-use super::{Pace, PassError, Shared, cancellable, health, now};
+use super::{Pace, PassError, Shared, billing, cancellable, health, now};
 use crate::admin_client::{AdminClient, AdminError};
 use crate::cache::{CacheError, FEED};
 use crate::ipc::{Failure, FailureCode, Source};
@@ -37,10 +37,12 @@ pub(super) async fn run(shared: Arc<Shared>, client: AdminClient) {
 
 async fn pass(shared: &Shared, client: &AdminClient, introduced: &mut bool) -> Result<(), PassError> {
     introduce(shared, client, introduced).await?;
-    // Side by side: how the server is must not wait for a long first copy, nor the copy for it.
-    let (read, told) = tokio::join!(feed(shared, client), health::ask(shared, client));
+    // Side by side: how the server and billing are must not wait for a long first copy, nor the copy for them.
+    let billing = Box::pin(billing::ask(shared, client));
+    let (read, told, billing) = tokio::join!(feed(shared, client), health::ask(shared, client), billing);
     read?;
-    Ok(told?)
+    told?;
+    Ok(billing?)
 }
 
 async fn introduce(shared: &Shared, client: &AdminClient, introduced: &mut bool) -> Result<(), PassError> {

@@ -30,6 +30,10 @@ pub struct Fake {
     pub instance: String,
     /// What the server says of itself beside its `now`; an old one says nothing.
     pub health: Option<Value>,
+    /// How billing is beside its `as_of`; an old server says nothing.
+    pub billing: Option<Value>,
+    /// Billing's lists, in order.
+    pub billing_lists: BTreeMap<String, Vec<Value>>,
     /// Answers that replace the real one, by path.
     pub spoilt: HashMap<String, (u16, Value)>,
     /// How far its clock is from the usual 7 s behind this machine's.
@@ -173,6 +177,21 @@ fn answer_of(fake: &mut Fake, query: &[(String, String)], uri: &Uri) -> Response
                 health
             }
         },
+        ["admin", "v1", "billing"] => match fake.billing.clone() {
+            None => return missing(&path),
+            Some(mut billing) => {
+                billing["as_of"] = json!(now - 7_000 + fake.clock_off_ms);
+                billing
+            }
+        },
+        ["admin", "v1", "billing", list] => {
+            let Some(all) = fake.billing_lists.get(*list) else { return missing(&path) };
+            let wanted = |it: &&Value| get("state").is_none_or(|state| it["state"] == state);
+            let all: Vec<&Value> = all.iter().filter(wanted).collect();
+            let from: usize = get("cursor").map_or(0, |at| at.parse().unwrap());
+            let to = (from + get("limit").unwrap().parse::<usize>().unwrap()).min(all.len());
+            json!({"items": all[from..to], "next": (to < all.len()).then(|| to.to_string())})
+        }
         ["v1", list] => {
             let Some(all) = fake.lists.get(*list) else { return missing(&path) };
             let bound =

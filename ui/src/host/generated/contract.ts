@@ -147,19 +147,6 @@ url: string,
 expires_at: Timestamp, };
 
 /**
- * Asks for a link to Checkout: `POST /admin/v1/tenants/{id}/checkout`.
- */
-export type CheckoutRequest = { 
-/**
- * What for.
- */
-plan: PlanId, 
-/**
- * At which of the plan's prices; the first without it.
- */
-price: string | null, };
-
-/**
  * A Checkout session of a tenant.
  */
 export type CheckoutSession = { 
@@ -636,20 +623,6 @@ gone: boolean,
  * The server's clock when it answered.
  */
 now: Timestamp, };
-
-/**
- * Asks to repair a drift: `POST /admin/v1/billing/drifts/{id}/repair`, with `Idempotency-Key`.
- * `?dry_run=true` shows what would be.
- */
-export type RepairRequest = { 
-/**
- * Why; may be empty.
- */
-reason: string, 
-/**
- * A link to the ticket, `http` or `https`.
- */
-ticket: string | null, };
 
 /**
  * A server process on the database.

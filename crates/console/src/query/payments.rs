@@ -1,0 +1,202 @@
+//! What a customer paid, got back and disputes, and what happens next, from Stripe's objects in the copy.
+
+use std::collections::HashMap;
+
+use paywall_domain::Timestamp;
+use paywall_domain::billing::UpcomingChange;
+use paywall_stripe::Stream;
+use serde_json::Value;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::cache::{Cache, Result};
+use crate::ipc::{CreditNoteRow, DisputeRow, Money, PaymentRow, RefundRow};
+
+fn instant(seconds: i64) -> Timestamp {
+    Timestamp(seconds.saturating_mul(1000))
+}
+
+fn text(raw: Option<&Value>, pointer: &str) -> Option<String> {
+    raw?.pointer(pointer)?.as_str().map(str::to_owned)
+}
+
+/// What an amount's columns say; an amount that is not known is none.
+fn amount(row: &SqliteRow, column: &str) -> Result<Money> {
+    let currency: Option<String> = row.try_get("currency")?;
+    let amount: Option<i64> = row.try_get(column)?;
+    Ok(Money { amount: amount.unwrap_or(0), currency: currency.unwrap_or_default().to_ascii_lowercase() })
+}
+
+fn word(row: &SqliteRow, column: &str) -> Result<String> {
+    Ok(row.try_get::<Option<String>, _>(column)?.unwrap_or_else(|| "unknown".to_owned()))
+}
+
+impl Cache {
+    /// A customer's payments, the latest 12; `None` = Stripe's list of them is not here.
+    pub(super) async fn payments(&self, customer: &str) -> Result<Option<Vec<PaymentRow>>> {
+        if !self.stripe_complete(Stream::Charges).await? {
+            return Ok(None);
+        }
+        let rows = sqlx::query(
+            "SELECT id, status, currency, amount, amount_refunded, created FROM stripe_charges
+             WHERE customer = ?1 ORDER BY created DESC, id DESC LIMIT 12",
+        )
+        .bind(customer)
+        .fetch_all(self.readers())
+        .await?;
+        let raw = self.raw_by_id(Stream::Charges, &rows).await?;
+        let payments = rows.iter().map(|row| {
+            let id: String = row.try_get("id")?;
+            let raw = raw.get(&id);
+            let failure = text(raw, "/failure_code").map(|code| {
+                // With a declined card it is the bank's reason that tells.
+                if code == "card_declined" { text(raw, "/outcome/reason").unwrap_or(code) } else { code }
+            });
+            Ok(PaymentRow {
+                status: word(row, "status")?,
+                amount: amount(row, "amount")?,
+                refunded: amount(row, "amount_refunded")?,
+                failure,
+                card: text(raw, "/payment_method_details/card/brand"),
+                last4: text(raw, "/payment_method_details/card/last4"),
+                created_at: instant(row.try_get("created")?),
+                id,
+            })
+        });
+        payments.collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// What went back to a customer, the latest 12; `None` = Stripe's lists of it are not here.
+    pub(super) async fn refunds(&self, customer: &str) -> Result<Option<Vec<RefundRow>>> {
+        if !self.stripe_complete(Stream::Refunds).await? || !self.stripe_complete(Stream::Charges).await? {
+            return Ok(None);
+        }
+        let rows = sqlx::query(
+            "SELECT r.id, r.charge, r.status, r.currency, r.amount, r.created
+             FROM stripe_charges AS c CROSS JOIN stripe_refunds AS r ON r.charge = c.id
+             WHERE c.customer = ?1 AND c.amount_refunded > 0 ORDER BY r.created DESC, r.id DESC LIMIT 12",
+        )
+        .bind(customer)
+        .fetch_all(self.readers())
+        .await?;
+        let raw = self.raw_by_id(Stream::Refunds, &rows).await?;
+        let refunds = rows.iter().map(|row| {
+            let id: String = row.try_get("id")?;
+            Ok(RefundRow {
+                charge: row.try_get("charge")?,
+                status: word(row, "status")?,
+                amount: amount(row, "amount")?,
+                reason: text(raw.get(&id), "/reason"),
+                created_at: instant(row.try_get("created")?),
+                id,
+            })
+        });
+        refunds.collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// What a customer disputes, the latest 12; `None` = Stripe's lists of it are not here.
+    pub(super) async fn disputes(&self, customer: &str) -> Result<Option<Vec<DisputeRow>>> {
+        if !self.stripe_complete(Stream::Disputes).await? || !self.stripe_complete(Stream::Charges).await? {
+            return Ok(None);
+        }
+        let rows = sqlx::query(
+            "SELECT d.id, d.charge, d.status, d.reason, d.currency, d.amount, d.created
+             FROM stripe_disputes AS d CROSS JOIN stripe_charges AS c ON c.id = d.charge
+             WHERE c.customer = ?1 ORDER BY d.created DESC, d.id DESC LIMIT 12",
+        )
+        .bind(customer)
+        .fetch_all(self.readers())
+        .await?;
+        let raw = self.raw_by_id(Stream::Disputes, &rows).await?;
+        let disputes = rows.iter().map(|row| {
+            let id: String = row.try_get("id")?;
+            let due = raw.get(&id).and_then(|it| it.pointer("/evidence_details/due_by")?.as_i64());
+            Ok(DisputeRow {
+                charge: row.try_get("charge")?,
+                status: word(row, "status")?,
+                amount: amount(row, "amount")?,
+                reason: row.try_get("reason")?,
+                evidence_due_at: due.map(instant),
+                created_at: instant(row.try_get("created")?),
+                id,
+            })
+        });
+        disputes.collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// A customer's credit notes, the latest 12; `None` = Stripe's list of them is not here.
+    pub(super) async fn credit_notes(&self, customer: &str) -> Result<Option<Vec<CreditNoteRow>>> {
+        // A list that arrived whole once has its table.
+        let known: Option<(i64,)> = sqlx::query_as(
+            "SELECT complete_at FROM streams
+             WHERE source = 'stripe' AND stream = 'credit_notes' AND complete_at IS NOT NULL",
+        )
+        .fetch_optional(self.readers())
+        .await?;
+        if known.is_none() {
+            return Ok(None);
+        }
+        let rows = sqlx::query(
+            "SELECT id, invoice, status, currency, total, created FROM stripe_credit_notes
+             WHERE customer = ?1 ORDER BY created DESC, id DESC LIMIT 12",
+        )
+        .bind(customer)
+        .fetch_all(self.readers())
+        .await?;
+        let notes = rows.iter().map(|row| {
+            Ok(CreditNoteRow {
+                id: row.try_get("id")?,
+                invoice: row.try_get("invoice")?,
+                status: word(row, "status")?,
+                total: amount(row, "total")?,
+                created_at: instant(row.try_get("created")?),
+            })
+        });
+        notes.collect::<Result<Vec<_>>>().map(Some)
+    }
+
+    /// What happens next to a customer's latest subscription that goes on, as far as Stripe's objects tell.
+    pub(super) async fn upcoming(&self, customer: &str) -> Result<Option<UpcomingChange>> {
+        let found: Option<(String, String, Option<i64>, bool)> = sqlx::query_as(
+            "SELECT id, status, current_period_end, cancel_at_period_end FROM stripe_subscriptions
+             WHERE customer = ?1 AND status IN ('active', 'trialing', 'past_due', 'paused')
+             ORDER BY created DESC, id DESC LIMIT 1",
+        )
+        .bind(customer)
+        .fetch_optional(self.readers())
+        .await?;
+        let Some((id, status, period_end, canceling)) = found else { return Ok(None) };
+        let raw = self.stripe_raw(Stream::Subscriptions, std::slice::from_ref(&id)).await?;
+        let seconds = |pointer: &str| raw.first().and_then(|it| it.pointer(pointer)?.as_i64()).map(instant);
+        if let Some(at) = seconds("/cancel_at").or(period_end.map(Timestamp).filter(|_| canceling)) {
+            return Ok(Some(UpcomingChange::Ends { at }));
+        }
+        Ok(match status.as_str() {
+            "trialing" => seconds("/trial_end").map(|at| UpcomingChange::TrialEnds { at }),
+            "past_due" => self.next_attempt(&id).await?.map(|at| UpcomingChange::PaymentRetried { at }),
+            "paused" => seconds("/pause_collection/resumes_at").map(|at| UpcomingChange::Resumes { at }),
+            _ => period_end.map(|at| UpcomingChange::Renews { at: Timestamp(at) }),
+        })
+    }
+
+    /// When Stripe next tries to take an open invoice of a subscription.
+    async fn next_attempt(&self, subscription: &str) -> Result<Option<Timestamp>> {
+        let open: Vec<(String,)> = sqlx::query_as(
+            "SELECT i.id FROM stripe_subscriptions AS s
+             CROSS JOIN stripe_invoices AS i ON i.customer = s.customer
+             WHERE s.id = ?1 AND i.subscription = s.id AND i.status = 'open' ORDER BY i.created DESC LIMIT 12",
+        )
+        .bind(subscription)
+        .fetch_all(self.readers())
+        .await?;
+        let ids: Vec<String> = open.into_iter().map(|(id,)| id).collect();
+        let raw = self.stripe_raw(Stream::Invoices, &ids).await?;
+        Ok(raw.iter().filter_map(|it| it.get("next_payment_attempt")?.as_i64()).min().map(instant))
+    }
+
+    async fn raw_by_id(&self, stream: Stream, rows: &[SqliteRow]) -> Result<HashMap<String, Value>> {
+        let ids: Vec<String> = rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
+        let raw = self.stripe_raw(stream, &ids).await?;
+        Ok(raw.into_iter().filter_map(|it| Some((it.get("id")?.as_str()?.to_owned(), it))).collect())
+    }
+}

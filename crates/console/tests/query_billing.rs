@@ -1,0 +1,131 @@
+//! A tenant's billing from Stripe's objects in the copy.
+#![allow(clippy::unwrap_used)]
+
+mod cache_fixtures;
+
+use cache_fixtures::{NOW, ago, done, facts, filled, home, id, tenant};
+use paywall_console::cache::{Cache, StripeRow};
+use paywall_console::ipc::{Billing, Money};
+use paywall_domain::Timestamp;
+use paywall_domain::billing::UpcomingChange;
+use paywall_stripe::Stream;
+use serde_json::{Value, json};
+
+fn seconds(days_ago: i64) -> i64 {
+    ago(days_ago).0 / 1000
+}
+
+async fn put(cache: &Cache, stream: Stream, objects: &[Value]) {
+    let rows: Vec<StripeRow> = objects
+        .iter()
+        .map(|raw| StripeRow {
+            id: raw["id"].as_str().unwrap().into(),
+            created: raw["created"].as_i64().unwrap_or(1),
+            raw: raw.clone(),
+        })
+        .collect();
+    cache.apply_stripe_page(stream, &rows, &done(NOW)).await.unwrap();
+}
+
+async fn billing(cache: &Cache) -> Billing {
+    cache.tenant_detail(&id(1)).await.unwrap().billing.unwrap()
+}
+
+async fn with_customer(home: &cache_fixtures::Home) -> Cache {
+    let mut acme = tenant(1, "Acme", facts(None), None);
+    acme.stripe_customer = Some("cus_1".into());
+    let cache = filled(home, &[acme]).await;
+    put(&cache, Stream::Customers, &[json!({"id": "cus_1", "created": 1, "livemode": false})]).await;
+    cache
+}
+
+fn subscription(status: &str, more: &Value) -> Value {
+    let mut it = json!({"id": "sub_1", "created": seconds(40), "customer": "cus_1", "status": status, "currency": "jpy",
+        "cancel_at_period_end": false, "items": {"data": [{"id": "si_1", "quantity": 1,
+            "current_period_end": seconds(-10), "price": {"id": "p", "currency": "jpy", "unit_amount": 12000,
+                "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"}}}]}});
+    for (name, value) in more.as_object().unwrap() {
+        it[name] = value.clone();
+    }
+    it
+}
+
+#[tokio::test]
+async fn payments_refunds_and_disputes_are_told_with_their_reasons() {
+    let home = home();
+    let cache = with_customer(&home).await;
+    // A list that is not here is not an empty one.
+    let none = billing(&cache).await;
+    assert_eq!((none.payments, none.refunds, none.disputes, none.credit_notes), (None, None, None, None));
+    assert!(!none.livemode);
+
+    let card = json!({"card": {"brand": "visa", "last4": "4242"}});
+    put(
+        &cache,
+        Stream::Charges,
+        &[
+            json!({"id": "ch_1", "created": seconds(30), "customer": "cus_1", "status": "succeeded", "currency": "jpy",
+                "amount": 12000, "amount_refunded": 2000, "paid": true, "payment_method_details": card}),
+            json!({"id": "ch_2", "created": seconds(1), "customer": "cus_1", "status": "failed", "currency": "kwd",
+                "amount": 45250, "amount_refunded": 0, "failure_code": "card_declined",
+                "outcome": {"reason": "insufficient_funds"}}),
+            json!({"id": "ch_9", "created": seconds(1), "customer": "cus_2", "status": "succeeded", "currency": "usd",
+                "amount": 1, "amount_refunded": 1}),
+        ],
+    )
+    .await;
+    let refund = |id: &str, charge: &str, amount: i64| {
+        json!({"id": id, "created": seconds(20), "charge": charge, "status": "succeeded", "currency": "jpy",
+            "amount": amount, "reason": "requested_by_customer"})
+    };
+    put(&cache, Stream::Refunds, &[refund("re_1", "ch_1", 2000), refund("re_9", "ch_9", 1)]).await;
+    put(
+        &cache,
+        Stream::Disputes,
+        &[json!({"id": "dp_1", "created": seconds(2), "charge": "ch_1", "status": "needs_response",
+            "reason": "fraudulent", "currency": "jpy", "amount": 12000, "evidence_details": {"due_by": seconds(-5)}})],
+    )
+    .await;
+
+    let it = billing(&cache).await;
+    let payments = it.payments.unwrap();
+    assert_eq!(payments.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["ch_2", "ch_1"]);
+    assert_eq!(payments[0].amount, Money { amount: 45250, currency: "kwd".into() });
+    assert_eq!((payments[0].failure.as_deref(), payments[1].failure.as_deref()), (Some("insufficient_funds"), None));
+    assert_eq!((payments[1].card.as_deref(), payments[1].last4.as_deref()), (Some("visa"), Some("4242")));
+    assert_eq!(payments[1].refunded, Money { amount: 2000, currency: "jpy".into() });
+    let refunds = it.refunds.unwrap();
+    assert_eq!((refunds.len(), refunds[0].reason.as_deref()), (1, Some("requested_by_customer")));
+    let disputes = it.disputes.unwrap();
+    assert_eq!((disputes.len(), disputes[0].charge.as_str()), (1, "ch_1"));
+    assert_eq!(disputes[0].evidence_due_at, Some(Timestamp(seconds(-5) * 1000)));
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn what_happens_next_is_told_by_the_subscription() {
+    let home = home();
+    let cache = with_customer(&home).await;
+    assert_eq!(billing(&cache).await.upcoming, None, "nothing is known of subscriptions");
+    let at = |days: i64| Timestamp(seconds(-days) * 1000);
+    for (status, more, expected) in [
+        ("active", json!({}), Some(UpcomingChange::Renews { at: at(10) })),
+        ("active", json!({"cancel_at_period_end": true}), Some(UpcomingChange::Ends { at: at(10) })),
+        ("active", json!({"cancel_at": seconds(-4)}), Some(UpcomingChange::Ends { at: at(4) })),
+        ("trialing", json!({"trial_end": seconds(-3)}), Some(UpcomingChange::TrialEnds { at: at(3) })),
+        ("canceled", json!({"ended_at": seconds(1)}), None),
+    ] {
+        put(&cache, Stream::Subscriptions, &[subscription(status, &more)]).await;
+        assert_eq!(billing(&cache).await.upcoming, expected, "{status} {more}");
+    }
+    put(&cache, Stream::Subscriptions, &[subscription("past_due", &json!({}))]).await;
+    put(
+        &cache,
+        Stream::Invoices,
+        &[json!({"id": "in_1", "created": seconds(3), "customer": "cus_1", "subscription": "sub_1", "status": "open",
+            "currency": "jpy", "total": 12000, "amount_remaining": 12000, "next_payment_attempt": seconds(-2)})],
+    )
+    .await;
+    assert_eq!(billing(&cache).await.upcoming, Some(UpcomingChange::PaymentRetried { at: at(2) }));
+    cache.close().await;
+}
