@@ -8,6 +8,9 @@ export const REASONS = [
   'Other…',
 ] as const;
 
+/** Reasons for a repair. */
+export const REPAIR_REASONS = ['Billing differed', ...REASONS] as const;
+
 /** Reasons for taking access away. */
 export const SUSPEND_REASONS = ['Abuse', 'Chargeback', 'Security', 'Customer asked', 'Other…'] as const;
 

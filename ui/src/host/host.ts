@@ -1,13 +1,20 @@
-import type { AdjustmentOutcome } from './generated/contract';
+import type { AdjustmentOutcome, CheckoutLink, InboxEvent, PortalLink } from './generated/contract';
 import type { Plan, TenantId } from './generated/domain';
 import type {
   ActivityView,
   AppState,
+  BillingView,
   ChangeDone,
   ChangeOrder,
   ChangePreview,
+  CheckoutOrder,
   ConnectionReport,
+  ConversionPage,
+  DriftPage,
+  DriftQuery,
   EntryPage,
+  EventPage,
+  EventQuery,
   Failure,
   Freshness,
   Overview,
@@ -15,10 +22,14 @@ import type {
   ProfileCheck,
   ProfileDraft,
   ProfileView,
+  RepairDone,
+  RepairOrder,
+  RepairPreview,
   SearchResult,
   Settings,
   Settled,
   SettledChange,
+  TenantBillingView,
   TenantDetail,
   TenantPage,
   TenantQuery,
@@ -84,6 +95,22 @@ export interface Host {
   undoPreview(adjustmentId: string): Promise<AdjustmentOutcome>;
   undoApply(order: UndoOrder): Promise<ChangeDone>;
   settle(key: string): Promise<Settled>;
+
+  /** How billing is, by the copy. */
+  billingHealth(): Promise<BillingView>;
+  driftsPage(query: DriftQuery): Promise<DriftPage>;
+  eventsPage(query: EventQuery): Promise<EventPage>;
+  conversionsPage(cursor: string | null, limit: number): Promise<ConversionPage>;
+  /** A tenant's billing: by the copy, or, where `ask`, by the server's word of now. */
+  tenantBilling(id: TenantId, ask: boolean): Promise<TenantBillingView>;
+  repairPreview(driftId: string): Promise<RepairPreview>;
+  repairApply(order: RepairOrder): Promise<RepairDone>;
+  /** What became of a repair whose answer was lost. */
+  repairSettle(key: string): Promise<RepairDone>;
+  /** Has an event tried again; answers where it stands then. */
+  eventRetry(id: string): Promise<InboxEvent>;
+  checkoutLink(order: CheckoutOrder): Promise<CheckoutLink>;
+  portalLink(id: TenantId): Promise<PortalLink>;
 
   openExternal(url: string): Promise<void>;
   copyText(text: string): Promise<void>;

@@ -1,5 +1,6 @@
 import type {
   AppState,
+  BillingView,
   Failure,
   Freshness,
   ProfileView,
@@ -26,6 +27,10 @@ class App {
   failure = $state.raw<Failure | null>(null);
   freshness = $state.raw<Freshness | null>(null);
   counts = $state.raw<ViewCount[]>([]);
+  /** How billing is, by the copy; `null` = it was not read from it yet. */
+  billing = $state.raw<BillingView | null>(null);
+  /** Why that could not be read from the copy. */
+  billingFailure = $state.raw<Failure | null>(null);
   route = $state.raw<Route>({ screen: 'overview' });
   /** Grows with each change of the local copy; screens read again when it does. */
   generation = $state(0);
@@ -68,6 +73,13 @@ class App {
     if (this.server?.failure?.code === 'token_missing') return blockedBy('no_token');
     if (this.offline) return blockedBy('offline');
     return null;
+  });
+
+  /** Why the server cannot be asked now; `null` = it can. */
+  noContact: string | null = $derived.by(() => {
+    if (!this.profile) return blockedBy('no_profile');
+    if (this.server?.failure?.code === 'token_missing') return blockedBy('no_token');
+    return this.offline ? blockedBy('unreached') : null;
   });
 
   /** Starts listening to the host. Answers the way to stop. */
@@ -115,14 +127,25 @@ class App {
       this.freshness = null;
       clock.follow(null);
       this.counts = [];
+      this.billing = null;
+      this.billingFailure = null;
       this.generation += 1;
       if (this.route.tenant) this.route = { ...this.route, tenant: null };
+      if (this.route.billing) this.route = { screen: this.route.screen };
     }
   }
 
   dataChanged(): void {
     this.generation += 1;
     void this.#count();
+    void this.#readBilling();
+  }
+
+  /** Asks every source now. How that went comes with the next freshness. */
+  refreshNow(): void {
+    void host()
+      .syncNow()
+      .catch(() => undefined);
   }
 
   go(route: Route): void {
@@ -164,6 +187,19 @@ class App {
     }
   }
 
+  async #readBilling(): Promise<void> {
+    const profile = this.profile?.id;
+    if (!profile) return;
+    try {
+      const billing = await host().billingHealth();
+      if (profile !== this.profile?.id) return;
+      this.billing = billing;
+      this.billingFailure = null;
+    } catch (error) {
+      if (profile === this.profile?.id) this.billingFailure = asFailure(error);
+    }
+  }
+
   closeOpenFailure(): void {
     if (this.openFailure) this.openFailureClosed = nameOf(this.openFailure);
   }
@@ -177,7 +213,10 @@ class App {
     if (begunAnew || reopened || freshness.sources.some((source) => source.failure?.code === 'cache_broken'))
       this.#reloadSoon();
     if (!freshness.offline) this.offlineClosed = false;
+    const passed = server?.as_of !== this.server?.as_of;
     this.freshness = freshness;
+    // Its age goes on with each pass, also where nothing of it changed.
+    if (passed) void this.#readBilling();
   }
 
   #reloadSoon(): void {

@@ -1,7 +1,9 @@
+import type { DriftKind } from '../host/generated/domain';
 import type { TenantView } from '../host/generated/ipc';
+import type { BillingTab } from '../text/billing';
 
 /** The screens of the window. */
-export type Screen = 'overview' | 'trials' | 'tenants' | 'activity' | 'connections';
+export type Screen = 'overview' | 'trials' | 'tenants' | 'billing' | 'activity' | 'connections';
 
 /** Where the window is. */
 export interface Route {
@@ -10,6 +12,8 @@ export interface Route {
   view?: TenantView;
   /** The tenant that is open beside or in place of the list. */
   tenant?: string | null;
+  /** Which part of Billing health, and of its differences only those of a kind. */
+  billing?: { tab: BillingTab; kind?: DriftKind | null };
 }
 
 /** The screens in the order of the sidebar, each with the key that opens it: digits from the top on. */
@@ -17,7 +21,8 @@ export const SCREENS: { screen: Screen; key: string }[] = [
   { screen: 'overview', key: '1' },
   { screen: 'trials', key: '2' },
   { screen: 'tenants', key: '3' },
-  { screen: 'activity', key: '4' },
+  { screen: 'billing', key: '4' },
+  { screen: 'activity', key: '5' },
   // As the settings of any app.
   { screen: 'connections', key: ',' },
 ];

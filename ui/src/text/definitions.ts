@@ -8,6 +8,38 @@ export interface Definition {
   differs: string | null;
 }
 
+/** The definitions of Billing health's figures. */
+export const BILLING_DEFINITIONS: Record<'webhook' | 'events' | 'drifts' | 'conversions', Definition> = {
+  webhook: {
+    title: 'Last webhook',
+    text: 'How long ago Stripe last sent a message whose signature was right, and how long that one took from happening to arriving.',
+    excludes: 'Events that the server asked Stripe for by itself, and messages that it refused.',
+    source: 'The paywall server, from the local copy.',
+    differs: 'Stripe lists every try of a message; a message that came twice is one here.',
+  },
+  events: {
+    title: 'Events in 30 days',
+    text: 'Events that arrived for the first time, by webhook or because the server asked. Failed ones could not be processed; parked ones are about something that is not known here yet and are tried again; undelivered ones Stripe could not send.',
+    excludes: 'Messages about events that had arrived before.',
+    source: 'The paywall server’s inbox and Stripe’s events, from the local copy.',
+    differs: 'Stripe also counts events that the endpoint does not ask for.',
+  },
+  drifts: {
+    title: 'Differences',
+    text: 'What Stripe and the paywall say differently of the same tenant, or what keeps them from agreeing. At stake is what those subscriptions bring per month; no amount is added to one in another currency.',
+    excludes: 'Differences that are gone by now.',
+    source: 'The paywall server, which compares with every event, every hour and every night.',
+    differs: null,
+  },
+  conversions: {
+    title: 'Stuck conversions',
+    text: 'Tenants who paid and are still locked out, and tenants who opened Checkout and did not finish.',
+    excludes: 'Checkout pages that were opened only just now, and such as ran out long ago.',
+    source: 'The paywall server’s Checkout sessions, from the local copy.',
+    differs: 'Stripe lists every Checkout session; here a tenant counts once.',
+  },
+};
+
 /** The definitions of the Overview's figures. */
 export const DEFINITIONS: Record<'mrr' | 'trials' | 'conversion' | 'past_due', Definition> = {
   mrr: {

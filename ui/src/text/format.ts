@@ -267,6 +267,11 @@ export function age(at: Timestamp, now: Timestamp): string {
   return length < 7 * DAY ? span(length) : dateOf(at, { now });
 }
 
+/** Since when something lasts, inside a sentence: `for 3 d`, from a week on `since 9 Nov`. */
+export function lastingFor(at: Timestamp, now: Timestamp): string {
+  return now - at < 7 * DAY ? `for ${age(at, now)}` : `since ${dateOf(at, { now })}`;
+}
+
 /** Whether something that is past by its nature lies ahead: then the clock is behind it, and no age is known. */
 export function isAhead(at: Timestamp, now: Timestamp): boolean {
   return at - now > MINUTE;

@@ -129,6 +129,7 @@ const SCREENS = {
   overview: 'Overview',
   trials: 'Trials',
   tenants: 'Tenants',
+  billing: 'Billing health',
   activity: 'Activity',
   connections: 'Connections',
 } as const;
@@ -142,6 +143,7 @@ const BLOCKED_BY = {
   no_profile: 'Open a profile first.',
   read_only: 'This profile is read-only. Its write mode is set under Connections.',
   role: 'The token is a viewer’s: it may look, not change. Ask an owner for a support token.',
+  unreached: 'The server is not reached. It is asked again by itself.',
   offline: 'Changes need a connection. Looking works; nothing is queued.',
   no_token: 'This profile has no token, so nothing can be changed. Paste one under Connections → Replace.',
 } as const;
@@ -173,6 +175,9 @@ const STREAMS: Record<string, string> = {
   events: 'events',
   charges: 'charges',
   disputes: 'disputes',
+  refunds: 'refunds',
+  credit_notes: 'credit notes',
+  invoice_payments: 'invoice payments',
 };
 /** A list that a source gives, inside a sentence. */
 export const streamWord = (stream: string): string => STREAMS[stream] ?? stream.replaceAll('_', ' ');

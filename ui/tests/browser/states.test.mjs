@@ -24,7 +24,7 @@ describe('offline', () => {
       await page.keyboard.press('Enter');
     }
     await at(page, 'more-actions').click();
-    await page.getByText('Changes need a connection').last().waitFor();
+    await page.getByRole('group', { name: 'More actions' }).getByText('Changes need a connection').waitFor();
     await at(page, 'action-suspend').focus();
     await page.keyboard.press('Enter');
     await page.keyboard.press('Escape');

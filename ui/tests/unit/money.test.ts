@@ -19,8 +19,14 @@ describe('billing', () => {
     deleted: false,
     payment_method: true,
     dashboard_url: 'https://dashboard.stripe.com/customers/cus_Qacme',
+    livemode: true,
     subscriptions: [],
     invoices: [],
+    payments: [],
+    refunds: [],
+    disputes: [],
+    credit_notes: [],
+    upcoming: null,
   };
   async function block(of: Partial<TenantDetail>) {
     await open();
@@ -39,13 +45,12 @@ describe('billing', () => {
   it('tells an empty list from one that is not here', async () => {
     const none = await block({});
     expect(none).toContain('No subscription.');
-    expect(none).not.toContain('not in the copy');
+    expect(none).not.toContain('Not in the copy');
   });
 
   it('says which list is not here, and leads to where the key can be tested', async () => {
     const text = await block({ billing: { ...BILLING, subscriptions: null, invoices: null } });
-    expect(text).toContain('Subscriptions: not in the copy (the key may not read them).');
-    expect(text).toContain('Invoices: not in the copy (the key may not read them).');
+    expect(text).toContain('Not in the copy: subscriptions and invoices (the key may not read them');
     expect(text).not.toContain('No subscription.');
     screen.getAllByRole('button', { name: 'Test the key in Connections' })[0]?.click();
     expect(app.route.screen).toBe('connections');

@@ -11,6 +11,12 @@ const BILLING: Billing = {
   deleted: false,
   payment_method: null,
   dashboard_url: 'https://dashboard.stripe.com/customers/cus_Qacme',
+  livemode: true,
+  payments: [],
+  refunds: [],
+  disputes: [],
+  credit_notes: [],
+  upcoming: null,
   subscriptions: [],
   invoices: [],
 };

@@ -21,6 +21,8 @@ export interface Given {
   customer?: 'none' | 'deleted';
   card?: boolean | null;
   open?: Money;
+  /** Whether payments went back and are disputed. */
+  troubled?: boolean;
 }
 
 const GB = 1_000_000_000;
@@ -138,6 +140,7 @@ export function cast(now: Timestamp): Given[] {
       plan: 'team',
       subscription: {},
       mrr: [{ amount: 45_250, currency: 'kwd' }],
+      troubled: true,
     },
     {
       name: 'חברת הדוגמה בע״מ',

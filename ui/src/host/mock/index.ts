@@ -1,4 +1,5 @@
 import type { Host, HostEvents } from '../host';
+import { billingOf } from './billing';
 import { changingOf } from './changing';
 import { profilesOf } from './profiles';
 import { readingOf } from './reading';
@@ -15,6 +16,7 @@ export function mockHost(query: URLSearchParams): Host {
     ...profilesOf(state),
     ...readingOf(state, changing),
     ...changing.host,
+    ...billingOf(state),
     async freshness() {
       state.profile();
       return state.freshness();

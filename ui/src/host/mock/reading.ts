@@ -41,7 +41,17 @@ export function readingOf(state: State, adjusting: Adjusting): Reading {
   const { world, partial } = state;
   const allRows = rowsOf(state);
   const lists = (billing: Billing): Billing =>
-    partial ? { ...billing, subscriptions: null, invoices: null } : billing;
+    partial
+      ? {
+          ...billing,
+          subscriptions: null,
+          invoices: null,
+          payments: null,
+          refunds: null,
+          disputes: null,
+          credit_notes: null,
+        }
+      : billing;
   // Entries of tenants that were not read yet are not here either, and those of staff come last of all.
   const entries = () => {
     if (!state.loading) return world.entries;

@@ -78,6 +78,75 @@ const TRADES =
   );
 const FORMS = 'GmbH,Ltd,Inc,SARL,AB,BV,Oy,SpA'.split(',');
 
+/** What a tenant paid, got back and disputes. */
+function paid(
+  id: string,
+  mrr: Money[],
+  given: Given,
+  now: Timestamp,
+): Pick<Billing, 'payments' | 'refunds' | 'disputes' | 'credit_notes'> {
+  const at = (back: number) => now - (back * 30 + 3) * DAY;
+  const charge = (amount: Money, back: number) => `ch_1Q${id.slice(0, 10)}${back}${amount.currency}`;
+  const nothing = (amount: Money): Money => ({ amount: 0, currency: amount.currency });
+  const first = mrr[0];
+  return {
+    payments: mrr.flatMap((amount) =>
+      [0, 1, 2].map((back) => {
+        const failed = back === 0 && given.open !== undefined;
+        return {
+          id: charge(amount, back),
+          status: failed ? 'failed' : 'succeeded',
+          amount,
+          refunded: given.troubled && back === 1 ? amount : nothing(amount),
+          failure: failed ? 'expired_card' : null,
+          card: 'visa',
+          last4: '4242',
+          created_at: at(back),
+        };
+      }),
+    ),
+    refunds:
+      given.troubled && first
+        ? [
+            {
+              id: `re_1Q${id.slice(0, 10)}`,
+              charge: charge(first, 1),
+              status: 'succeeded',
+              amount: first,
+              reason: 'requested_by_customer',
+              created_at: at(1) + 2 * DAY,
+            },
+          ]
+        : [],
+    disputes:
+      given.troubled && first
+        ? [
+            {
+              id: `dp_1Q${id.slice(0, 10)}`,
+              charge: charge(first, 0),
+              status: 'needs_response',
+              amount: first,
+              reason: 'fraudulent',
+              evidence_due_at: now + 6 * DAY,
+              created_at: now - DAY,
+            },
+          ]
+        : [],
+    credit_notes:
+      given.troubled && first
+        ? [
+            {
+              id: `cn_1Q${id.slice(0, 10)}`,
+              invoice: `in_1Q${id.slice(0, 10)}2${first.currency}`,
+              status: 'issued',
+              total: { amount: Math.round(first.amount / 4), currency: first.currency },
+              created_at: at(2) + 3 * DAY,
+            },
+          ]
+        : [],
+  };
+}
+
 export function makeWorld(now: Timestamp, size: number, stripe: boolean): World {
   const random = generator(7);
   const people = new Map<string, Person>();
@@ -155,6 +224,7 @@ export function makeWorld(now: Timestamp, size: number, stripe: boolean): World 
         ? {
             customer,
             deleted: given.customer === 'deleted',
+            livemode: false,
             payment_method: given.card === undefined ? subscribed : given.card,
             dashboard_url: `https://dashboard.stripe.com/test/customers/${customer}`,
             subscriptions: subscription
@@ -177,6 +247,14 @@ export function makeWorld(now: Timestamp, size: number, stripe: boolean): World 
                 attempts: back === 0 && given.open ? 3 : 1,
               })),
             ),
+            ...paid(id, mrr, given, now),
+            upcoming:
+              subscription?.status === 'active' && subscription.current_period_end !== null
+                ? {
+                    kind: subscription.cancel_at_period_end ? 'ends' : 'renews',
+                    at: subscription.current_period_end,
+                  }
+                : null,
           }
         : null;
     const made: Person = {

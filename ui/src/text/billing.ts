@@ -1,0 +1,518 @@
+import type {
+  BillingHealth,
+  CheckoutState,
+  EndpointHealth,
+  InboxEvent,
+  InboxSource,
+  InboxState,
+  StripeFailure,
+  StuckConversion,
+} from '../host/generated/contract';
+import type {
+  CheckoutRefusal,
+  Remedy,
+  Standing,
+  StandingAccess,
+  StripeMode,
+  Timestamp,
+  UpcomingChange,
+} from '../host/generated/domain';
+import type { BillingView } from '../host/generated/ipc';
+import { ago, clockTime, counted, instant, number, quoted, span, type Reader } from './format';
+import { listed } from './words';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+/** How long an event may wait for its turn before somebody should look. */
+const STALLED_MS = 10 * MINUTE;
+/** How long Stripe is normally asked for events at the latest, and everything compared. */
+const POLLED_MS = 3 * HOUR;
+const COMPARED_MS = 36 * HOUR;
+/** From when on a message is late. */
+const LATE_MS = 5 * MINUTE;
+
+/** What about billing needs somebody, one kind of thing each. */
+export interface BillingTrouble {
+  kind:
+    | 'stripe_failing'
+    | 'secret_missing'
+    | 'signatures_refused'
+    | 'stalled'
+    | 'drifts'
+    | 'failed'
+    | 'paid_not_unblocked'
+    | 'in_doubt';
+  /** How many things. */
+  count: number;
+  text: string;
+  /** Where it is shown and mended. */
+  tab: BillingTab;
+}
+
+/** The parts of Billing health. */
+export type BillingTab = 'health' | 'drifts' | 'events' | 'conversions';
+
+const FAILURES: Record<string, string> = {
+  stripe_unreachable: 'it cannot be reached',
+  stripe_key_unknown: 'it refuses the server’s key',
+  stripe_permission_missing: 'the server’s key may not do that',
+  stripe_object_missing: 'it does not have what was asked for',
+  stripe_refused: 'it refuses what is asked',
+  stripe_rate_limited: 'it asks to slow down',
+  stripe_failing: 'it answers with faults',
+  stripe_unreadable: 'its answer cannot be read',
+};
+/** Why Stripe does not answer the server, inside a sentence. */
+export function stripeFailureText({ code, missing_permission }: StripeFailure): string {
+  if (missing_permission) return `the key lacks the permission ${missing_permission}`;
+  return FAILURES[code] ?? code.replaceAll('_', ' ');
+}
+
+function stalledFor({ inbox, as_of }: BillingHealth): number {
+  // By the server’s own clock and word: how long it lasts while nobody asks is not known.
+  return inbox.oldest_pending_at === null ? 0 : as_of - inbox.oldest_pending_at;
+}
+
+/** What about billing needs somebody, the gravest first. */
+export function billingTroubles(view: BillingView | null): BillingTrouble[] {
+  const health = view?.health;
+  if (!view || !health) return [];
+  const troubles: BillingTrouble[] = [];
+  const add = (kind: BillingTrouble['kind'], count: number, text: string, tab: BillingTab) =>
+    troubles.push({ kind, count, text, tab });
+  if (health.stripe.state === 'configured' && health.stripe.error) {
+    const lasts = span(Math.max(0, health.as_of - health.stripe.error.since));
+    add(
+      'stripe_failing',
+      1,
+      `The server cannot ask Stripe for ${lasts} — ${stripeFailureText(health.stripe.error)}`,
+      'health',
+    );
+  }
+  if (health.stripe.state === 'configured' && !health.webhook.secret_configured)
+    add(
+      'secret_missing',
+      1,
+      'The server has no webhook secret — it refuses every message of Stripe’s',
+      'health',
+    );
+  // Those that are paid and locked out are differences already, wherever one is known.
+  if (view.paid_unnoticed > 0)
+    add(
+      'paid_not_unblocked',
+      view.paid_unnoticed,
+      `${number(view.paid_unnoticed)} paid and still locked out`,
+      'conversions',
+    );
+  const drifts = health.drifts.reduce((sum, it) => sum + it.count, 0);
+  const locked = health.drifts.find((it) => it.kind === 'paid_but_blocked')?.count ?? 0;
+  if (drifts > 0)
+    add(
+      'drifts',
+      drifts,
+      `${counted(drifts, 'difference')} between Stripe and the paywall${locked > 0 ? ` — ${number(locked)} paid and locked out` : ''}`,
+      'drifts',
+    );
+  if (health.inbox.failed > 0)
+    add(
+      'failed',
+      health.inbox.failed,
+      `${counted(health.inbox.failed, 'event')} of Stripe’s could not be processed`,
+      'events',
+    );
+  const stalled = stalledFor(health);
+  if (stalled > STALLED_MS)
+    add('stalled', 1, `Events wait for ${span(stalled)} — the server does not get on with them`, 'events');
+  if (health.webhook.refused_signatures > 0)
+    add(
+      'signatures_refused',
+      1,
+      `${counted(health.webhook.refused_signatures, 'message')} with a wrong signature in 24 h — is the webhook secret the right one?`,
+      'health',
+    );
+  if (view.unsettled.length > 0)
+    add(
+      'in_doubt',
+      view.unsettled.length,
+      `${counted(view.unsettled.length, 'repair')} whose answer was lost`,
+      'drifts',
+    );
+  return troubles;
+}
+
+/** How many things about billing need somebody. */
+export const billingNeeds = (view: BillingView | null): number =>
+  billingTroubles(view).reduce((sum, it) => sum + it.count, 0);
+
+/** How billing is in one line; the word and the mark carry it, the colour only comes beside. */
+export interface BillingVerdict {
+  tone: 'full' | 'grace' | 'unknown';
+  mark: string;
+  headline: string;
+  text: string;
+}
+
+/** How billing is. `offline`: the server is not reached, so it is the copy’s word. */
+export function billingVerdict(
+  view: BillingView,
+  offline: boolean,
+  now: Timestamp,
+  reader: Reader = {},
+): BillingVerdict {
+  const { health } = view;
+  const needs = billingNeeds(view);
+  const copy =
+    view.as_of === null ? '' : ` This is the copy of ${clockTime(view.as_of, { now, ...reader })}.`;
+  // Why this is the copy’s word alone.
+  const why = offline ? ' The server is not reached.' : view.failure ? ' It could not be read since.' : null;
+  const unread = why === null ? '' : `${why}${copy}`;
+  if (!health)
+    return { tone: 'unknown', mark: '?', headline: 'CAN’T TELL', text: `Nothing was read yet.${unread}` };
+  if (needs > 0)
+    return {
+      tone: 'grace',
+      mark: '▲',
+      headline: `${number(needs)} ${needs === 1 ? 'THING NEEDS' : 'THINGS NEED'} SOMEBODY`,
+      text: (why === null ? 'Everything else goes on by itself.' : unread).trim(),
+    };
+  const parked = health.inbox.parked;
+  const beside =
+    parked > 0 ? ` ${counted(parked, 'event')} ${parked === 1 ? 'is' : 'are'} parked and tried again.` : '';
+  return {
+    tone: why === null ? 'full' : 'unknown',
+    mark: why === null ? '✔' : '?',
+    headline: why === null ? 'BILLING IS WELL' : 'WELL WHEN LAST READ',
+    text: `Stripe’s messages arrive, and nothing differs between Stripe and the paywall.${beside}${unread}`,
+  };
+}
+
+/** One line on how billing is connected. */
+export interface BillingLine {
+  label: string;
+  text: string;
+  /** What to do about it. */
+  next: string | null;
+  warns: boolean;
+}
+
+const line = (label: string, text: string, next: string | null = null, warns = false): BillingLine => ({
+  label,
+  text,
+  next,
+  warns,
+});
+const KEY_KINDS = { restricted: 'restricted key', secret: 'full secret key' } as const;
+export const stripeModeWord = (mode: StripeMode): string => (mode === 'live' ? 'Live' : 'Test');
+
+function connection({ stripe }: BillingHealth, reader: Reader & { now: Timestamp }): BillingLine {
+  if (stripe.state === 'not_configured') return line('Stripe', 'No key: there is no billing');
+  const what = `${stripeModeWord(stripe.mode)} mode, ${KEY_KINDS[stripe.key_kind]}`;
+  if (stripe.error) {
+    const next = stripe.error.missing_permission
+      ? `Give the server’s key the permission ${stripe.error.missing_permission} in Stripe.`
+      : 'The server tries again by itself. Look at status.stripe.com, and at the server’s way out.';
+    const request = stripe.error.request_id ? ` (${stripe.error.request_id})` : '';
+    return line(
+      'Stripe',
+      `${what}: not asked since ${clockTime(stripe.error.since, reader)}, ${stripeFailureText(stripe.error)}${request}`,
+      next,
+      true,
+    );
+  }
+  const full =
+    stripe.key_kind === 'secret'
+      ? 'A restricted key with the permissions in docs/stripe.md is enough.'
+      : null;
+  return line('Stripe', `${what} · ${stripe.reachable === null ? 'not asked yet' : 'answers'}`, full);
+}
+
+function endpointLine(endpoint: EndpointHealth | null): BillingLine {
+  const label = 'Endpoint';
+  if (!endpoint)
+    return line(
+      label,
+      'None in Stripe leads here, or the key may not list them',
+      'See the difference “No webhook endpoint”, or give the key the permission rak_webhook_read.',
+    );
+  if (endpoint.status === 'disabled')
+    return line(label, `${quoted(endpoint.url)} is off`, 'It can be switched on under Differences.', true);
+  if (endpoint.missing_events.length > 0)
+    return line(
+      label,
+      `${quoted(endpoint.url)} is on, but hears nothing of ${listed(endpoint.missing_events)}`,
+      'They can be added under Differences.',
+      true,
+    );
+  return line(label, `${quoted(endpoint.url)} is on and hears of everything`);
+}
+
+function messages({ webhook }: BillingHealth, reader: Reader & { now: Timestamp }): BillingLine {
+  const label = 'Messages';
+  if (!webhook.secret_configured)
+    return line(
+      label,
+      'Refused, all of them: the server has no secret to check them with',
+      'Set stripe_webhook_secret on the server, from the endpoint’s page in Stripe.',
+      true,
+    );
+  const wrong =
+    webhook.refused_signatures > 0
+      ? ` · ${number(webhook.refused_signatures)} refused in 24 h for a wrong signature`
+      : '';
+  const next = wrong ? 'Compare stripe_webhook_secret with the endpoint’s page in Stripe.' : null;
+  if (webhook.last_received_at === null) return line(label, `None came yet${wrong}`, next, wrong !== '');
+  const lag = webhook.lag_ms === null ? '' : ` · ${lagText(webhook.lag_ms)} after it happened`;
+  const late = webhook.lag_ms !== null && webhook.lag_ms > LATE_MS;
+  return line(
+    label,
+    `The last came ${ago(webhook.last_received_at, reader.now)}${lag}${wrong}`,
+    next,
+    late || wrong !== '',
+  );
+}
+
+/** How long something took, from milliseconds on. A clock that is off makes it less than nothing. */
+export function lagText(ms: number): string {
+  if (ms < 0) return '0 s';
+  return ms < MINUTE ? `${(Math.round(ms / 100) / 10).toFixed(1)} s` : span(ms);
+}
+
+function inbox(health: BillingHealth): BillingLine {
+  const label = 'Inbox';
+  const { pending } = health.inbox;
+  if (pending === 0) return line(label, 'Nothing waits');
+  const stalled = stalledFor(health);
+  const waits = `${counted(pending, 'event')} ${pending === 1 ? 'waits' : 'wait'}${stalled > 0 ? `, the oldest for ${span(stalled)}` : ''}`;
+  return stalled > STALLED_MS
+    ? line(
+        label,
+        waits,
+        'See that the server’s database and Stripe answer; the server’s log tells more.',
+        true,
+      )
+    : line(label, waits);
+}
+
+function compared(health: BillingHealth, reader: Reader & { now: Timestamp }): BillingLine {
+  const { polled_at, reconciled_at } = health;
+  const asked =
+    polled_at === null ? 'Not asked for events yet' : `Asked for events ${ago(polled_at, reader.now)}`;
+  const all =
+    reconciled_at === null ? 'never compared whole' : `all compared ${ago(reconciled_at, reader.now)}`;
+  const old =
+    (polled_at !== null && health.as_of - polled_at > POLLED_MS) ||
+    (reconciled_at !== null && health.as_of - reconciled_at > COMPARED_MS);
+  const next = old
+    ? 'It is asked every hour and compared every night. See that a server runs, and its log.'
+    : null;
+  return line('Comparison', `${asked} · ${all}`, next, old);
+}
+
+/** How billing is connected, line by line; `reader.now` is the present, by which ages go on. */
+export function billingLines(health: BillingHealth, reader: Reader & { now: Timestamp }): BillingLine[] {
+  return [
+    connection(health, reader),
+    endpointLine(health.webhook.endpoint),
+    messages(health, reader),
+    inbox(health),
+    compared(health, reader),
+  ];
+}
+
+// ── Events ─────────────────────────────────────────────────────────────────────────────────────
+
+const STATES: Record<InboxState, string> = {
+  pending: 'Waiting',
+  done: 'Done',
+  parked: 'Parked',
+  failed: 'Failed',
+};
+export const inboxStateWord = (state: InboxState): string => STATES[state];
+const FROM: Record<InboxSource, string> = {
+  webhook: 'sent by Stripe',
+  poll: 'asked for',
+  reconcile: 'found by comparing',
+};
+export const inboxSourceWord = (source: InboxSource): string => FROM[source];
+
+const EVENTS: Record<string, string> = {
+  'charge.dispute.closed': 'Dispute closed',
+  'charge.dispute.created': 'Payment disputed',
+  'charge.dispute.updated': 'Dispute changed',
+  'charge.refunded': 'Payment refunded',
+  'checkout.session.async_payment_failed': 'Checkout’s payment failed',
+  'checkout.session.async_payment_succeeded': 'Checkout’s payment came',
+  'checkout.session.completed': 'Checkout finished',
+  'checkout.session.expired': 'Checkout ran out',
+  'customer.deleted': 'Customer deleted',
+  'customer.subscription.created': 'Subscription made',
+  'customer.subscription.deleted': 'Subscription ended',
+  'customer.subscription.paused': 'Subscription paused',
+  'customer.subscription.resumed': 'Subscription resumed',
+  'customer.subscription.trial_will_end': 'Trial ends soon',
+  'customer.subscription.updated': 'Subscription changed',
+  'invoice.finalized': 'Invoice made final',
+  'invoice.marked_uncollectible': 'Invoice written off',
+  'invoice.paid': 'Invoice paid',
+  'invoice.payment_action_required': 'Payment to be confirmed',
+  'invoice.payment_failed': 'Payment failed',
+  'invoice.voided': 'Invoice taken back',
+};
+/** What happened by an event, in words; a kind that is not known here stands for itself. */
+export const eventWord = (type: string): string => EVENTS[type] ?? type;
+
+const EVENT_ERRORS: Record<string, string> = {
+  unknown_customer: 'no tenant has this customer yet',
+  unknown_tenant: 'no tenant is known by the id that it names',
+  stripe_unreachable: 'Stripe could not be asked about it',
+  stripe_key_unknown: 'Stripe refuses the server’s key',
+  stripe_permission_missing: 'the server’s key may not read the object',
+  stripe_object_missing: 'Stripe does not have the object any more',
+  stripe_refused: 'Stripe refused to tell about it',
+  stripe_rate_limited: 'Stripe asked to slow down',
+  stripe_failing: 'Stripe answered with a fault',
+  stripe_unreadable: 'what Stripe answered cannot be read',
+  store_away: 'the server’s database was away',
+};
+/** Why an event is parked or failed, in words. */
+export function eventReason(event: InboxEvent, now: Timestamp): string {
+  // The word, and in some cases what it is about.
+  const [word = '', ...about] = (event.error ?? '').split(' ');
+  const why =
+    event.error === null
+      ? 'no reason is known'
+      : [
+          EVENT_ERRORS[word] ?? word.replaceAll('_', ' '),
+          ...(about.length > 0 ? [`(${about.join(' ')})`] : []),
+        ].join(' ');
+  const tries = event.attempts === 1 ? 'tried once' : `tried ${number(event.attempts)}×`;
+  const again =
+    event.next_attempt_at === null
+      ? event.state === 'failed'
+        ? ', not tried again by itself'
+        : ''
+      : event.next_attempt_at > now
+        ? `, again in ${span(event.next_attempt_at - now)}`
+        : ', again any moment';
+  return `${why.charAt(0).toUpperCase()}${why.slice(1)} · ${tries}${again}`;
+}
+
+// ── Conversions ────────────────────────────────────────────────────────────────────────────────
+
+/** Where a conversion is stuck, as a heading. */
+export const stuckWord = ({ at }: Pick<StuckConversion, 'at'>): string =>
+  ({ checkout_open: 'Checkout opened, not finished', paid_not_unblocked: 'Paid, not unblocked' })[at];
+/** Why a conversion does not get on, and what helps. */
+export function stuckReason(row: StuckConversion): string {
+  if (row.at === 'checkout_open')
+    return `Wants ${quoted(row.plan)} and has not paid. A new link can be sent.`;
+  return row.drift === null
+    ? `Paid for ${quoted(row.plan)}; the paywall has not taken it over. The server compares again within the hour.`
+    : `Paid for ${quoted(row.plan)}; the paywall still refuses.`;
+}
+
+const SESSIONS: Record<CheckoutState, string> = { open: 'open', complete: 'finished', expired: 'ran out' };
+export const sessionWord = (state: CheckoutState): string => SESSIONS[state];
+
+// ── A tenant’s billing ─────────────────────────────────────────────────────────────────────────
+
+const STANDINGS: Record<Standing, string> = {
+  paid: 'Paid',
+  trialing: 'On trial in Stripe',
+  canceling: 'Paid, and to end',
+  collection_paused: 'Invoices not collected',
+  refunded: 'Refunded',
+  disputed: 'Disputed',
+  past_due: 'Past due, in grace',
+  card_expired: 'Card expired, in grace',
+  action_required: 'To be confirmed with the bank, in grace',
+  grace_over: 'Past due, grace is over',
+  unpaid: 'Unpaid',
+  paused: 'Paused',
+  card_missing: 'Paused: no card',
+  incomplete: 'First payment open',
+  incomplete_expired: 'Never paid',
+  canceled: 'Canceled',
+  unknown: 'Not known to this server',
+};
+/** Where a subscription stands. */
+export const standingWord = (standing: Standing): string => STANDINGS[standing];
+/** How a standing looks: as the status of a tenant that it makes. */
+export const standingTone = (access: StandingAccess): 'active' | 'past_due' | 'expired' =>
+  access === 'keeps' ? 'active' : access === 'grace' ? 'past_due' : 'expired';
+
+const REMEDIES: Record<Remedy, string | null> = {
+  none: null,
+  pay_invoice: 'The customer pays the open invoice, or puts another card in: send the portal link.',
+  update_card: 'The customer puts a card in: send the portal link.',
+  confirm_payment: 'The customer confirms the payment with the bank, on the invoice’s page.',
+  resume: 'The customer resumes it in the portal, or staff in Stripe.',
+  choose_plan: 'The customer chooses a plan anew: send a Checkout link.',
+  review: 'Look at it in Stripe, then cancel, suspend or leave it.',
+  update_server: 'Update the server: Stripe uses a word that it does not know.',
+};
+/** What puts a standing right; `null` = nothing is wrong. */
+export const remedyText = (remedy: Remedy): string | null => REMEDIES[remedy];
+
+/** What happens next by itself. */
+export function upcomingText(change: UpcomingChange, reader: Reader = {}): string {
+  const at = instant(change.at, reader);
+  switch (change.kind) {
+    case 'trial_ends':
+      return `The trial in Stripe ends, and the first payment is taken, ${at}.`;
+    case 'renews':
+      return `Renews ${at}.`;
+    case 'ends':
+      return `Ends ${at}.`;
+    case 'payment_retried':
+      return `Stripe tries the payment again ${at}.`;
+    case 'grace_ends':
+      return `The grace period ends, and access with it, ${at}.`;
+    case 'resumes':
+      return `Goes on again ${at}.`;
+  }
+}
+
+/** Why a tenant cannot go to Checkout now. */
+export function checkoutRefusalText(refusal: CheckoutRefusal): string {
+  switch (refusal.refusal) {
+    case 'deleted':
+      return 'The tenant was deleted.';
+    case 'suspended':
+      return 'It is suspended: it would pay and stay locked out. Reinstate it first.';
+    case 'subscribed':
+      return 'It has a subscription already. Changes are made in the portal.';
+    case 'payment_overdue':
+      return 'A payment of its subscription is overdue. It is paid in the portal.';
+    case 'payment_open':
+      return 'The first payment of a subscription is open. It is paid in the portal.';
+    case 'paused':
+      return 'It has a paused subscription, which is resumed in the portal.';
+    case 'no_price':
+      return 'The plan has no price: set stripe_prices on the server.';
+    case 'price_of_other_plan':
+      return 'That price does not sell this plan.';
+  }
+}
+
+// ── Stripe’s dashboard ─────────────────────────────────────────────────────────────────────────
+
+const PAGES: [prefix: string, page: string][] = [
+  ['cus_', 'customers'],
+  ['sub_', 'subscriptions'],
+  ['in_', 'invoices'],
+  ['ch_', 'payments'],
+  ['py_', 'payments'],
+  ['pi_', 'payments'],
+  ['dp_', 'disputes'],
+  ['du_', 'disputes'],
+  ['evt_', 'events'],
+  ['we_', 'webhooks'],
+  ['price_', 'prices'],
+];
+/** Where Stripe shows an object to a person; `null` where it has no page of its own. */
+export function stripePage(id: string | null, live: boolean): string | null {
+  const page = PAGES.find(([prefix]) => id?.startsWith(prefix))?.[1];
+  if (!id || !page || !/^\w+$/.test(id)) return null;
+  return `https://dashboard.stripe.com/${live ? '' : 'test/'}${page}/${id}`;
+}
