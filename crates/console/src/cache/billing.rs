@@ -65,7 +65,7 @@ impl Cache {
         .await?;
         let progress =
             StreamProgress { cursor: None, complete_at: Some(kept.as_of), at: kept.as_of, unreadable: Vec::new() };
-        streams::advance(&mut tx, Source::Server, BILLING, &progress).await?;
+        streams::advance(&mut tx, Source::Server, BILLING, &progress, &[]).await?;
         tx.commit().await?;
         Ok(changed)
     }

@@ -1,18 +1,14 @@
 //! How billing is, as the sync hears it, keeps it and lists it.
-#![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
-
-mod billing_fixtures;
-mod sync_fakes;
 
 use std::time::Duration;
 
-use billing_fixtures::{drift, event, health, stuck, tenant_id, undelivered};
+use crate::billing_fixtures::{drift, event, health, stuck, tenant_id, undelivered};
+use crate::fakes::{Copy, Fake, Served, by_hand, pass, quick, source};
 use paywall_console::ipc::{BillingCopy, DriftQuery, EventQuery, FailureCode, Source, SourceState};
 use paywall_console::sync::SyncEngine;
 use paywall_contract::{InboxEvent, InboxState, KnownDrift, StuckAt, StuckConversion};
 use paywall_domain::billing::DriftKind;
 use serde_json::json;
-use sync_fakes::{Copy, Fake, Served, by_hand, pass, quick, source};
 
 fn tell(fake: &mut Fake, drifts: &[KnownDrift], events: &[InboxEvent], stuck: &[StuckConversion]) {
     fake.billing = Some(health(drifts, events, stuck));
