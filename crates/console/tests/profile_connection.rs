@@ -148,7 +148,7 @@ async fn stripe_is_tried_list_by_list_and_a_lacking_permission_is_named() {
     let report = test(&subject, &|_| {}).await;
     assert_eq!(state(&report, StepName::StripeMode).0, StepState::Warning, "a live key in a test profile");
     let lists: Vec<_> = report.steps.iter().filter(|it| it.name == StepName::StripePermission).collect();
-    assert_eq!(lists.len(), 9);
+    assert_eq!(lists.len(), paywall_stripe::Stream::ALL.len());
     let failed: Vec<_> = lists.iter().filter(|it| it.state != StepState::Ok).collect();
     assert_eq!(failed.len(), 1);
     let lacking =
