@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use paywall_domain::Meter;
+use paywall_server::{Config, FailOpen};
 use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::sync::Barrier;
@@ -18,9 +19,11 @@ const LIMIT: usize = 200;
 async fn two_thousand_callers_at_two_servers_get_two_hundred_answers() {
     let world = World::start(On::Postgres);
     world.users(1);
-    let set = |config: &mut paywall_server::Config| {
+    let set = |config: &mut Config| {
         limit(config, Meter::Messages, LIMIT as i64);
         config.limits.connections_per_address = 2 * CALLERS;
+        // Where this machine is too busy for the store to answer in time, nobody passes for that.
+        config.fail_open = FailOpen::parse("").unwrap();
     };
     let one = world.serve_with(set).await;
     let other = Arc::new(world.serve_before(one.upstream.clone(), set).await);
@@ -38,7 +41,13 @@ async fn two_thousand_callers_at_two_servers_get_two_hundred_answers() {
             let (paywall, begin) = (Arc::clone(if number % 2 == 0 { &one } else { &other }), Arc::clone(&begin));
             callers.spawn(async move {
                 begin.wait().await;
-                paywall.ask(&key(1), "d1").await
+                loop {
+                    let answer = paywall.ask(&key(1), "d1").await;
+                    if answer.code() != Some("paywall_unavailable") {
+                        break answer;
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
             })
         })
         .collect();
