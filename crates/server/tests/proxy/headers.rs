@@ -119,7 +119,7 @@ async fn the_servers_own_paths_never_reach_ragflow() {
         ("/metrics", 200),
         ("/paywall", 404),
         ("/paywall/x", 404),
-        ("/stripe/webhook", 404),
+        ("/stripe/webhook", 405),
         ("/authz", 403),
     ] {
         assert_eq!(app.ask(&get(path)).await.0.status(), status, "{path}");

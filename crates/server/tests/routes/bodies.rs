@@ -67,7 +67,7 @@ async fn a_field_that_a_change_does_not_have_is_refused_by_its_name(on: Database
 async fn what_is_wrong_with_a_body_is_said_by_field(on: Database) {
     let app = on.with(vec![trying(1, "One", 2)]).await;
     let path = format!("/admin/v1/tenants/{}/adjustments?dry_run=true", id(1));
-    let kinds = "extend_trial, end_trial, override_quota, remove_override, comp, suspend, reinstate, change_plan, note";
+    let kinds = "extend_trial, end_trial, override_quota, remove_override, comp, suspend, reinstate, change_plan, note, repair_billing";
     let meters = "messages, tokens, api_requests, documents, storage_bytes, datasets, seats";
     let instant = "an instant, in whole milliseconds since 1970 in UTC";
     let cases: Vec<(&str, &str, String)> = vec![

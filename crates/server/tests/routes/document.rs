@@ -50,6 +50,9 @@ fn the_document_says_how_many_rows_a_page_may_have() {
     }
     let expected = [
         ("/admin/v1/adjustments", 500),
+        ("/admin/v1/billing/conversions", 500),
+        ("/admin/v1/billing/drifts", 500),
+        ("/admin/v1/billing/events", 500),
         ("/admin/v1/changes", 1_000),
         ("/admin/v1/tenants", 500),
         ("/admin/v1/tenants/{id}/timeline", 500),
