@@ -43,8 +43,8 @@ fn stripe() -> axum::Router {
         (StatusCode::FORBIDDEN, Json(error))
     };
     let mut router = axum::Router::new().route("/v1/disputes", get(denied));
-    for name in ["customers", "products", "prices", "subscriptions", "invoices", "charges", "refunds", "events"] {
-        router = router.route(&format!("/v1/{name}"), get(list));
+    for stream in paywall_stripe::Stream::ALL.iter().filter(|it| it.name() != "disputes") {
+        router = router.route(&format!("/v1/{stream}"), get(list));
     }
     router
 }
