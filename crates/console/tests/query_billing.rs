@@ -87,7 +87,13 @@ async fn payments_refunds_and_disputes_are_told_with_their_reasons() {
     )
     .await;
 
+    let note = json!({"id": "cn_1", "created": seconds(9), "customer": "cus_1", "invoice": "in_1", "status": "issued",
+        "currency": "jpy", "total": 3000});
+    put(&cache, Stream::CreditNotes, &[note]).await;
+
     let it = billing(&cache).await;
+    let notes = it.credit_notes.unwrap();
+    assert_eq!((notes.len(), notes[0].invoice.as_deref(), notes[0].total.amount), (1, Some("in_1"), 3000));
     let payments = it.payments.unwrap();
     assert_eq!(payments.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["ch_2", "ch_1"]);
     assert_eq!(payments[0].amount, Money { amount: 45250, currency: "kwd".into() });

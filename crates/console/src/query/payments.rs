@@ -126,14 +126,7 @@ impl Cache {
 
     /// A customer's credit notes, the latest 12; `None` = Stripe's list of them is not here.
     pub(super) async fn credit_notes(&self, customer: &str) -> Result<Option<Vec<CreditNoteRow>>> {
-        // A list that arrived whole once has its table.
-        let known: Option<(i64,)> = sqlx::query_as(
-            "SELECT complete_at FROM streams
-             WHERE source = 'stripe' AND stream = 'credit_notes' AND complete_at IS NOT NULL",
-        )
-        .fetch_optional(self.readers())
-        .await?;
-        if known.is_none() {
+        if !self.stripe_complete(Stream::CreditNotes).await? {
             return Ok(None);
         }
         let rows = sqlx::query(
