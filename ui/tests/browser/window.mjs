@@ -12,6 +12,8 @@ const DIST = fileURLToPath(new URL('../../dist-mock', import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const PICTURES = process.env.PAYWALL_SCREENSHOTS;
+// How long anything may take to appear, in milliseconds: longer on a machine that is busy with other things.
+const PATIENCE = Number(process.env.PAYWALL_BROWSER_PATIENCE ?? 10_000);
 
 /** The browser that the tests run in: the one named by PAYWALL_CHROMIUM, or the system's. */
 function executable() {
@@ -42,7 +44,7 @@ export async function desk() {
         reducedMotion: 'reduce',
         ...context,
       });
-      page.setDefaultTimeout(10_000);
+      page.setDefaultTimeout(PATIENCE);
       // Whatever the page complains of: errors, warnings, and what its security policy refused.
       page.complaints = [];
       page.on('pageerror', (error) => page.complaints.push(`error: ${error.message}`));
