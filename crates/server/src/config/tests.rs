@@ -130,10 +130,11 @@ fn processes_that_start_at_once_keep_one_key() {
 }
 
 /// Each secret setting, with a value that can be taken.
-const SECRETS: [(&str, &str); 3] = [
+const SECRETS: [(&str, &str); 4] = [
     ("TOKEN_KEY", "a key of this test, long enough to be one"),
     ("DATABASE_URL", "postgres://me:s3cret@db/paywall"),
     ("RAGFLOW_DATABASE_URL", "mysql://me:s3cret@db/rag_flow"),
+    ("STRIPE_KEY", "rk_test_s3cret"),
 ];
 
 /// A secret as the settings hold it.
@@ -141,6 +142,11 @@ fn secret_of(config: &Config, name: &str) -> String {
     match name {
         "TOKEN_KEY" => config.token_key.expose_secret().to_owned(),
         "DATABASE_URL" => config.database_url.clone(),
+        "STRIPE_KEY" => {
+            // A key shows nothing of itself; its mode tells which of two it is.
+            let mode = config.stripe.as_ref().unwrap().mode;
+            format!("rk_{}_s3cret", mode.as_str())
+        }
         _ => config.ragflow_database_url.as_ref().unwrap().expose_secret().to_owned(),
     }
 }
@@ -154,7 +160,7 @@ fn every_secret_can_lie_in_a_file_of_its_own() {
         path.to_str().unwrap().to_owned()
     };
     let others = |name: &str| {
-        let others = SECRETS.iter().filter(|(it, _)| *it != name && *it != "RAGFLOW_DATABASE_URL");
+        let others = SECRETS.iter().filter(|(it, _)| *it != name && ["TOKEN_KEY", "DATABASE_URL"].contains(it));
         others.map(|(it, value)| (format!("PAYWALL_{it}"), (*value).to_owned())).collect::<Vec<_>>()
     };
     let read = |mut pairs: Vec<(String, String)>, name: &str| {
@@ -173,7 +179,7 @@ fn every_secret_can_lie_in_a_file_of_its_own() {
         let settings = put("paywall.toml", &format!("{key}_file = {file:?}\n"));
         let told = ("PAYWALL_CONFIG".to_owned(), settings);
         assert_eq!(secret_of(&read(vec![told.clone()], name).unwrap(), name), value);
-        let other = value.replace("me:s3cret", "me:other").replace("a key", "another key");
+        let other = value.replace("me:s3cret", "me:other").replace("a key", "another key").replace("_test_", "_live_");
         let config = read(vec![told.clone(), (variable, other.clone())], name).unwrap();
         assert_eq!(secret_of(&config, name), other);
         let file = put("other", &other);
@@ -201,6 +207,43 @@ fn a_slip_in_the_file_is_told_by_its_line_and_without_what_stands_there() {
         let told = error.to_string();
         assert!(told.contains("paywall.toml, line 3: "), "{told}");
         assert!(!format!("{told} {error:?}").contains("s3cret"), "{told}");
+    }
+}
+
+#[test]
+fn a_key_that_cannot_bill_is_refused_with_what_to_do() {
+    let with = |pairs: &[(&'static str, &'static str)]| {
+        let mut all = vec![("PAYWALL_TOKEN_KEY", SECRETS[0].1), ("PAYWALL_DATABASE_URL", "sqlite://a.db")];
+        all.extend(pairs);
+        environment(&all)
+    };
+    let key = |key| ("PAYWALL_STRIPE_KEY", key);
+    let url = |url| ("PAYWALL_STRIPE_URL", url);
+    let secret = |secret| ("PAYWALL_STRIPE_WEBHOOK_SECRET", secret);
+    assert!(with(&[]).unwrap().stripe.is_none());
+    let config = with(&[key("rk_live_s3cret"), secret("whsec_new, whsec_old")]).unwrap();
+    let stripe = config.stripe.clone().unwrap();
+    assert_eq!((stripe.mode.as_str(), stripe.webhook_secrets.len(), stripe.grace_days), ("live", 2, 14));
+    assert!(!format!("{config:?} {stripe:?}").contains("s3cret"));
+    let double = with(&[key("sk_test_s3cret"), url("http://127.0.0.1:12111"), ("PAYWALL_GRACE_DAYS", "0")]);
+    assert_eq!(double.unwrap().stripe.unwrap().grace_days, 0);
+    for (pairs, named, said) in [
+        (&[key("pk_live_s3cret")][..], "stripe_key:", "publishable"),
+        (&[key("whsec_s3cret")], "stripe_key:", "rk_live_"),
+        (&[key("sk_org_s3cret")], "stripe_key:", "live or for test"),
+        (&[secret("whsec_s3cret")], "stripe_key:", "missing"),
+        (&[url("https://stripe.example")], "stripe_key:", "missing"),
+        (&[key("rk_live_s3cret"), url("http://127.0.0.1:12111")], "stripe_url:", "test key"),
+        (&[key("rk_test_s3cret"), url("http://stripe.example")], "stripe_url:", "https://"),
+        (&[key("rk_test_s3cret"), url("api.stripe.com")], "stripe_url:", "https://api.stripe.com"),
+        (&[key("rk_test_s3cret"), url("https://me:s3cret@stripe.example")], "stripe_url:", "password"),
+        (&[key("rk_test_s3cret"), secret("rk_test_s3cret")], "stripe_webhook_secret:", "whsec_"),
+        (&[key("rk_test_s3cret"), secret("whsec_a,,whsec_b")], "stripe_webhook_secret:", "blank"),
+        (&[key("rk_test_s3cret"), ("PAYWALL_GRACE_DAYS", "-1")], "grace_days:", "0 to 365"),
+        (&[key("rk_test_s3cret"), ("PAYWALL_STRIPE_RECONCILE_HOUR", "24")], "stripe_reconcile_hour:", "0 to 23"),
+    ] {
+        let error = with(pairs).unwrap_err().to_string();
+        assert!(error.starts_with(named) && error.contains(said) && !error.contains("s3cret"), "{error}");
     }
 }
 

@@ -169,7 +169,7 @@ impl Store {
     /// A view of the database that does not change while it is read.
     pub(crate) async fn read(&self) -> Result<Read, StoreError> {
         let begin = self.dialect.pick("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-        Ok(self.readers.begin_with(begin).await?)
+        begun(&self.readers, begin).await
     }
 
     /// A new id that sorts after those made before.
@@ -222,6 +222,14 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Begins a transaction, in a task of its own: whoever waits for it may give up at any moment, and a beginning
+/// that is cut off would leave its connection within a transaction that nobody ends.
+async fn begun(pool: &AnyPool, statement: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    Ok(begun.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))??)
 }
 
 /// The longest that a read waits for something to be written that it can do without.

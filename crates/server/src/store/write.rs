@@ -88,6 +88,40 @@ impl Store {
 
     async fn begin(&self, pool: &sqlx::AnyPool) -> Result<Transaction<'static, Any>, StoreError> {
         // Each statement sees what was committed before it, whatever the database's default.
-        Ok(pool.begin_with(self.dialect.pick("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED")).await?)
+        super::begun(pool, self.dialect.pick("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED")).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_gives_up_while_it_begins_leaves_no_transaction_behind() {
+        let server = paywall_databases::Postgres::shared().unwrap();
+        let store = Store::open(&server.database().unwrap()).await.unwrap();
+        for round in 0..400_u64 {
+            let patience = Duration::from_micros(20 * (round % 40));
+            drop(tokio::time::timeout(patience, store.read()).await);
+            drop(tokio::time::timeout(patience, store.write_beside()).await);
+        }
+        // A transaction that nobody ends stays; those that are being ended do not.
+        for look in 0.. {
+            let (open,): (i64,) = sqlx::query_as(
+                "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND state LIKE 'idle in transaction%'",
+            )
+            .fetch_one(store.readers())
+            .await
+            .unwrap();
+            if open == 0 {
+                break;
+            }
+            assert!(look < 100, "{open} transactions are open");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
