@@ -163,7 +163,7 @@ fn nameless(tenant: &Tenant, customer: &str) -> TenantFacts {
 async fn shuffled_doubled_and_lost_they_end_as_in_order(on: Database) {
     let soak = std::env::var("PAYWALL_SOAK").is_ok_and(|it| it == "1");
     let number = |name: &str| std::env::var(name).ok().and_then(|it| it.parse::<u32>().ok());
-    let size = number("PAYWALL_SIZE").unwrap_or(if soak { 1_000 } else { 20 });
+    let size = number("PAYWALL_SIZE").unwrap_or(if soak { 1_000 } else { 10 });
     let first = number("PAYWALL_SEED").unwrap_or(0);
     for batch in (first..first + size).collect::<Vec<_>>().chunks(AT_ONCE as usize) {
         let world = Arc::new(World::start(on).await);
