@@ -14,8 +14,8 @@ use crate::parameters::{
     NewCustomer, NewPortalSession, PortalFlow, SubscriptionChange, SubscriptionsQuery, TrialEnd,
 };
 use crate::shapes::{
-    Charge, CheckoutSession, Customer, Dispute, Event, Invoice, InvoicePayment, PortalSession, Subscription,
-    WebhookEndpoint,
+    Charge, CheckoutSession, Customer, Dispute, Event, Invoice, InvoicePayment, PortalSession, Price,
+    Subscription, WebhookEndpoint,
 };
 use crate::{Client, Error, ErrorKind, IdempotencyKey, Stream};
 
@@ -92,6 +92,11 @@ impl Client {
     /// [`ErrorKind::Refused`] where it is no longer open: somebody may have paid.
     pub async fn expire_checkout_session(&self, id: &str, key: &IdempotencyKey) -> Result<CheckoutSession, Error> {
         self.typed(Call::keyed(&operations::EXPIRE_CHECKOUT_SESSION, &[id], key)?).await
+    }
+
+    /// Reads a price.
+    pub async fn retrieve_price(&self, id: &str) -> Result<Price, Error> {
+        self.typed(Call::new(&operations::RETRIEVE_PRICE, &[id])?).await
     }
 
     /// Opens the customer portal.

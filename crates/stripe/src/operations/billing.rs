@@ -111,6 +111,15 @@ pub static EXPIRE_CHECKOUT_SESSION: Operation = Operation {
     ..BILLING
 };
 
+/// Reads a price.
+pub static RETRIEVE_PRICE: Operation = Operation {
+    name: "retrieve_price",
+    path: "/v1/prices/{price}",
+    purpose: "what a plan costs, for the page on which a tenant chooses one",
+    permissions: &["rak_plan_read"],
+    ..BILLING
+};
+
 /// Opens the customer portal.
 pub static CREATE_PORTAL_SESSION: Operation = Operation {
     name: "create_portal_session",

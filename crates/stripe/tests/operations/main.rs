@@ -72,6 +72,7 @@ async fn send_everything(client: &Client) {
     client.retrieve_checkout_session("cs_1").await.unwrap();
     client.expire_checkout_session("cs_1", &key()).await.unwrap();
 
+    client.retrieve_price("price_pro").await.unwrap();
     for flow in [
         None,
         Some(PortalFlow::UpdatePaymentMethod),
