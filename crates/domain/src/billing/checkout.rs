@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DAY_MS, Plan, PlanId, SubscriptionStatus, Timestamp};
 
+use super::in_stripe::next_second;
 use super::{BillingPolicy, PaywallSide, StripeSubscription, counts};
 
 /// How far ahead a trial's end has to lie for Checkout to take it as an instant: Stripe's 48 hours, and an
@@ -210,5 +211,5 @@ fn remaining_trial(ends_at: Option<Timestamp>, now: Timestamp) -> CheckoutTrial 
     // The longest is counted from a whole day, so that the terms stay the same while they are asked for.
     let today = Timestamp(now.0.div_euclid(DAY_MS) * DAY_MS);
     let end = end.min(today.plus_days(TRIAL_DAYS_MAX));
-    CheckoutTrial::Until { trial_end: Timestamp(end.0.saturating_add(999).div_euclid(1000).saturating_mul(1000)) }
+    CheckoutTrial::Until { trial_end: next_second(end) }
 }

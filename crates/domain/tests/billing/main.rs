@@ -3,6 +3,7 @@
 
 mod checkout;
 mod drifts;
+mod in_stripe;
 mod properties;
 mod standings;
 mod table;
