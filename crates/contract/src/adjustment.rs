@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::StripeWrite;
+
 /// Asks for one change.
 ///
 /// `POST /admin/v1/tenants/{id}/adjustments`. With `?dry_run=true` nothing is changed and the answer
@@ -89,6 +91,9 @@ pub struct AdjustmentOutcome {
     pub before: Snapshot,
     /// The tenant after.
     pub after: Snapshot,
+    /// What it changes in Stripe too, where the tenant's trial lives there: sent by itself, soon and once.
+    #[serde(default)]
+    pub stripe_writes: Vec<StripeWrite>,
     /// The tenant's version that `before` stands for.
     pub version: i64,
     /// The tenant's position in the changes feed, as [`crate::Tenant::seq`]: after the change; for a dry

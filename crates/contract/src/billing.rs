@@ -230,7 +230,7 @@ pub struct RepairRequest {
     pub ticket: Option<String>,
 }
 
-/// One change that a repair makes in Stripe.
+/// One change that is made in Stripe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[ts(export_to = "contract.ts")]
 pub struct StripeWrite {

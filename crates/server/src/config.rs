@@ -23,7 +23,7 @@ use crate::private;
 use crate::store::{is_postgres, shown};
 
 use self::secret::secret;
-pub use self::stripe::StripeSettings;
+pub use self::stripe::{CheckoutSettings, StripeSettings};
 
 /// Everything that can be set of a server.
 #[derive(Clone)]
@@ -145,6 +145,10 @@ struct Settings {
     stripe_poll_seconds: Option<u64>,
     stripe_reconcile_hour: Option<u64>,
     grace_days: Option<u64>,
+    checkout_automatic_tax: Option<bool>,
+    checkout_promotion_codes: Option<bool>,
+    checkout_tax_ids: Option<bool>,
+    checkout_billing_address: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -29,7 +29,7 @@ mod token;
 mod transition;
 
 pub use clock::{Clock, SystemClock, TestClock};
-pub use config::{Config, ConfigError, StripeSettings, built_in_plans};
+pub use config::{CheckoutSettings, Config, ConfigError, StripeSettings, built_in_plans};
 pub use enforcement::FailOpen;
 pub use import::read_record;
 pub use listener::Limits;

@@ -362,6 +362,7 @@ impl Server {
             async move {
                 tokio::join!(
                     billing::worker::run(Arc::clone(&state), draining.clone()),
+                    billing::sending::run(Arc::clone(&state), draining.clone()),
                     billing::duties::run(state, draining)
                 )
             }

@@ -14,8 +14,8 @@ use crate::parameters::{
     NewCustomer, NewPortalSession, PortalFlow, SubscriptionChange, SubscriptionsQuery, TrialEnd,
 };
 use crate::shapes::{
-    Charge, CheckoutSession, Customer, Dispute, Event, Invoice, InvoicePayment, PortalSession, Price,
-    Subscription, WebhookEndpoint,
+    Charge, CheckoutSession, Customer, Dispute, Event, Invoice, InvoicePayment, PortalSession, Price, Subscription,
+    WebhookEndpoint,
 };
 use crate::{Client, Error, ErrorKind, IdempotencyKey, Stream};
 

@@ -25,6 +25,7 @@ use super::auth::Caller;
 use super::document::{ChangeProblems, ReadProblems};
 use super::problem::Fault;
 use super::read::{Body, BodyOrDefault, Params, cursor, page_size, place, tenant_id};
+use crate::billing::outbox::{self, Following};
 use crate::server::State;
 use crate::store::{Connection, EntryKey, KeyRecord, NewEntry, Plans, TenantRow, entries, keys, plans, tenants, time};
 
@@ -73,7 +74,9 @@ pub(crate) async fn create(
         let row = tenant(&mut read, &id).await?;
         let row = time::rolled(&mut read, row, now).await?;
         let after = applied(&row, &request.change, &caller, reason, now, &plans)?;
-        return Ok(answer(&preview(&row, &after, &plans, now), row.version).into_response());
+        let stripe = following(&state, &mut read, &row, &request.change, &after, now).await?;
+        let outcome = AdjustmentOutcome { stripe_writes: stripe.writes, ..preview(&row, &after, &plans, now) };
+        return Ok(answer(&outcome, row.version).into_response());
     }
 
     let key = required_key(&headers)?;
@@ -91,10 +94,14 @@ pub(crate) async fn create(
     }
     let row = time::up_to(&mut write, row, now).await?;
     let after = applied(&row, &request.change, &caller, reason, now, &plans)?;
+    let stripe = following(&state, &mut write, &row, &request.change, &after, now).await?;
     let draft = Draft { change: request.change, reason, ticket, undoes: None, request_id: &request_id.0 };
-    let made = record(&state, &mut write, &caller, &row, after, draft, &plans, now).await?;
+    let mut made = record(&state, &mut write, &caller, &row, after, draft, &plans, now).await?;
+    let follows = stripe.put(&mut write, &made.adjustment.id, &row.id, now).await?;
+    made.outcome.stripe_writes = stripe.writes;
     remember(&mut write, &key, request_hash, &made, now).await?;
     write.commit().await?;
+    wake(&state, follows);
     Ok(answer(&made.outcome, made.version).into_response())
 }
 
@@ -128,7 +135,9 @@ pub(crate) async fn undo(
         let row = tenant(&mut read, &target.tenant_id).await?;
         let row = time::rolled(&mut read, row, now).await?;
         let after = without(&mut read, &target, &row).await?;
-        return Ok(answer(&preview(&row, &after, &plans, now), row.version).into_response());
+        let stripe = following(&state, &mut read, &row, &target.change, &after, now).await?;
+        let outcome = AdjustmentOutcome { stripe_writes: stripe.writes, ..preview(&row, &after, &plans, now) };
+        return Ok(answer(&outcome, row.version).into_response());
     }
 
     let key = required_key(&headers)?;
@@ -147,6 +156,7 @@ pub(crate) async fn undo(
     }
     let row = time::up_to(&mut write, row, now).await?;
     let after = without(&mut write, &target, &row).await?;
+    let stripe = following(&state, &mut write, &row, &target.change, &after, now).await?;
     let draft = Draft {
         change: target.change.clone(),
         reason,
@@ -154,11 +164,14 @@ pub(crate) async fn undo(
         undoes: Some(target.id.clone()),
         request_id: &request_id.0,
     };
-    let made = record(&state, &mut write, &caller, &row, after, draft, &plans, now).await?;
+    let mut made = record(&state, &mut write, &caller, &row, after, draft, &plans, now).await?;
+    let follows = stripe.put(&mut write, &made.adjustment.id, &row.id, now).await?;
+    made.outcome.stripe_writes = stripe.writes;
     target.undone_by = Some(made.adjustment.id.clone());
     entries::rewrite(&mut write, &target).await?;
     remember(&mut write, &key, request_hash, &made, now).await?;
     write.commit().await?;
+    wake(&state, follows);
     Ok(answer(&made.outcome, made.version).into_response())
 }
 
@@ -208,11 +221,34 @@ fn applied(
     apply(&row.facts, change, &caller.0.name, reason, now, |plan| plans.contains(plan)).map_err(Fault::refused)
 }
 
+/// What a change does in Stripe too. A server that does not bill has nobody there.
+async fn following(
+    state: &State,
+    connection: &mut Connection,
+    row: &TenantRow,
+    change: &Change,
+    after: &TenantFacts,
+    now: Timestamp,
+) -> Result<Following, Fault> {
+    if state.billing.is_none() {
+        return Ok(Following::default());
+    }
+    Ok(outbox::following(connection, row, change, after, now).await?)
+}
+
+/// Has what was written for Stripe be sent at once.
+fn wake(state: &State, follows: bool) {
+    if let Some(billing) = state.billing.as_ref().filter(|_| follows) {
+        billing.wake();
+    }
+}
+
 fn preview(row: &TenantRow, after: &TenantFacts, plans: &Plans, now: Timestamp) -> AdjustmentOutcome {
     AdjustmentOutcome {
         adjustment: None,
         before: row.snapshot(&row.facts, plans, now),
         after: row.snapshot(after, plans, now),
+        stripe_writes: Vec::new(),
         version: row.version,
         seq: row.seq,
         now,
@@ -238,7 +274,9 @@ async fn without(connection: &mut Connection, target: &Adjustment, row: &TenantR
     if target.undoes.is_some() {
         return Err(Fault::undo_refused(UndoRefusal::IsUndo));
     }
-    if target.change.in_stripe() {
+    // Whoever was charged at the end of a trial is not paid back by another date.
+    let charged = target.change == Change::EndTrial && outbox::was_begun(connection, &target.id).await?;
+    if target.change.in_stripe() || charged {
         return Err(Fault::undo_refused(UndoRefusal::InStripe));
     }
     // Later changes may have led back to the same facts; they were still made on top of this one.

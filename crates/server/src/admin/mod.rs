@@ -3,6 +3,7 @@
 mod adjustments;
 mod auth;
 mod billing;
+mod buying;
 mod caller;
 mod changes;
 mod document;
@@ -69,6 +70,8 @@ fn api() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(billing::retry_event))
         .routes(routes!(billing::conversions))
         .routes(routes!(billing::of_tenant))
+        .routes(routes!(buying::checkout))
+        .routes(routes!(buying::portal))
         .routes(routes!(document::get))
 }
 

@@ -486,7 +486,7 @@ fn new_trial_end(end: Timestamp, now: Timestamp) -> TrialEnd {
 }
 
 /// Stripe cannot be asked, or refuses.
-fn away(error: &Error) -> Fault {
+pub(super) fn away(error: &Error) -> Fault {
     let code = error_code(error);
     let fault = if error.passing() {
         Fault::new(ProblemCode::Unavailable, format!("Stripe cannot be asked now ({code}); try again"))

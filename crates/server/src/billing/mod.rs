@@ -7,18 +7,28 @@
 //! 3. What was read is taken over ([`taking_over`]): facts, timeline, feed, and what becomes of the event, in one
 //!    transaction; unless somebody began to read the same customer later.
 //! 4. What still differs is kept by name ([`drifts`]) until it is gone.
+//!
+//! The other way round: a tenant is led to Checkout ([`checkout`]) or to Stripe's portal ([`portal`]), and what staff
+//! change of a trial that Stripe runs is written down with the change ([`outbox`]) and then sent ([`sending`]).
 
 pub(crate) mod account;
+pub(crate) mod attempts;
+pub(crate) mod checkout;
 pub(crate) mod checkouts;
+mod customers;
 pub(crate) mod drifts;
 pub(crate) mod duties;
 pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod ledger;
 pub(crate) mod nightly;
+pub(crate) mod outbox;
 pub(crate) mod poll;
+pub(crate) mod portal;
+pub(crate) mod prices;
 pub(crate) mod reading;
 pub(crate) mod repairs;
+pub(crate) mod sending;
 pub(crate) mod taking_over;
 pub(crate) mod webhook;
 pub(crate) mod worker;
@@ -28,19 +38,22 @@ use std::sync::{Mutex, PoisonError};
 
 use paywall_domain::Timestamp;
 use paywall_domain::billing::{BillingPolicy, Grace, PriceBook};
-use paywall_stripe::{Client, ClientOptions, Error};
+use paywall_stripe::{Client, ClientOptions, Error, ErrorKind};
 use tokio::sync::Notify;
 
 use crate::config::StripeSettings;
 use crate::server::State;
 use crate::store::StoreError;
 
+use self::checkout::BuyError;
+use self::prices::Prices;
 use self::worker::WorkError;
 
 /// What billing keeps in memory.
 pub(crate) struct Billing {
     pub(crate) settings: StripeSettings,
     pub(crate) client: Client,
+    pub(crate) prices: Prices,
     due: Notify,
     failing: AtomicBool,
     failure: Mutex<Option<Failure>>,
@@ -63,6 +76,7 @@ impl Billing {
         Ok(Self {
             settings,
             client,
+            prices: Prices::new(),
             due: Notify::new(),
             failing: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -127,6 +141,20 @@ impl Billing {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let since = failure.as_ref().map_or(now, |it| it.since);
         *failure = Some(Failure { error: error.clone(), since });
+    }
+
+    /// Takes note of how asking Stripe went for somebody who buys.
+    fn note_asked(&self, error: Option<&BuyError>, now: Timestamp) {
+        match error {
+            None => self.answered(),
+            // What it refuses is no outage.
+            Some(BuyError::Stripe(error))
+                if !matches!(error.kind, ErrorKind::Refused { .. } | ErrorKind::NotFound { .. }) =>
+            {
+                self.failed(error, now);
+            }
+            Some(_) => {}
+        }
     }
 
     /// Logs why something did not go on, once per outage.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use paywall_domain::billing::StripeMode;
 use paywall_stripe::webhook::WebhookSecret;
 use paywall_stripe::{KeyKind, STRIPE_URL, StripeKey};
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::{ConfigError, Settings, secret};
@@ -29,6 +30,21 @@ pub struct StripeSettings {
     pub poll_every: Duration,
     /// The hour of the day, in UTC, at which all subscriptions are compared.
     pub reconcile_hour: u32,
+    /// What Checkout does beside taking a payment.
+    pub checkout: CheckoutSettings,
+}
+
+/// What Checkout does beside taking a payment. Each has to be set up in Stripe first, so that none is on by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CheckoutSettings {
+    /// Stripe computes taxes.
+    pub automatic_tax: bool,
+    /// Codes for coupons are taken.
+    pub promotion_codes: bool,
+    /// A tax number is asked for.
+    pub tax_ids: bool,
+    /// The billing address is asked for even where the payment does not need it.
+    pub billing_address: bool,
 }
 
 impl StripeSettings {
@@ -48,6 +64,7 @@ impl StripeSettings {
             grace_days: 14,
             poll_every: Duration::from_secs(3600),
             reconcile_hour: 3,
+            checkout: CheckoutSettings::default(),
         })
     }
 }
@@ -76,6 +93,18 @@ pub(super) fn read(
     let grace_days = whole("grace_days", settings.grace_days, 14, 0, GRACE_MOST)?;
     let poll = whole("stripe_poll_seconds", settings.stripe_poll_seconds, 3600, 10, 86_400)?;
     let hour = whole("stripe_reconcile_hour", settings.stripe_reconcile_hour, 3, 0, 23)?;
+    let on = |key: &'static str, set: Option<bool>| match variable(&format!("PAYWALL_{}", key.to_uppercase())) {
+        None => Ok(set.unwrap_or(false)),
+        Some(word) => word
+            .parse()
+            .map_err(|_| ConfigError::Value { key, reason: format!("{word:?} is neither \"true\" nor \"false\"") }),
+    };
+    let checkout = CheckoutSettings {
+        automatic_tax: on("checkout_automatic_tax", settings.checkout_automatic_tax)?,
+        promotion_codes: on("checkout_promotion_codes", settings.checkout_promotion_codes)?,
+        tax_ids: on("checkout_tax_ids", settings.checkout_tax_ids)?,
+        billing_address: on("checkout_billing_address", settings.checkout_billing_address)?,
+    };
     let Some(key) = key else {
         let alone = [("stripe_webhook_secret", webhook_secret.is_some()), ("stripe_url", url.is_some())];
         return match alone.into_iter().find(|(_, set)| *set) {
@@ -95,6 +124,7 @@ pub(super) fn read(
         grace_days: grace_days as u32,
         poll_every: Duration::from_secs(poll),
         reconcile_hour: hour as u32,
+        checkout,
         ..settings
     }))
 }

@@ -79,6 +79,7 @@ fn migrator(dialect: Dialect) -> Migrator {
             migration(5, "processes that serve", include_str!("schema_5.sql")),
             migration(6, "changed credentials, passed requests, old usage", include_str!("schema_6.sql")),
             migration(7, "what Stripe tells", include_str!("../billing/schema_sqlite.sql")),
+            migration(8, "what is bought, and what Stripe is told", include_str!("../billing/buying_sqlite.sql")),
         ],
         Dialect::Postgres => vec![
             migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("postgres/schema_1.sql")),
@@ -87,6 +88,7 @@ fn migrator(dialect: Dialect) -> Migrator {
             migration(5, "processes that serve", include_str!("postgres/schema_5.sql")),
             migration(6, "changed credentials, passed requests, old usage", include_str!("postgres/schema_6.sql")),
             migration(7, "what Stripe tells", include_str!("../billing/schema_postgres.sql")),
+            migration(8, "what is bought, and what Stripe is told", include_str!("../billing/buying_postgres.sql")),
         ],
     })
 }

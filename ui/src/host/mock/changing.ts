@@ -101,6 +101,7 @@ export function changingOf(state: State): Adjusting {
     adjustment: null,
     before: snapshot(it, it.facts, at),
     after: snapshot(it, facts, at),
+    stripe_writes: [],
     version: it.version,
     seq: it.version,
     now: at,
