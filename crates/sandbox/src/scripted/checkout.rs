@@ -32,9 +32,7 @@ pub(crate) struct Filled {
 }
 
 /// What Stripe takes for a session and what this script does not act on.
-const IGNORED: [&str; 17] = [
-    "locale",
-    "billing_address_collection",
+const IGNORED: [&str; 15] = [
     "phone_number_collection",
     "consent_collection",
     "custom_text",
@@ -140,6 +138,8 @@ impl State {
             Some(at) => at,
         };
         form.word("ui_mode", &["hosted", "hosted_page"])?;
+        let locale = form.text("locale")?;
+        let address = form.word("billing_address_collection", &["auto", "required"])?;
         form.accept(&IGNORED);
         form.done()?;
 
@@ -153,19 +153,20 @@ impl State {
             "id": id, "object": "checkout.session", "adaptive_pricing": null, "after_expiration": null, "allow_promotion_codes": codes,
             "amount_subtotal": total, "amount_total": total,
             "automatic_tax": {"enabled": tax, "liability": liability, "provider": null, "status": if tax { json!("requires_location_inputs") } else { Value::Null }},
-            "billing_address_collection": null, "cancel_url": cancel_url, "client_reference_id": reference, "client_secret": null,
+            "billing_address_collection": address, "cancel_url": cancel_url, "client_reference_id": reference, "client_secret": null,
             "collected_information": null, "consent": null, "consent_collection": null, "created": self.now, "currency": currency,
             "currency_conversion": null, "custom_fields": [],
             "custom_text": {"after_submit": null, "shipping_address": null, "submit": null, "terms_of_service_acceptance": null},
             "customer": customer, "customer_account": null, "customer_creation": if customer.is_none() { json!("always") } else { Value::Null },
             "customer_details": holder.as_ref().map(details_of), "customer_email": email, "discounts": [], "expires_at": expires_at,
-            "invoice": null, "invoice_creation": null, "livemode": false, "locale": null, "metadata": metadata, "mode": "subscription",
+            "invoice": null, "invoice_creation": null, "livemode": false, "locale": locale, "metadata": metadata, "mode": "subscription",
             "origin_context": null, "payment_intent": null, "payment_link": null, "payment_method_collection": collection,
             "payment_method_configuration_details": null, "payment_method_options": {}, "payment_method_types": ["card", "sepa_debit"],
             "payment_status": "unpaid", "permissions": null, "phone_number_collection": {"enabled": false}, "recovered_from": null,
             "saved_payment_method_options": {"allow_redisplay_filters": ["always"], "payment_method_remove": "disabled", "payment_method_save": null},
             "setup_intent": null, "shipping_address_collection": null, "shipping_cost": null, "shipping_options": [], "status": "open",
             "submit_type": null, "subscription": null, "success_url": success_url,
+            "tax_id_collection": if tax_ids { json!({"enabled": true, "required": "never"}) } else { Value::Null },
             "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}, "ui_mode": "hosted_page",
             "url": format!("{}/checkout/{id}", self.base), "wallet_options": null,
         });

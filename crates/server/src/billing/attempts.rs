@@ -65,13 +65,17 @@ pub(crate) async fn newest(connection: &mut Connection, tenant: &TenantId) -> Re
     }))
 }
 
-/// Whose a session is.
-pub(crate) async fn tenant_of(connection: &mut Connection, session: &str) -> Result<Option<TenantId>, StoreError> {
-    let row: Option<(String,)> = sqlx::query_as("SELECT tenant_id FROM checkout_sessions WHERE session = $1")
-        .bind(storable(session))
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.and_then(|(tenant,)| TenantId::parse(&tenant).ok()))
+/// Whose a session is, and whether it was completed.
+pub(crate) async fn of_session(
+    connection: &mut Connection,
+    session: &str,
+) -> Result<Option<(TenantId, bool)>, StoreError> {
+    let row: Option<(String, String)> =
+        sqlx::query_as("SELECT tenant_id, state FROM checkout_sessions WHERE session = $1")
+            .bind(storable(session))
+            .fetch_optional(connection)
+            .await?;
+    Ok(row.and_then(|(tenant, state)| TenantId::parse(&tenant).ok().map(|it| (it, state == "complete"))))
 }
 
 impl Store {

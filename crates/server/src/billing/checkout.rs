@@ -17,7 +17,7 @@ use paywall_stripe::{Error, ErrorKind, IdempotencyKey};
 
 use super::attempts::{self, Attempt, Request};
 use super::reading::{self, TENANT, at};
-use super::worker::known;
+use super::worker::{WorkError, known};
 use super::{Billing, checkouts, customers, ledger, nightly};
 use crate::server::State;
 use crate::store::time::rolled;
@@ -73,6 +73,15 @@ pub(crate) enum BuyError {
     Store(#[from] StoreError),
 }
 
+impl From<WorkError> for BuyError {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Store(error) => Self::Store(error),
+            WorkError::Stripe(error) => Self::Stripe(error),
+        }
+    }
+}
+
 impl From<CheckoutRefusal> for BuyError {
     fn from(refusal: CheckoutRefusal) -> Self {
         Self::Refused(refusal)
@@ -109,7 +118,13 @@ async fn open_once(state: &State, billing: &Billing, want: &Want) -> Result<Link
             }
             let now = state.clock.now();
             let Some(begun) = state.store.begin_attempt(&want.tenant, next, &asked, now).await? else { continue };
-            return link(&finish(state, billing, &want.tenant, &begun, &asked).await?, now);
+            match finish(state, billing, &want.tenant, &begun, &asked).await {
+                Err(BuyError::Stripe(error)) if lacks_customer(&error) => {
+                    customers::replace(state, billing, &want.tenant, &customer).await?;
+                    continue;
+                }
+                finished => return link(&finished?, now),
+            }
         };
         let now = state.clock.now();
         let lasts = at(session.expires_at).is_none_or(|end| end.ms_since(now) >= TIME_TO_PAY_MS);
@@ -182,7 +197,8 @@ async fn recorded(state: &State, tenant: &TenantId) -> Result<Option<String>, St
     Ok(row.and_then(|it| it.facts.subscription).map(|it| it.id))
 }
 
-async fn note(state: &State, session: &str, status: &str) -> Result<(), StoreError> {
+/// Notes how far a session has come.
+pub(crate) async fn note(state: &State, session: &str, status: &str) -> Result<(), StoreError> {
     let seen = checkouts::Seen { id: session.to_owned(), status: status.to_owned() };
     let mut write = state.store.write_beside().await?;
     checkouts::note(&mut write, &seen, state.clock.now()).await?;
@@ -293,6 +309,12 @@ async fn finish(
             Err(error.into())
         }
     }
+}
+
+/// Whether Stripe says that the customer is not there: somebody deleted it. Its subscriptions are listed all the same.
+fn lacks_customer(error: &Error) -> bool {
+    matches!(&error.kind, ErrorKind::Refused { parameter: Some(parameter), code: Some(code), .. }
+        if parameter == "customer" && code == "resource_missing")
 }
 
 fn link(session: &CheckoutSession, now: Timestamp) -> Result<Link, BuyError> {

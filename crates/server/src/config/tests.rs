@@ -91,6 +91,31 @@ fn where_ragflow_is_and_whom_to_believe() {
     }
 }
 
+#[test]
+fn what_checkout_asks_for_is_off_until_it_is_set() {
+    let with = |key, value| {
+        environment(&[
+            ("PAYWALL_TOKEN_KEY", "0123456789abcdef"),
+            ("PAYWALL_DATABASE_URL", "sqlite://a.db"),
+            ("PAYWALL_STRIPE_KEY", "rk_test_of_this_test"),
+            (key, value),
+        ])
+    };
+    let checkout = |key, value| with(key, value).unwrap().stripe.unwrap().checkout;
+    assert_eq!(checkout("PAYWALL_LISTEN", "127.0.0.1:1"), CheckoutSettings::default());
+    let off = CheckoutSettings::default();
+    for (key, expected) in [
+        ("PAYWALL_CHECKOUT_AUTOMATIC_TAX", CheckoutSettings { automatic_tax: true, ..off }),
+        ("PAYWALL_CHECKOUT_PROMOTION_CODES", CheckoutSettings { promotion_codes: true, ..off }),
+        ("PAYWALL_CHECKOUT_TAX_IDS", CheckoutSettings { tax_ids: true, ..off }),
+        ("PAYWALL_CHECKOUT_BILLING_ADDRESS", CheckoutSettings { billing_address: true, ..off }),
+    ] {
+        assert_eq!((checkout(key, "true"), checkout(key, "false")), (expected, off), "{key}");
+        let named = key.trim_start_matches("PAYWALL_").to_lowercase();
+        assert!(with(key, "yes").unwrap_err().to_string().starts_with(&format!("{named}:")));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn the_kept_key_is_its_owners_and_stays() {

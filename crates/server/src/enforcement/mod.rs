@@ -38,7 +38,9 @@ use self::credentials::Credentials;
 use self::follow::follow;
 use self::settling::{Charge, Tells};
 use crate::directory::{Directory, Identity, Mirror};
-use crate::gate::{self, Asked, Blocked, Caller, CredentialError, Language, Refusal, Via, identify, refuse};
+use crate::gate::{
+    self, Asked, Blocked, Caller, Credential, CredentialError, Language, Refusal, Via, identify, refuse,
+};
 use crate::metering::estimate;
 use crate::proxy::{Admission, Arrival, Engine, Named, Peek, envelope};
 use crate::quota::{Levels, Quota};
@@ -135,10 +137,14 @@ impl Enforcement {
 
     /// How a caller's own tenant stands: for its page. `Ok(None)` = nobody that is known, also where a cookie
     /// alone says who: the page asks again with the session token.
-    pub(crate) async fn standing_of(&self, headers: &HeaderMap) -> Result<Option<Arc<Standing>>, Untellable> {
+    pub(crate) async fn visitor(&self, headers: &HeaderMap) -> Result<Option<Visitor>, Untellable> {
         let Ok(candidates) = identify(headers, false) else { return Ok(None) };
         match self.directory.identify(&candidates, headers).await {
-            Ok(Some(identity)) if identity.is_proven() => self.meet(&identity.tenant, Some(&identity)).await,
+            Ok(Some(identity)) if identity.is_proven() => {
+                let in_person = !matches!(identity.credential, Credential::ApiKey(_));
+                let standing = self.meet(&identity.tenant, Some(&identity)).await?;
+                Ok(standing.map(|standing| Visitor { standing, in_person }))
+            }
             Ok(_) => Ok(None),
             Err(error) => {
                 self.notes.directory_away(&error);
@@ -299,6 +305,13 @@ impl Engine for Enforcement {
         let judged = self.judge(&arrival, body).await;
         judged.unwrap_or_else(|Refused { payer, refusal }| Admission::Refuse { payer, refusal })
     }
+}
+
+/// Who looks at the page of its own tenant, which it owns.
+pub(crate) struct Visitor {
+    pub(crate) standing: Arc<Standing>,
+    /// Whether it is the owner who signed in, and not a program with a key: programs buy nothing.
+    pub(crate) in_person: bool,
 }
 
 /// A database is away, so that nobody can tell.

@@ -1,19 +1,24 @@
 //! The page that a customer sees at `/paywall/`: how its account stands, why something is blocked, what
-//! is used, what each plan offers.
+//! is used, what each plan offers and costs, and the way to Stripe and back.
 //!
 //! Pure: [`Customer`] in, text out. `RAGFlow`'s web UI keeps its session token in the browser's local storage and
 //! not in a cookie, so a visit by a link carries no credential. The page then is [`Visit::Unknown`], and its
 //! script asks again with that token; without a script it says to sign in first.
 
+mod buying;
 mod figures;
+mod notice;
+mod offers;
 mod page;
 mod routes;
+mod ticket;
 mod words;
 
 use paywall_contract::Snapshot;
 use paywall_domain::{Plan, Timestamp};
 use serde::Serialize;
 
+pub(crate) use offers::Purchase;
 pub(crate) use routes::router;
 
 use self::page::{SCRIPT, STYLE, html};
@@ -28,6 +33,8 @@ pub(crate) struct Customer {
     pub(crate) plan: Plan,
     /// Its facts, and what derives from them now.
     pub(crate) snapshot: Snapshot,
+    /// What it can do about its payments; `None` = nothing here.
+    pub(crate) purchase: Option<Purchase>,
 }
 
 impl Customer {

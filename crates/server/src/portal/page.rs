@@ -1,10 +1,12 @@
 //! The page itself.
 
 use askama::Template;
+use paywall_domain::billing::CheckoutTrial;
 use paywall_domain::{AccessLevel, Limit, Meter, Plan, Reading, Status, Timestamp};
 
 use super::words::{self, Words, words};
-use super::{Customer, Visit, figures};
+use super::{Customer, Purchase, Visit, figures};
+use crate::billing::prices::Offer;
 use crate::gate::{self, Language};
 
 /// The page's style sheet, at `/paywall/page.css`. A file of its own, so that the page needs no inline style.
@@ -28,6 +30,11 @@ struct Page<'a> {
     more: Vec<String>,
     meters: Vec<MeterRow>,
     plans: Vec<PlanColumn<'a>>,
+    /// What the forms send along, where there is something to buy or to manage.
+    ticket: Option<&'a str>,
+    portal: bool,
+    /// When what is bought now is first paid.
+    trial_note: Option<String>,
     contact: Option<&'a str>,
     /// Whether the script should ask again with the browser's own session.
     ask_again: bool,
@@ -43,9 +50,16 @@ struct MeterRow {
 }
 
 struct PlanColumn<'a> {
+    id: &'a str,
     name: &'a str,
+    prices: Vec<PriceButton<'a>>,
     current: bool,
     limits: Vec<(&'static str, String)>,
+}
+
+struct PriceButton<'a> {
+    id: &'a str,
+    text: String,
 }
 
 /// The whole page. `contact`: where to turn to, a `mailto:` or `https:` address.
@@ -71,6 +85,9 @@ pub(crate) fn html(
         more: Vec::new(),
         meters: Vec::new(),
         plans: Vec::new(),
+        ticket: None,
+        portal: false,
+        trial_note: None,
         contact,
         ask_again: false,
     };
@@ -81,7 +98,10 @@ pub(crate) fn html(
             headline: headline(customer, language, now).unwrap_or_else(|| words.all_well.to_owned()),
             more: customer.snapshot.access.denials.iter().skip(1).map(|it| gate::why(it, language)).collect(),
             meters: customer.snapshot.meters.iter().map(|it| meter_row(it, language)).collect(),
-            plans: plans.iter().map(|it| plan_column(it, &customer.plan, language)).collect(),
+            plans: plans.iter().map(|it| plan_column(it, customer, language)).collect(),
+            ticket: customer.purchase.as_ref().map(|it| it.ticket.as_str()),
+            portal: customer.purchase.as_ref().is_some_and(|it| it.portal),
+            trial_note: customer.purchase.as_ref().and_then(|it| trial_note(it, language)),
             ..empty
         },
         Visit::Unknown => Page { headline: words.sign_in.to_owned(), ask_again: true, ..empty },
@@ -143,14 +163,40 @@ fn meter_row(reading: &Reading, language: Language) -> MeterRow {
     }
 }
 
-fn plan_column<'a>(plan: &'a Plan, current: &Plan, language: Language) -> PlanColumn<'a> {
+/// When what is bought now is first paid.
+fn trial_note(purchase: &Purchase, language: Language) -> Option<String> {
+    if purchase.offers.is_empty() {
+        return None;
+    }
+    match purchase.trial? {
+        CheckoutTrial::None => None,
+        CheckoutTrial::Until { trial_end } => Some(words::trial_kept(&figures::day(trial_end), language)),
+        CheckoutTrial::Days { days } => Some(words::trial_kept_for(days, language)),
+    }
+}
+
+fn price_button<'a>(offer: &'a Offer, language: Language) -> PriceButton<'a> {
+    let every = offer.every.map(|(count, interval)| words::every(count, interval, language));
+    let text = match (&offer.amount, every) {
+        (Some(amount), Some(every)) => format!("{} {every}", figures::money(amount, language)),
+        (Some(amount), None) => figures::money(amount, language),
+        (None, _) => words(language).price_at_checkout.to_owned(),
+    };
+    PriceButton { id: &offer.price, text }
+}
+
+fn plan_column<'a>(plan: &'a Plan, customer: &'a Customer, language: Language) -> PlanColumn<'a> {
     let limit = |meter: Meter| match plan.limit(meter) {
         Limit::Unlimited => words(language).unlimited.to_owned(),
         Limit::AtMost(most) => figures::amount(meter, most, language),
     };
+    let offers = customer.purchase.as_ref().map(|it| &it.offers);
+    let offered = |id: &String| offers.and_then(|it| it.get(id));
     PlanColumn {
+        id: plan.id.as_str(),
         name: &plan.name,
-        current: plan.id == current.id,
+        prices: plan.stripe_prices.iter().filter_map(offered).map(|it| price_button(it, language)).collect(),
+        current: plan.id == customer.plan.id,
         limits: Meter::ALL.map(|meter| (words::meter(meter, language), limit(meter))).into(),
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use paywall_domain::billing::{CheckoutTrial, Interval, Money};
 use paywall_domain::{Limit, Meter, Plan, TenantFacts, Trial, Usage, assess, readings, status};
 
+use super::notice::Notice;
 use super::*;
+use crate::billing::prices::Offer;
 
 const NOW: Timestamp = Timestamp(1_795_600_000_000);
 const DAY: i64 = 86_400_000;
@@ -50,11 +53,12 @@ fn customer(name: &str, ends_in: i64, messages: i64) -> Customer {
         meters: readings(&facts, &plan, &usage, NOW),
         facts,
     };
-    Customer { name: name.into(), plan, snapshot }
+    Customer { name: name.into(), plan, snapshot, purchase: None }
 }
 
 fn shown(visit: &Visit, language: Language) -> String {
-    let plans = [plan("trial", Limit::AtMost(1000)), plan("pro", Limit::Unlimited)];
+    let mut plans = [plan("trial", Limit::AtMost(1000)), plan("pro", Limit::Unlimited)];
+    plans[1].stripe_prices = vec!["price_month".into(), "price_year".into(), "price_metered".into()];
     let page = html(visit, &plans, Some("mailto:help@example.com"), language, NOW).unwrap();
     if let Some(folder) = std::env::var_os("PAYWALL_PAGES") {
         let name = format!("{}-{language:?}.html", page.len());
@@ -124,4 +128,112 @@ fn a_program_reads_the_same_as_json() {
         "resets_at": NOW.0 + 9 * DAY})
     );
     assert_eq!(json["meters"][1]["used"], serde_json::Value::Null);
+}
+
+fn offer(price: &str, amount: Option<Money>, every: (u32, Interval)) -> Offer {
+    Offer { price: price.into(), metered: amount.is_none(), amount, every: Some(every), active: true }
+}
+
+/// What can be bought while a trial runs or not.
+fn purchase(trial: CheckoutTrial) -> Purchase {
+    let offers = [
+        offer("price_month", Some(Money::new(4900, "eur")), (1, Interval::Month)),
+        offer("price_year", Some(Money::new(1_234_550, "usd")), (1, Interval::Year)),
+        offer("price_metered", None, (3, Interval::Month)),
+    ];
+    let offers = offers.into_iter().map(|it| (it.price.clone(), it)).collect();
+    Purchase { ticket: "a.1.b\"<".into(), offers, trial: Some(trial), portal: false }
+}
+
+#[test]
+fn each_price_has_a_button_that_works_without_a_script() {
+    let buying = Customer { purchase: Some(purchase(CheckoutTrial::None)), ..customer("Acme", -2, 1000) };
+    let visit = Visit::Customer(Box::new(buying));
+    for (language, texts) in [
+        (Language::En, ["<b>Subscribe</b> <span>€49 per month", "$12,345.50 per year", "before you pay"]),
+        (Language::Es, ["<b>Suscribirse</b> <span>49\u{a0}€ al mes", "12.345,50\u{a0}US$ al año", "antes de pagar"]),
+        (Language::Zh, ["<b>订阅</b> <span>€49 每月", "US$12,345.50 每年", "付款前会显示价格"]),
+    ] {
+        let page = shown(&visit, language);
+        for text in texts {
+            assert!(page.contains(text), "{text} is not in {page}");
+        }
+        assert!(page.contains("<form method=\"post\" action=\"/paywall/checkout\">"));
+        assert!(page.contains("name=\"plan\" value=\"pro\"") && page.contains("name=\"price\" value=\"price_year\""));
+        assert!(!page.contains("value=\"a.1.b\"<\"") && !page.contains("style="), "{page}");
+        // The plan without a price has none, and nothing is in the portal.
+        assert!(!page.contains("value=\"trial\"") && !page.contains("/paywall/portal"), "{page}");
+    }
+}
+
+#[test]
+fn the_page_says_when_it_is_first_paid_and_leads_to_the_portal() {
+    let end = Timestamp(NOW.0 + 9 * DAY);
+    for (trial, text) in [
+        (CheckoutTrial::Until { trial_end: end }, Some("still runs until 2026-12-04")),
+        (CheckoutTrial::Days { days: 1 }, Some("one day later")),
+        (CheckoutTrial::Days { days: 2 }, Some("2 days later")),
+        (CheckoutTrial::None, None),
+    ] {
+        let buying = Customer { purchase: Some(purchase(trial)), ..customer("Acme", 9, 1) };
+        let page = shown(&Visit::Customer(Box::new(buying)), Language::En);
+        assert_eq!(page.contains("first payment is taken"), text.is_some());
+        assert!(text.is_none_or(|it| page.contains(it)), "{page}");
+    }
+    let subscribed = Purchase { offers: BTreeMap::new(), portal: true, ..purchase(CheckoutTrial::None) };
+    let subscribed = Customer { purchase: Some(subscribed), ..customer("Acme", -2, 1) };
+    let page = shown(&Visit::Customer(Box::new(subscribed)), Language::En);
+    assert!(page.contains("action=\"/paywall/portal\"") && page.contains("Manage subscription"), "{page}");
+    assert!(!page.contains("/paywall/checkout"));
+    // Nobody whose page it is not.
+    let page = shown(&Visit::Customer(Box::new(customer("Acme", -2, 1))), Language::En);
+    assert!(!page.contains("<form") && !page.contains("ticket"), "{page}");
+}
+
+#[test]
+fn amounts_have_the_decimals_of_their_currency() {
+    for (minor, currency, texts) in [
+        (4900, "eur", ["€49", "49\u{a0}€", "€49"]),
+        (4950, "eur", ["€49.50", "49,50\u{a0}€", "€49.50"]),
+        (5, "eur", ["€0.05", "0,05\u{a0}€", "€0.05"]),
+        (0, "eur", ["€0", "0\u{a0}€", "€0"]),
+        (-1999, "gbp", ["-£19.99", "-19,99\u{a0}£", "-£19.99"]),
+        (1_234_567, "jpy", ["¥1,234,567", "1.234.567\u{a0}JPY", "JP¥1,234,567"]),
+        (4900, "kwd", ["KWD\u{a0}4.900", "4,900\u{a0}KWD", "KWD\u{a0}4.900"]),
+        (4000, "kwd", ["KWD\u{a0}4", "4\u{a0}KWD", "KWD\u{a0}4"]),
+        (990, "cny", ["CN¥9.90", "9,90\u{a0}CNY", "¥9.90"]),
+        (1000, "krw", ["KRW\u{a0}1,000", "1000\u{a0}KRW", "KRW\u{a0}1,000"]),
+        (123_400, "isk", ["ISK\u{a0}1,234", "1234\u{a0}ISK", "ISK\u{a0}1,234"]),
+    ] {
+        let money = Money::new(minor, currency);
+        let written = [Language::En, Language::Es, Language::Zh].map(|language| figures::money(&money, language));
+        assert_eq!(written, texts, "{minor} {currency}");
+    }
+}
+
+#[test]
+fn notices_lead_on_by_themselves_and_by_a_link() {
+    let drawn = |what, leads_to| notice::html(what, leads_to, Some("mailto:help@example.com"), Language::En).unwrap();
+    let url = "https://checkout.example/c?a=1&b=\"2\"#x";
+    let leaving = drawn(Notice::Leaving, Some((0, url)));
+    assert!(
+        leaving.contains("http-equiv=\"refresh\" content=\"0;url=https://checkout.example/c?a=1&#38;b=&#34;2&#34;#x\"")
+    );
+    assert!(leaving.contains("Continue to Stripe") && !leaving.contains("mailto"), "{leaving}");
+    let confirming = drawn(Notice::Confirming, Some((3, "/paywall/return?session_id=cs_1&look=1")));
+    assert!(
+        confirming.contains("content=\"3;url=/paywall/return") && confirming.contains("mailto:help"),
+        "{confirming}"
+    );
+    let still = drawn(Notice::StillConfirming, Some((0, "/paywall/return?session_id=cs_1")));
+    assert!(!still.contains("http-equiv=\"refresh\"") && still.contains("Look again"), "{still}");
+    for (what, tone) in
+        [(Notice::Paid, "well"), (Notice::Refused, "bad"), (Notice::Away, "bad"), (Notice::Stale, "bad")]
+    {
+        let page = drawn(what, None);
+        assert!(page.contains(&format!("<h1 class=\"{tone}\"")) && !page.contains("refresh"), "{page}");
+        if let Some(folder) = std::env::var_os("PAYWALL_PAGES") {
+            std::fs::write(std::path::Path::new(&folder).join(format!("notice-{}.html", what.code())), &page).unwrap();
+        }
+    }
 }

@@ -182,8 +182,11 @@ async fn the_end_of_a_trial_is_set_where_it_is_older(on: Database) {
     let made = repaired(&world, &only(&world, DriftKind::TrialEndDiffers).await).await;
     assert_eq!(made.stripe_writes, []);
     assert_eq!(world.tenant(1).await.facts.trial.unwrap().ends_at, NOW.plus_ms(9 * DAY_MS));
-    // Staff moved it here.
+    // Staff moved it here, and Stripe did not take it.
+    world.stripe.world().refusing = Some("POST /v1/subscriptions/sub_1");
     assert_eq!(world.app.change(1, "extend", extend(5)).await.status(), StatusCode::OK);
+    world.until("SELECT count(*) FROM stripe_outbox WHERE state = 'failed'", 1).await;
+    world.stripe.world().refusing = None;
     let made = repaired(&world, &only(&world, DriftKind::TrialEndDiffers).await).await;
     assert_eq!(made.stripe_writes[0].parameters[0].value, seconds(14).to_string());
     assert_eq!(world.stripe.get("subscriptions", "sub_1")["trial_end"], json!(seconds(14)));

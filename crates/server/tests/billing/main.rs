@@ -7,11 +7,14 @@
 #[path = "../app/mod.rs"]
 mod app;
 
+mod checkout;
 mod deliveries;
 mod drifts;
 mod histories;
 mod killed;
+mod outbox;
 mod parked;
 mod scripted;
+mod shop;
 mod stripe;
 mod world;

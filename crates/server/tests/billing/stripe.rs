@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) asked: Vec<String>,
     /// What everything is answered with, where something is wrong.
     pub(crate) failing: Option<(u16, Value)>,
+    /// How a request begins that is refused.
+    pub(crate) refusing: Option<&'static str>,
     /// How long answers take.
     pub(crate) delay: Duration,
 }
@@ -164,6 +166,10 @@ fn answered(world: &mut World, method: &Method, uri: &Uri, sent: &str, query: &B
     world.asked.push(format!("{method} {} {sent}", uri.path()).trim_end().to_owned());
     if let Some((status, error)) = &world.failing {
         return (StatusCode::from_u16(*status).unwrap(), error.to_string()).into_response();
+    }
+    if world.refusing.is_some_and(|it| format!("{method} {}", uri.path()).starts_with(it)) {
+        let error = json!({"error": {"type": "invalid_request_error", "message": "This cannot be done."}});
+        return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
     }
     let path = uri.path().strip_prefix("/v1/").unwrap_or_default().replace("checkout/sessions", "sessions");
     let parts: Vec<&str> = path.split('/').collect();

@@ -14,6 +14,7 @@ mod place;
 
 mod authz;
 mod billing;
+mod buying;
 mod counting;
 mod credentials;
 mod hooks;
