@@ -149,7 +149,7 @@ impl State {
         let total = if start.trial_end.is_some() { 0 } else { full };
         let currency = start.items.first().map(|(price, _)| self.known(Kind::Price, price)["currency"].clone());
         let liability = if tax { json!({"type": "self"}) } else { Value::Null };
-        let session = json!({
+        let mut session = json!({
             "id": id, "object": "checkout.session", "adaptive_pricing": null, "after_expiration": null, "allow_promotion_codes": codes,
             "amount_subtotal": total, "amount_total": total,
             "automatic_tax": {"enabled": tax, "liability": liability, "provider": null, "status": if tax { json!("requires_location_inputs") } else { Value::Null }},
@@ -166,10 +166,12 @@ impl State {
             "saved_payment_method_options": {"allow_redisplay_filters": ["always"], "payment_method_remove": "disabled", "payment_method_save": null},
             "setup_intent": null, "shipping_address_collection": null, "shipping_cost": null, "shipping_options": [], "status": "open",
             "submit_type": null, "subscription": null, "success_url": success_url,
-            "tax_id_collection": if tax_ids { json!({"enabled": true, "required": "never"}) } else { Value::Null },
             "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}, "ui_mode": "hosted_page",
             "url": format!("{}/checkout/{id}", self.base), "wallet_options": null,
         });
+        if tax_ids {
+            session["tax_id_collection"] = json!({"enabled": true, "required": "never"});
+        }
         let card_required = collection == "always" || total > 0;
         let terms = Terms { start, card_required, save_address, success_url, subscription: None };
         self.terms.insert(id.clone(), terms);

@@ -33,6 +33,8 @@ struct Page<'a> {
     /// What the forms send along, where there is something to buy or to manage.
     ticket: Option<&'a str>,
     portal: bool,
+    /// Whether some plan can be bought: it is further down.
+    sells: bool,
     /// When what is bought now is first paid.
     trial_note: Option<String>,
     contact: Option<&'a str>,
@@ -87,6 +89,7 @@ pub(crate) fn html(
         plans: Vec::new(),
         ticket: None,
         portal: false,
+        sells: false,
         trial_note: None,
         contact,
         ask_again: false,
@@ -101,6 +104,7 @@ pub(crate) fn html(
             plans: plans.iter().map(|it| plan_column(it, customer, language)).collect(),
             ticket: customer.purchase.as_ref().map(|it| it.ticket.as_str()),
             portal: customer.purchase.as_ref().is_some_and(|it| it.portal),
+            sells: customer.purchase.as_ref().is_some_and(|it| !it.offers.is_empty()),
             trial_note: customer.purchase.as_ref().and_then(|it| trial_note(it, language)),
             ..empty
         },

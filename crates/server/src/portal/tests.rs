@@ -158,6 +158,7 @@ fn each_price_has_a_button_that_works_without_a_script() {
         for text in texts {
             assert!(page.contains(text), "{text} is not in {page}");
         }
+        assert!(page.contains("<a class=\"button\" href=\"#plans\">"), "{page}");
         assert!(page.contains("<form method=\"post\" action=\"/paywall/checkout\">"));
         assert!(page.contains("name=\"plan\" value=\"pro\"") && page.contains("name=\"price\" value=\"price_year\""));
         assert!(!page.contains("value=\"a.1.b\"<\"") && !page.contains("style="), "{page}");

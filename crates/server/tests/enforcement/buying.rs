@@ -88,7 +88,7 @@ async fn whoever_is_at_its_quota_pays_from_the_page_and_goes_on(world: World) {
     eventually(async || {
         let page = paywall.send(paywall.bare(Method::GET, path)).await;
         assert_eq!(page.status, 200, "{page:?}");
-        let paid = page.body.contains("Your payment has arrived");
+        let paid = page.body.contains("Your subscription is in place");
         assert!(paid || page.body.contains("being confirmed") && leads_to(&page).contains("look=1"), "{page:?}");
         assert!(!page.body.contains("User 1"), "nobody's name is told to whoever has the address");
         paid
