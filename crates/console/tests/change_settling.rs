@@ -62,7 +62,15 @@ impl Server {
     fn outcome(&self, adjustment: Option<Adjustment>) -> AdjustmentOutcome {
         let made = adjustment.clone().unwrap_or_else(|| self.adjustment(extend()));
         let version = self.tenant.as_ref().unwrap().version;
-        AdjustmentOutcome { adjustment, before: made.before, after: made.after, stripe_writes: vec![], version, seq: version, now: NOW }
+        AdjustmentOutcome {
+            adjustment,
+            before: made.before,
+            after: made.after,
+            stripe_writes: vec![],
+            version,
+            seq: version,
+            now: NOW,
+        }
     }
 
     fn adjustment(&self, change: Change) -> Adjustment {

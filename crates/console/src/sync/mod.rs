@@ -58,8 +58,8 @@ impl Default for SyncOptions {
             feed_page: 500,
             stripe_page: 100,
             side_by_side: Stream::OBJECTS.len(),
-            // Stripe takes 25 requests a second for each list: eight reach that at a third of a second each.
-            windows: 8,
+            // Stripe takes 25 requests a second for each list: sixteen reach that at two thirds of a second each.
+            windows: 16,
             full_interval: Duration::from_hours(1),
         }
     }

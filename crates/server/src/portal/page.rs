@@ -179,7 +179,7 @@ fn trial_note(purchase: &Purchase, language: Language) -> Option<String> {
     }
 }
 
-fn price_button<'a>(offer: &'a Offer, language: Language) -> PriceButton<'a> {
+fn price_button(offer: &Offer, language: Language) -> PriceButton<'_> {
     let every = offer.every.map(|(count, interval)| words::every(count, interval, language));
     let text = match (&offer.amount, every) {
         (Some(amount), Some(every)) => format!("{} {every}", figures::money(amount, language)),

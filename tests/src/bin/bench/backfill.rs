@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::figures::{Pair, Sample, grouped, short, table};
 use crate::file;
+use crate::processes::cpu_seconds;
 use crate::sandbox::Sandbox;
 
 /// The peer and what it needs, in the versions that it is measured in.
@@ -38,6 +39,8 @@ struct Took {
     requests: u64,
     /// Answers with 429.
     refusals: u64,
+    /// Processor seconds of the mirror's own process.
+    cpu: f64,
 }
 
 impl Took {
@@ -66,6 +69,7 @@ impl Rounds {
             grouped(last.map_or(0, |it| it.objects)),
             self.sample(|it| it.seconds).spread("s"),
             grouped(self.sample(|it| it.rate()).median() as i64),
+            short(self.sample(|it| it.cpu).median()),
             short(self.sample(|it| it.requests as f64 / it.seconds).median()),
         ];
         if let Some(least) = least_seconds {
@@ -111,7 +115,8 @@ pub(crate) async fn measure(folder: &Path, objects: u32, seed: u64, rounds: u32)
     let mut text = format!(
         "{} objects in ten lists ({} tenants), into an empty encrypted copy; the sample Stripe is a process of its own \
          on the same machine. The peer is {}, run as it comes on Node {}, into PostgreSQL that does not wait for its \
-         disk; it has no list of invoice payments and reads the other nine.\n",
+         disk; it has no list of invoice payments and reads the other nine. CPU seconds are \
+         those of the mirror's process, without PostgreSQL's.\n",
         grouped(account.objects),
         grouped(account.tenants.into()),
         PEER.join(" with "),
@@ -135,7 +140,7 @@ pub(crate) async fn measure(folder: &Path, objects: u32, seed: u64, rounds: u32)
         }
     }
     drop(sandbox);
-    let head = ["no limits, no latency", "objects", "time", "objects/s", "requests/s", "429s"];
+    let head = ["no limits, no latency", "objects", "time", "objects/s", "CPU s", "requests/s", "429s"];
     let mut rows = vec![ours.row("this console", None)];
     if peer.is_some() {
         rows.push(theirs.row("stripe-sync-engine", None));
@@ -149,7 +154,8 @@ pub(crate) async fn measure(folder: &Path, objects: u32, seed: u64, rounds: u32)
     let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
     eprintln!("backfill at Stripe's limits");
     ours.took.push(read(folder, &sandbox, Limits::STRIPE, account.objects).await?);
-    let head = ["Stripe's limits, 200 ms", "objects", "time", "objects/s", "requests/s", "of the limit", "429s"];
+    let head =
+        ["Stripe's limits, 200 ms", "objects", "time", "objects/s", "CPU s", "requests/s", "of the limit", "429s"];
     let mut rows = vec![ours.row("this console", Some(account.least_seconds))];
     if let Some(peer) = &peer {
         theirs.took.push(peer.run(&sandbox)?);
@@ -171,7 +177,7 @@ async fn read(folder: &Path, sandbox: &Sandbox, limits: Limits, expected: i64) -
     Cache::wipe(&path)?;
     let cache = Cache::open(&path, &key).await?;
     let client = sandbox.client(limits)?;
-    let began = Instant::now();
+    let (began, cpu) = (Instant::now(), cpu_seconds(std::process::id()));
     let engine =
         SyncEngine::start(cache.clone(), None, Some(client.clone()), Arc::new(Unobserved), SyncOptions::default())
             .await?;
@@ -188,6 +194,7 @@ async fn read(folder: &Path, sandbox: &Sandbox, limits: Limits, expected: i64) -
         ensure!(began.elapsed() < PATIENCE, "the backfill took too long");
     }
     let seconds = began.elapsed().as_secs_f64();
+    let cpu = cpu_seconds(std::process::id()) - cpu;
     engine.stop().await;
     cache.close().await;
     let mut connection = file::open(&path, Some(&key)).await?;
@@ -196,7 +203,7 @@ async fn read(folder: &Path, sandbox: &Sandbox, limits: Limits, expected: i64) -
         objects += file::count(&mut connection, &format!("stripe_{stream}")).await?;
     }
     ensure!(objects == expected, "{objects} objects arrived of {expected}");
-    Ok(Took { seconds, objects, requests: client.requests(), refusals: client.refusals() })
+    Ok(Took { seconds, objects, requests: client.requests(), refusals: client.refusals(), cpu })
 }
 
 /// The peer, installed.

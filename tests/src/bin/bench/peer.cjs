@@ -42,6 +42,7 @@ async function main() {
     telemetry: false,
   });
 
+  const before = process.cpuUsage();
   const began = performance.now();
   let objects = 0;
   // In the order of its own `all`, as far as the sample Stripe has the lists.
@@ -60,7 +61,9 @@ async function main() {
     objects += Object.values(done).reduce((sum, list) => sum + (list?.synced ?? 0), 0);
   }
   const seconds = (performance.now() - began) / 1000;
-  console.log(JSON.stringify({ seconds, objects, requests, refusals }));
+  const used = process.cpuUsage(before);
+  const cpu = (used.user + used.system) / 1e6;
+  console.log(JSON.stringify({ seconds, objects, requests, refusals, cpu }));
   await sync.close();
 }
 
