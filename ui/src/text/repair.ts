@@ -35,6 +35,7 @@ export const writeWord = ({ operation }: StripeWrite): string =>
 
 /** A parameter as a person reads it: instants as instants. Stripe counts them in seconds. */
 export function parameterText({ name, value }: { name: string; value: string }, reader: Reader = {}): string {
-  const at = /^(trial_end|cancel_at|resumes_at)$/.test(name) && /^\d{9,11}$/.test(value);
-  return `${name} = ${at ? instant(Number(value) * 1000, reader) : value}`;
+  const at = /(trial_end|cancel_at|resumes_at)\]?$/.test(name) && /^\d{9,11}$/.test(value);
+  // An empty value is how Stripe is told to take something away.
+  return `${name} = ${at ? instant(Number(value) * 1000, reader) : value || '(nothing)'}`;
 }

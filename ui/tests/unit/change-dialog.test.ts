@@ -63,6 +63,20 @@ describe('the preview', () => {
     expect(row('Trial ends')[1]?.textContent).toContain('UTC');
   });
 
+  it('tells what follows in Stripe, where the trial lives there', async () => {
+    await dialog('extend_trial', 'Acme GmbH', (world) => ({
+      changePreview: async (asked) => {
+        const told = await world.changePreview(asked);
+        const trial_end = { name: 'trial_end', value: '1800000000' };
+        const write = { operation: 'update_subscription', object: 'sub_1', parameters: [trial_end] };
+        return { ...told, outcome: { ...told.outcome, stripe_writes: [write] } };
+      },
+    }));
+    const follows = await screen.findByTestId('stripe-writes');
+    expect(plain(follows.textContent ?? '')).toContain('Change the subscription sub_1');
+    expect(plain(follows.textContent ?? '')).toContain('trial_end = Fri 15 Jan 2027');
+  });
+
   it('names the environment, the tenant and the deed', async () => {
     await dialog('extend_trial');
     const shown = screen.getByRole('dialog', { name: 'Extend trial — Acme GmbH' });

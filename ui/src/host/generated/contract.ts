@@ -75,6 +75,10 @@ before: Snapshot,
  */
 after: Snapshot, 
 /**
+ * What it changes in Stripe too, where the tenant's trial lives there: sent by itself, soon and once.
+ */
+stripe_writes: Array<StripeWrite>, 
+/**
  * The tenant's version that `before` stands for.
  */
 version: number, 
@@ -769,7 +773,7 @@ name: string,
 value: string, };
 
 /**
- * One change that a repair makes in Stripe.
+ * One change that is made in Stripe.
  */
 export type StripeWrite = { 
 /**
