@@ -19,7 +19,7 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A process that ends with the test.
-struct Owned(Child);
+pub(crate) struct Owned(Child);
 
 impl Drop for Owned {
     fn drop(&mut self) {
@@ -164,6 +164,12 @@ impl Desktop {
 
     /// Opens the window of the program at `path`.
     pub async fn open_program(&self, path: &Path) -> anyhow::Result<Window> {
+        let (client, driver, log) = self.drive(&json!({ "binary": path, "args": [] })).await?;
+        Ok(Window { client: Some(client), driver: Some(driver), log, environment: self.environment.clone() })
+    }
+
+    /// Opens a window of `WebKit`'s by a driver of its own; what either prints goes into the file.
+    pub(crate) async fn drive(&self, options: &Value) -> anyhow::Result<(Client, Owned, PathBuf)> {
         let port = free_port()?;
         let log = self.folder.path().join(format!("window-{port}.log"));
         let file = std::fs::File::create(&log)?;
@@ -180,7 +186,7 @@ impl Desktop {
         let driver = Owned(driver);
         wait_for_port(port)?;
         let mut capabilities = Capabilities::new();
-        capabilities.insert("webkitgtk:browserOptions".into(), json!({ "binary": path, "args": [] }));
+        capabilities.insert("webkitgtk:browserOptions".into(), options.clone());
         let address = format!("http://127.0.0.1:{port}");
         let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
         builder.capabilities(capabilities);
@@ -188,8 +194,25 @@ impl Desktop {
             .await
             .context("the window does not open in time")?
             .context("the window does not open")?;
-        Ok(Window { client: Some(client), driver: Some(driver), log, environment: self.environment.clone() })
+        Ok((client, driver, log))
     }
+
+    /// Saves a picture of the screen under `PAYWALL_SCREENSHOTS`, where that names a folder. The driver's own
+    /// pictures wait for a frame that never comes on a display without a graphics card.
+    pub async fn picture(&self, name: &str) -> anyhow::Result<()> {
+        picture(&self.environment, name).await
+    }
+}
+
+async fn picture(environment: &[(String, String)], name: &str) -> anyhow::Result<()> {
+    let Some(folder) = std::env::var_os("PAYWALL_SCREENSHOTS") else { return Ok(()) };
+    // Lets what fades in arrive.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    std::fs::create_dir_all(&folder)?;
+    let file = Path::new(&folder).join(format!("{name}.png"));
+    let status = with(Command::new("import"), environment).args(["-window", "root"]).arg(file).status()?;
+    ensure!(status.success(), "no picture of {name} is taken");
+    Ok(())
 }
 
 /// The console's window.
@@ -323,17 +346,9 @@ impl Window {
         Ok(self.client().title().await?)
     }
 
-    /// Saves a picture of the screen under `PAYWALL_SCREENSHOTS`, where that names a folder. The driver's own
-    /// pictures wait for a frame that never comes on a display without a graphics card.
+    /// As [`Desktop::picture`].
     pub async fn picture(&self, name: &str) -> anyhow::Result<()> {
-        let Some(folder) = std::env::var_os("PAYWALL_SCREENSHOTS") else { return Ok(()) };
-        // Lets what fades in arrive.
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        std::fs::create_dir_all(&folder)?;
-        let file = Path::new(&folder).join(format!("{name}.png"));
-        let status = with(Command::new("import"), &self.environment).args(["-window", "root"]).arg(file).status()?;
-        ensure!(status.success(), "no picture of {name} is taken");
-        Ok(())
+        picture(&self.environment, name).await
     }
 
     /// What the program wrote to its log so far.

@@ -12,6 +12,7 @@ mod ragflow;
 mod upstream;
 
 mod gate;
+mod paid;
 mod screens;
 mod separate;
 

@@ -30,7 +30,7 @@ async fn feeding_a_page_again_changes_nothing() {
         cache.tenant_counts(NOW).await.unwrap(),
     );
     let applied = cache.apply_feed_page(&page, NOW).await.unwrap();
-    assert_eq!(applied, FeedApplied { plans: 1, tenants: 2, entries: 1, stale: 0 });
+    assert_eq!(applied, FeedApplied { plans: 1, tenants: 2, entries: 1, stale: 0, paid: false });
     let after = (
         cache.tenants_page(&all(), NOW).await.unwrap(),
         cache.timeline_page(&id(1), None, None).await.unwrap(),

@@ -49,4 +49,9 @@ pub struct ChangesQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
+    /// For how many seconds to wait for a change where there is none yet, 0 to 25; without it the answer comes at
+    /// once. A page without changes is what there is when they are over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 0, maximum = 25)]
+    pub wait: Option<u32>,
 }

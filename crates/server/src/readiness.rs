@@ -1,25 +1,31 @@
 //! Whether this server can do its work, for `/readyz`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::directory::{Directory, DirectoryError};
 
 /// What has to be so before a server gets requests.
 #[derive(Default)]
 pub(crate) struct Readiness {
-    stopping: AtomicBool,
+    stopping: CancellationToken,
     directory: OnceLock<Arc<Directory>>,
 }
 
 impl Readiness {
     /// The server was told to stop: whoever asks goes elsewhere.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stopping.cancel();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.is_cancelled()
+    }
+
+    /// Ends when the server is told to stop.
+    pub(crate) async fn stopping(&self) {
+        self.stopping.cancelled().await;
     }
 
     /// The server identifies callers by this directory.

@@ -21,12 +21,16 @@ const IN_FORCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The gate, as the locked-out customer's program sees it.
-struct Caller {
+pub(crate) struct Caller {
     client: Client,
     url: String,
 }
 
 impl Caller {
+    pub(crate) fn new(url: &str) -> anyhow::Result<Self> {
+        Ok(Self { client: Client::builder().no_proxy().build()?, url: url.to_owned() })
+    }
+
     /// Asks a question; the status, and the answer.
     async fn ask(&self) -> anyhow::Result<(u16, String)> {
         let question = json!({"chat_id": "d1", "question": "Which city?", "stream": false});
@@ -36,7 +40,7 @@ impl Caller {
     }
 
     /// Asks until that status comes; answers when it did, and with what.
-    async fn until(&self, expected: u16) -> anyhow::Result<(SystemTime, String)> {
+    pub(crate) async fn until(&self, expected: u16) -> anyhow::Result<(SystemTime, String)> {
         let began = SystemTime::now();
         loop {
             let (status, text) = self.ask().await?;
@@ -90,7 +94,7 @@ async fn an_extension_in_the_window_unblocks_a_running_gate_within_a_second() ->
     let _server = serve(command)?;
     let url = format!("http://127.0.0.1:{port}");
 
-    let caller = Arc::new(Caller { client: Client::builder().no_proxy().build()?, url: url.clone() });
+    let caller = Arc::new(Caller::new(&url)?);
     caller.until(200).await?;
     end_trial(&url, &owner).await?;
     let (_, refusal) = caller.until(402).await?;

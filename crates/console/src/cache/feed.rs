@@ -26,6 +26,8 @@ pub struct FeedApplied {
     pub entries: usize,
     /// Records left out, since the copy had them as new or newer.
     pub stale: usize,
+    /// Whether somebody paid, stopped paying, or could not pay: Stripe has more to say of it.
+    pub paid: bool,
 }
 
 impl Cache {
@@ -57,7 +59,12 @@ impl Cache {
                 ChangeRecord::Tenant(tenant) => (&mut applied.tenants, put_tenant(&mut tx, tenant).await?),
                 ChangeRecord::Entry(entry) => (&mut applied.entries, put_entry(&mut tx, entry).await?),
             };
-            if written { *count += 1 } else { applied.stale += 1 }
+            if written {
+                *count += 1;
+            } else {
+                applied.stale += 1;
+            }
+            applied.paid |= written && is_of_payment(change);
         }
         let progress = StreamProgress {
             cursor: Some(Value::String(page.cursor.clone())),
@@ -102,6 +109,22 @@ impl Cache {
         sqlx::query("DELETE FROM facts WHERE name IN ('instance', 'server_health')").execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())
+    }
+}
+
+/// Whether a record tells of a payment, or of a subscription's beginning or end.
+fn is_of_payment(change: &ChangeRecord) -> bool {
+    let ChangeRecord::Entry(entry) = change else { return false };
+    match entry.body {
+        TimelineBody::SubscriptionStarted { .. }
+        | TimelineBody::SubscriptionEnded { .. }
+        | TimelineBody::PaymentFailed { .. } => true,
+        TimelineBody::Adjustment { .. }
+        | TimelineBody::TrialStarted { .. }
+        | TimelineBody::TrialEnded
+        | TimelineBody::CompEnded { .. }
+        | TimelineBody::GraceEnded
+        | TimelineBody::Blocked { .. } => false,
     }
 }
 

@@ -94,7 +94,7 @@ impl Desk {
         let mut after = Some(state.cursor?.as_str()?.to_owned());
         let mut latest: Option<Box<Adjustment>> = None;
         for _ in 0..PAGES_TO_BLAME {
-            let page = admin.changes(&ChangesQuery { after, limit: Some(1000) }).await.ok()?;
+            let page = admin.changes(&ChangesQuery { after, limit: Some(1000), wait: None }).await.ok()?;
             for record in page.changes {
                 let ChangeRecord::Entry(entry) = record else { continue };
                 let TimelineBody::Adjustment { adjustment } = entry.body else { continue };

@@ -90,6 +90,8 @@ struct Shared {
 #[derive(Default)]
 struct Control {
     wake: Notify,
+    /// The source has something new, as another source tells.
+    news: Notify,
     /// A person asked: what is otherwise tried rarely is tried now.
     asked: AtomicBool,
     /// Ends the pass that runs.
@@ -222,6 +224,15 @@ impl From<CacheError> for PassError {
     }
 }
 
+/// What a pass is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// It is time, or somebody asked.
+    Whole,
+    /// The source has something new.
+    News,
+}
+
 /// The pauses between passes of one source.
 struct Pace {
     source: Source,
@@ -233,9 +244,17 @@ impl Pace {
         Self { source, failures: 0 }
     }
 
-    /// Notes how a pass went, and waits for the next one. `None` = the engine stops.
-    async fn rest(&mut self, shared: &Shared, control: &Control, result: Result<(), PassError>) -> Option<()> {
+    /// Notes how a pass went, and waits for the next one: for `news` only where it went well. `None` = the engine
+    /// stops.
+    async fn rest(
+        &mut self,
+        shared: &Shared,
+        control: &Control,
+        result: Result<(), PassError>,
+        news: impl Future<Output = ()>,
+    ) -> Option<Due> {
         let options = &shared.options;
+        let went_well = result.is_ok();
         let pause = match &result {
             Ok(()) => {
                 self.failures = 0;
@@ -255,8 +274,9 @@ impl Pace {
         tokio::select! {
             biased;
             () = shared.stop.cancelled() => None,
-            () = control.wake.notified() => Some(()),
-            () = tokio::time::sleep_until(Instant::now() + pause) => Some(()),
+            () = control.wake.notified() => Some(Due::Whole),
+            () = tokio::time::sleep_until(Instant::now() + pause) => Some(Due::Whole),
+            () = news, if went_well => Some(Due::News),
         }
     }
 }

@@ -363,7 +363,7 @@ async fn record_feed(client: &AdminClient, path: &Path) -> anyhow::Result<usize>
     let mut out = BufWriter::new(File::create(path)?);
     let (mut rows, mut after) = (0, None);
     loop {
-        let query = ChangesQuery { after: after.clone(), limit: Some(500) };
+        let query = ChangesQuery { after: after.clone(), limit: Some(500), wait: None };
         let page = client.changes(&query).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         serde_json::to_writer(&mut out, &page)?;
         out.write_all(b"\n")?;

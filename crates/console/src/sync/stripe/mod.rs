@@ -50,7 +50,7 @@ pub(super) async fn run(shared: Arc<Shared>, client: Client) {
         if let Err(error) = &result {
             tracing::info!(error = %error.failure.detail, "Stripe could not be read");
         }
-        if pace.rest(&shared, &shared.stripe, result).await.is_none() {
+        if pace.rest(&shared, &shared.stripe, result, shared.stripe.news.notified()).await.is_none() {
             return;
         }
     }
