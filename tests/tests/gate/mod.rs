@@ -54,7 +54,7 @@ impl Caller {
 }
 
 /// Ends the trial, which is not support's to do.
-async fn end_trial(url: &str, token: &str) -> anyhow::Result<()> {
+pub(crate) async fn end_trial(url: &str, token: &str) -> anyhow::Result<()> {
     let version = on_server(url, token, EMAIL).await?["version"].clone();
     let request = Client::new().post(format!("{url}/admin/v1/tenants/{}/adjustments", id(1))).bearer_auth(token);
     let request = request.header("Idempotency-Key", "end").header("If-Match", format!("\"{version}\""));
