@@ -88,6 +88,11 @@ impl TestApp {
         Self { server, clock, url, tokens, client: reqwest::Client::new(), stop, serving, place, set }
     }
 
+    /// The token of somebody with this role.
+    pub(crate) fn token(&self, role: Role) -> &str {
+        &self.tokens[&role]
+    }
+
     /// Another server on the same database, which knows the same clock and tokens.
     pub(crate) async fn replica(&self) -> Self {
         Self::start_in(Arc::clone(&self.place), Arc::clone(&self.clock), self.tokens.clone(), Arc::clone(&self.set))

@@ -7,6 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{Database, NOW, extend, id, trying};
+use crate::staff::{self, outcome};
 use crate::stripe::{Stripe, subscription};
 use crate::world::{SECONDS, World, updated};
 
@@ -19,6 +20,7 @@ on_each_database! {
     a_second_subscription_is_ended_by_an_owner,
     the_account_is_looked_at_and_repaired,
     what_only_a_person_can_do_says_so,
+    an_event_of_the_other_mode_is_named,
 }
 
 /// An endpoint that hears of everything.
@@ -42,32 +44,19 @@ async fn paying(on: Database) -> World {
 /// The only drift, of this kind.
 async fn only(world: &World, kind: DriftKind) -> KnownDrift {
     world.duties().await;
-    let mut found = world.drifts().await;
+    let mut found = staff::drifts(world).await;
     assert_eq!(found.len(), 1, "{kind:?}: {found:?}");
     let found = found.remove(0);
     assert_eq!(found.drift.kind(), kind);
     found
 }
 
-async fn outcome(response: reqwest::Response) -> RepairOutcome {
-    let status = response.status();
-    let body = response.text().await.unwrap();
-    assert_eq!(status, StatusCode::OK, "{body}");
-    serde_json::from_str(&body).unwrap()
-}
-
 /// Shows the repair, makes it, and sees that the drift is gone and stays so.
 async fn repaired(world: &World, drift: &KnownDrift) -> RepairOutcome {
-    let shown = outcome(world.repair(&drift.id, None).await).await;
-    assert!(!shown.gone && shown.adjustment.is_none(), "{shown:?}");
-    let key = format!("{}.{}", drift.id, world.stripe.world().asked.len());
-    let made = outcome(world.repair(&drift.id, Some(&key)).await).await;
-    assert_eq!(made.stripe_writes, shown.stripe_writes);
-    // The same again gives the same answer.
-    assert_eq!(outcome(world.repair(&drift.id, Some(&key)).await).await, made);
-    assert_eq!(world.drifts().await, [], "{:?}", drift.drift.kind());
+    let made = staff::repair(world, drift).await;
+    assert_eq!(staff::drifts(world).await, [], "{:?}", drift.drift.kind());
     world.duties().await;
-    assert_eq!(world.drifts().await, [], "{:?}", drift.drift.kind());
+    assert_eq!(staff::drifts(world).await, [], "{:?}", drift.drift.kind());
     made
 }
 
@@ -267,5 +256,16 @@ async fn what_only_a_person_can_do_says_so(on: Database) {
     by_hand(DriftKind::UnknownPrice).await;
     let gone = world.repair("drf_none", Some("k")).await;
     assert_eq!(gone.status(), StatusCode::NOT_FOUND);
+    world.app.stop().await;
+}
+
+async fn an_event_of_the_other_mode_is_named(on: Database) {
+    let world = paying(on).await;
+    let mut live = updated("evt_live", &world.stripe.get("subscriptions", "sub_1"));
+    live["livemode"] = json!(true);
+    assert_eq!(world.deliver(&live).await, StatusCode::OK);
+    let drift = only(&world, DriftKind::ModeMixed).await;
+    let refused = world.repair(&drift.id, Some("k")).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
     world.app.stop().await;
 }

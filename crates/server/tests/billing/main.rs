@@ -16,5 +16,6 @@ mod outbox;
 mod parked;
 mod scripted;
 mod shop;
+mod staff;
 mod stripe;
 mod world;
