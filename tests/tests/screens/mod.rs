@@ -1,6 +1,8 @@
 //! Every screen of the real window in both themes: drawn by the styles that its policy lets in, and
 //! nothing wider than the window.
 
+mod billing;
+
 use paywall_tests::desktop::{Desktop, Window};
 use serde_json::json;
 

@@ -106,7 +106,7 @@ impl TestApp {
     }
 
     pub(crate) fn request(&self, role: Role, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(&self.tokens[&role])
+        self.client.request(method, format!("{}{path}", self.url)).bearer_auth(self.token(role))
     }
 
     pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
