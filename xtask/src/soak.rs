@@ -20,6 +20,10 @@ enum Part {
     Replicas,
     /// A server killed 100 times under load, on each database
     Events,
+    /// 1,000 histories of 200 of Stripe's events, shuffled, doubled and lost, on each database
+    Histories,
+    /// A server killed 200 times between a delivery of Stripe's and its effect, on each database
+    Deliveries,
 }
 
 #[derive(Args)]
@@ -35,7 +39,7 @@ pub(crate) struct Soak {
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Rules, Self::Limit, Self::Replicas, Self::Events];
+    const ALL: [Self; 6] = [Self::Rules, Self::Limit, Self::Replicas, Self::Events, Self::Histories, Self::Deliveries];
 
     /// Its tests: the program, and what their names begin with.
     fn tests(self) -> &'static [(&'static str, &'static str)] {
@@ -44,6 +48,8 @@ impl Part {
             Self::Limit => &[("soak", "limit::")],
             Self::Replicas => &[("soak", "killed::")],
             Self::Events => &[("quota", "killed::"), ("soak", "counted::")],
+            Self::Histories => &[("billing", "histories::")],
+            Self::Deliveries => &[("billing", "killed::")],
         }
     }
 }
@@ -82,8 +88,8 @@ pub(crate) fn soak(arguments: &Soak) -> anyhow::Result<()> {
 /// Builds the tests and what they start; answers the names and paths of the tests' programs.
 fn build() -> anyhow::Result<Vec<(String, String)>> {
     let mut build = cargo();
-    build.args(["test", "--package", "paywall-server", "--test", "quota", "--test", "soak", "--no-run"]);
-    build.arg("--message-format=json-render-diagnostics");
+    build.args(["test", "--package", "paywall-server", "--test", "quota", "--test", "soak"]);
+    build.args(["--test", "billing", "--no-run", "--message-format=json-render-diagnostics"]);
     println!("> {}", show(&build));
     let output = build.stdout(Stdio::piped()).spawn()?.wait_with_output()?;
     if !output.status.success() {
