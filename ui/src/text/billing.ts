@@ -38,6 +38,8 @@ export interface BillingTrouble {
     | 'secret_missing'
     | 'signatures_refused'
     | 'stalled'
+    | 'late'
+    | 'not_compared'
     | 'drifts'
     | 'failed'
     | 'paid_not_unblocked'
@@ -66,6 +68,18 @@ const FAILURES: Record<string, string> = {
 export function stripeFailureText({ code, missing_permission }: StripeFailure): string {
   if (missing_permission) return `the key lacks the permission ${missing_permission}`;
   return FAILURES[code] ?? code.replaceAll('_', ' ');
+}
+
+/** Whether the newest message took too long to come. */
+const comesLate = ({ webhook }: BillingHealth): boolean =>
+  webhook.lag_ms !== null && webhook.lag_ms > LATE_MS;
+/** Since when Stripe should have been asked, or everything compared, and was not; `null` = it was. */
+function overdueSince({ polled_at, reconciled_at, as_of }: BillingHealth): { what: string; at: number } | null {
+  if (reconciled_at !== null && as_of - reconciled_at > COMPARED_MS)
+    return { what: 'Not compared whole', at: reconciled_at };
+  if (polled_at !== null && as_of - polled_at > POLLED_MS)
+    return { what: 'Stripe was not asked for events', at: polled_at };
+  return null;
 }
 
 function stalledFor({ inbox, as_of }: BillingHealth): number {
@@ -123,6 +137,16 @@ export function billingTroubles(view: BillingView | null): BillingTrouble[] {
   const stalled = stalledFor(health);
   if (stalled > STALLED_MS)
     add('stalled', 1, `Events wait for ${span(stalled)} — the server does not get on with them`, 'events');
+  const overdue = overdueSince(health);
+  if (overdue)
+    add(
+      'not_compared',
+      1,
+      `${overdue.what} for ${span(health.as_of - overdue.at)} — what differs since then is not known`,
+      'health',
+    );
+  if (comesLate(health))
+    add('late', 1, `Stripe’s messages come ${span(health.webhook.lag_ms ?? 0)} late`, 'health');
   if (health.webhook.refused_signatures > 0)
     add(
       'signatures_refused',
@@ -152,6 +176,15 @@ export interface BillingVerdict {
   text: string;
 }
 
+/** What was never seen to work, so that nobody can say that it does; `null` = all of it was. */
+function unproven({ webhook, reconciled_at }: BillingHealth): string | null {
+  const said = [
+    webhook.last_received_at === null ? 'No message of Stripe’s has ever come here.' : null,
+    reconciled_at === null ? 'Stripe and the paywall were never compared whole.' : null,
+  ].filter((it) => it !== null);
+  return said.length > 0 ? said.join(' ') : null;
+}
+
 /** How billing is. `offline`: the server is not reached, so it is the copy’s word. */
 export function billingVerdict(
   view: BillingView,
@@ -174,6 +207,14 @@ export function billingVerdict(
       mark: '▲',
       headline: `${number(needs)} ${needs === 1 ? 'THING NEEDS' : 'THINGS NEED'} SOMEBODY`,
       text: (why === null ? 'Everything else goes on by itself.' : unread).trim(),
+    };
+  const missing = unproven(health);
+  if (missing)
+    return {
+      tone: 'unknown',
+      mark: '?',
+      headline: 'CAN’T TELL YET',
+      text: `${missing}${unread}`,
     };
   const parked = health.inbox.parked;
   const beside =
@@ -246,7 +287,8 @@ function endpointLine(endpoint: EndpointHealth | null): BillingLine {
   return line(label, `${quoted(endpoint.url)} is on and hears of everything`);
 }
 
-function messages({ webhook }: BillingHealth, reader: Reader & { now: Timestamp }): BillingLine {
+function messages(health: BillingHealth, reader: Reader & { now: Timestamp }): BillingLine {
+  const { webhook } = health;
   const label = 'Messages';
   if (!webhook.secret_configured)
     return line(
@@ -262,12 +304,11 @@ function messages({ webhook }: BillingHealth, reader: Reader & { now: Timestamp 
   const next = wrong ? 'Compare stripe_webhook_secret with the endpoint’s page in Stripe.' : null;
   if (webhook.last_received_at === null) return line(label, `None came yet${wrong}`, next, wrong !== '');
   const lag = webhook.lag_ms === null ? '' : ` · ${lagText(webhook.lag_ms)} after it happened`;
-  const late = webhook.lag_ms !== null && webhook.lag_ms > LATE_MS;
   return line(
     label,
     `The last came ${ago(webhook.last_received_at, reader.now)}${lag}${wrong}`,
     next,
-    late || wrong !== '',
+    comesLate(health) || wrong !== '',
   );
 }
 
@@ -299,9 +340,7 @@ function compared(health: BillingHealth, reader: Reader & { now: Timestamp }): B
     polled_at === null ? 'Not asked for events yet' : `Asked for events ${ago(polled_at, reader.now)}`;
   const all =
     reconciled_at === null ? 'never compared whole' : `all compared ${ago(reconciled_at, reader.now)}`;
-  const old =
-    (polled_at !== null && health.as_of - polled_at > POLLED_MS) ||
-    (reconciled_at !== null && health.as_of - reconciled_at > COMPARED_MS);
+  const old = overdueSince(health) !== null;
   const next = old
     ? 'It is asked every hour and compared every night. See that a server runs, and its log.'
     : null;

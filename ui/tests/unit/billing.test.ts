@@ -122,7 +122,35 @@ describe('what about billing needs somebody', () => {
   });
 });
 
+describe('messages that come late, and comparing that stopped', () => {
+  it('need somebody: nothing differs only because nobody looked', () => {
+    const said = (more: Partial<BillingHealth>) =>
+      billingTroubles(view(more)).map((it) => [it.kind, plain(it.text)]);
+    expect(said(webhook({ lag_ms: 7 * MINUTE }))).toEqual([['late', 'Stripe’s messages come 7 min late']]);
+    expect(said({ reconciled_at: NOW - 3 * DAY })).toEqual([
+      ['not_compared', 'Not compared whole for 3 d — what differs since then is not known'],
+    ]);
+    expect(said({ polled_at: NOW - 5 * HOUR })).toEqual([
+      ['not_compared', 'Stripe was not asked for events for 5 h — what differs since then is not known'],
+    ]);
+  });
+});
+
 describe('how billing is in one line', () => {
+  it('is not well where nothing was ever received or compared', () => {
+    const never = view({ ...webhook({ last_received_at: null, lag_ms: null }), reconciled_at: null });
+    expect(billingVerdict(never, false, NOW, UTC)).toMatchObject({
+      tone: 'unknown',
+      headline: 'CAN’T TELL YET',
+      text: 'No message of Stripe’s has ever come here. Stripe and the paywall were never compared whole.',
+    });
+    expect(billingVerdict(view({ reconciled_at: null }), false, NOW, UTC).text).toBe(
+      'Stripe and the paywall were never compared whole.',
+    );
+    // It is not for long: it needs nobody yet.
+    expect(billingNeeds(never)).toBe(0);
+  });
+
   it('says so by a word, not by a colour', () => {
     expect(billingVerdict(view(), false, NOW, UTC)).toMatchObject({
       tone: 'full',
