@@ -187,17 +187,17 @@ async fn a_deleted_customer_keeps_what_was_known_of_it() {
     let mut acme = tenant(1, "Acme", facts(None), None);
     acme.stripe_customer = Some("cus_1".into());
     let cache = filled(&home, &[acme]).await;
-    assert_eq!(cache.tenant_detail(&id(1)).await.unwrap().billing, None);
+    assert_eq!(cache.tenant_detail(&id(1), NOW).await.unwrap().billing, None);
     let raw = json!({"id": "cus_1", "livemode": false, "created": 5, "email": "a@b.example",
         "invoice_settings": {"default_payment_method": "pm_1"}});
     let row = |raw: Value| StripeRow { id: "cus_1".into(), created: 5, raw };
     cache.apply_stripe_page(Stream::Customers, &[row(raw.clone())], &done(NOW)).await.unwrap();
-    let billing = cache.tenant_detail(&id(1)).await.unwrap().billing.unwrap();
+    let billing = cache.tenant_detail(&id(1), NOW).await.unwrap().billing.unwrap();
     assert_eq!((billing.deleted, billing.payment_method), (false, Some(true)));
     assert_eq!(billing.dashboard_url, "https://dashboard.stripe.com/test/customers/cus_1");
     let gone = json!({"id": "cus_1", "object": "customer", "deleted": true});
     cache.apply_stripe_rows(Stream::Customers, &[row(gone)], NOW).await.unwrap();
-    assert!(cache.tenant_detail(&id(1)).await.unwrap().billing.unwrap().deleted);
+    assert!(cache.tenant_detail(&id(1), NOW).await.unwrap().billing.unwrap().deleted);
     assert_eq!(cache.stripe_raw(Stream::Customers, &["cus_1".into()]).await.unwrap(), [raw]);
     cache.close().await;
 }

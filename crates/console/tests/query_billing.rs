@@ -6,8 +6,8 @@ mod cache_fixtures;
 use cache_fixtures::{NOW, ago, done, facts, filled, home, id, tenant};
 use paywall_console::cache::{Cache, StripeRow};
 use paywall_console::ipc::{Billing, Money};
-use paywall_domain::Timestamp;
 use paywall_domain::billing::UpcomingChange;
+use paywall_domain::{DAY_MS, Timestamp};
 use paywall_stripe::Stream;
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ async fn put(cache: &Cache, stream: Stream, objects: &[Value]) {
 }
 
 async fn billing(cache: &Cache) -> Billing {
-    cache.tenant_detail(&id(1)).await.unwrap().billing.unwrap()
+    cache.tenant_detail(&id(1), NOW).await.unwrap().billing.unwrap()
 }
 
 async fn with_customer(home: &cache_fixtures::Home) -> Cache {
@@ -41,6 +41,7 @@ async fn with_customer(home: &cache_fixtures::Home) -> Cache {
 
 fn subscription(status: &str, more: &Value) -> Value {
     let mut it = json!({"id": "sub_1", "created": seconds(40), "customer": "cus_1", "status": status, "currency": "jpy",
+        "livemode": false, "metadata": {"tenant_id": id(1).as_str()},
         "cancel_at_period_end": false, "items": {"data": [{"id": "si_1", "quantity": 1,
             "current_period_end": seconds(-10), "price": {"id": "p", "currency": "jpy", "unit_amount": 12000,
                 "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"}}}]}});
@@ -109,29 +110,69 @@ async fn payments_refunds_and_disputes_are_told_with_their_reasons() {
 }
 
 #[tokio::test]
-async fn what_happens_next_is_told_by_the_subscription() {
+async fn what_happens_next_is_told_by_the_subscription_that_counts() {
     let home = home();
     let cache = with_customer(&home).await;
-    assert_eq!(billing(&cache).await.upcoming, None, "nothing is known of subscriptions");
+    assert_eq!(billing(&cache).await.upcoming, [], "nothing is known of subscriptions");
     let at = |days: i64| Timestamp(seconds(-days) * 1000);
+    let trial = json!({"trial_end": seconds(-3)});
+    let paused = json!({"pause_collection": {"behavior": "void", "resumes_at": seconds(-6)}});
     for (status, more, expected) in [
-        ("active", json!({}), Some(UpcomingChange::Renews { at: at(10) })),
-        ("active", json!({"cancel_at_period_end": true}), Some(UpcomingChange::Ends { at: at(10) })),
-        ("active", json!({"cancel_at": seconds(-4)}), Some(UpcomingChange::Ends { at: at(4) })),
-        ("trialing", json!({"trial_end": seconds(-3)}), Some(UpcomingChange::TrialEnds { at: at(3) })),
-        ("canceled", json!({"ended_at": seconds(1)}), None),
+        ("active", json!({}), vec![UpcomingChange::Renews { at: at(10) }]),
+        ("active", json!({"cancel_at_period_end": true}), vec![UpcomingChange::Ends { at: at(10) }]),
+        ("active", json!({"cancel_at": seconds(-4)}), vec![UpcomingChange::Ends { at: at(4) }]),
+        ("trialing", trial, vec![UpcomingChange::TrialEnds { at: at(3) }, UpcomingChange::Renews { at: at(10) }]),
+        // Nothing is taken while its invoices are not collected: it does not renew.
+        ("active", paused, vec![UpcomingChange::Resumes { at: at(6) }]),
+        ("canceled", json!({"ended_at": seconds(1)}), vec![]),
     ] {
         put(&cache, Stream::Subscriptions, &[subscription(status, &more)]).await;
         assert_eq!(billing(&cache).await.upcoming, expected, "{status} {more}");
     }
+
     put(&cache, Stream::Subscriptions, &[subscription("past_due", &json!({}))]).await;
-    put(
-        &cache,
-        Stream::Invoices,
-        &[json!({"id": "in_1", "created": seconds(3), "customer": "cus_1", "subscription": "sub_1", "status": "open",
-            "currency": "jpy", "total": 12000, "amount_remaining": 12000, "next_payment_attempt": seconds(-2)})],
-    )
-    .await;
-    assert_eq!(billing(&cache).await.upcoming, Some(UpcomingChange::PaymentRetried { at: at(2) }));
+    let invoice = |status: &str| {
+        json!({"id": "in_1", "created": seconds(3), "customer": "cus_1", "status": status, "currency": "jpy",
+            "parent": {"subscription_details": {"subscription": "sub_1"}},
+            "total": 12000, "amount_remaining": 12000, "next_payment_attempt": seconds(-2)})
+    };
+    put(&cache, Stream::Invoices, &[invoice("open")]).await;
+    let retried = UpcomingChange::PaymentRetried { at: at(2) };
+    assert_eq!(billing(&cache).await.upcoming, [retried, UpcomingChange::Renews { at: at(10) }]);
+
+    // A week later, with the same copy: what is over by then is not announced.
+    let later = Timestamp(NOW.0 + 7 * DAY_MS);
+    let upcoming = cache.tenant_detail(&id(1), later).await.unwrap().billing.unwrap().upcoming;
+    assert_eq!(upcoming, [UpcomingChange::Renews { at: at(10) }]);
+
+    // A newer one that the customer has for something else in the same account says nothing of this tenant.
+    let other = subscription("active", &json!({"id": "sub_2", "created": seconds(1), "metadata": {}}));
+    put(&cache, Stream::Subscriptions, &[subscription("active", &json!({"cancel_at": seconds(-4)})), other]).await;
+    put(&cache, Stream::Invoices, &[invoice("paid")]).await;
+    assert_eq!(billing(&cache).await.upcoming, [UpcomingChange::Ends { at: at(4) }]);
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn a_subscription_says_what_it_costs_and_no_revenue_that_is_not_known() {
+    let home = home();
+    let cache = with_customer(&home).await;
+    let rows = || async { billing(&cache).await.subscriptions.unwrap() };
+    let yen = |amount| Some(Money { amount, currency: "jpy".into() });
+
+    put(&cache, Stream::Subscriptions, &[subscription("active", &json!({}))]).await;
+    let paying = rows().await.remove(0);
+    assert_eq!((paying.mrr, paying.monthly), (yen(12000), yen(12000)));
+    assert_eq!((paying.items[0].price.as_str(), paying.items[0].quantity), ("p", Some(1)));
+
+    // A trial brings nothing yet, and costs something after.
+    put(&cache, Stream::Subscriptions, &[subscription("trialing", &json!({"trial_end": seconds(-3)}))]).await;
+    let trying = rows().await.remove(0);
+    assert_eq!((trying.mrr, trying.monthly), (yen(0), yen(12000)));
+
+    let unknown = json!({"items": {"data": [{"id": "si_1", "quantity": 1, "price": "price_that_is_not_here"}]}});
+    put(&cache, Stream::Subscriptions, &[subscription("active", &unknown)]).await;
+    let untold = rows().await.remove(0);
+    assert_eq!((untold.mrr, untold.monthly), (None, None), "not known is not nothing");
     cache.close().await;
 }

@@ -10,6 +10,8 @@ import type {
 } from '../host/generated/contract';
 import type {
   CheckoutRefusal,
+  Interval,
+  Item,
   Remedy,
   Standing,
   StandingAccess,
@@ -18,7 +20,18 @@ import type {
   UpcomingChange,
 } from '../host/generated/domain';
 import type { BillingView } from '../host/generated/ipc';
-import { ago, clockTime, counted, instant, number, quoted, span, type Reader } from './format';
+import {
+  ago,
+  clockTime,
+  counted,
+  instant,
+  money,
+  number,
+  quoted,
+  span,
+  UNKNOWN,
+  type Reader,
+} from './format';
 import { listed } from './words';
 
 const MINUTE = 60_000;
@@ -74,7 +87,11 @@ export function stripeFailureText({ code, missing_permission }: StripeFailure): 
 const comesLate = ({ webhook }: BillingHealth): boolean =>
   webhook.lag_ms !== null && webhook.lag_ms > LATE_MS;
 /** Since when Stripe should have been asked, or everything compared, and was not; `null` = it was. */
-function overdueSince({ polled_at, reconciled_at, as_of }: BillingHealth): { what: string; at: number } | null {
+function overdueSince({
+  polled_at,
+  reconciled_at,
+  as_of,
+}: BillingHealth): { what: string; at: number } | null {
   if (reconciled_at !== null && as_of - reconciled_at > COMPARED_MS)
     return { what: 'Not compared whole', at: reconciled_at };
   if (polled_at !== null && as_of - polled_at > POLLED_MS)
@@ -493,6 +510,37 @@ const REMEDIES: Record<Remedy, string | null> = {
 /** What puts a standing right; `null` = nothing is wrong. */
 export const remedyText = (remedy: Remedy): string | null => REMEDIES[remedy];
 
+const EVERY: Record<Interval, [one: string, many: string]> = {
+  day: ['a day', 'days'],
+  week: ['a week', 'weeks'],
+  month: ['a month', 'months'],
+  year: ['a year', 'years'],
+};
+/** A price as a person compares it: `$33.00 a month`, `$99.00 every 3 months`. */
+export function priceText(
+  { unit_amount, interval, interval_count }: Pick<Item, 'unit_amount' | 'interval' | 'interval_count'>,
+  currency: string,
+): string {
+  const amount = unit_amount === null || !currency ? UNKNOWN : money({ amount: unit_amount, currency });
+  if (interval === null) return amount;
+  const [one, many] = EVERY[interval];
+  const every = interval_count ?? 1;
+  return `${amount} ${every > 1 ? `every ${number(every)} ${many}` : one}`;
+}
+/** An item of a subscription: how many, at which price. A metered one has no quantity. */
+export function itemText(item: Item, currency: string): string {
+  if (item.unit_amount === null)
+    return item.quantity === null
+      ? 'metered: the price goes by use'
+      : `${number(item.quantity)} × a price in tiers`;
+  const price = priceText(item, currency);
+  return item.quantity === null ? `${price}, metered` : `${number(item.quantity)} × ${price}`;
+}
+
+/** What is still to happen: what a copy of before announces for a time that is over is no news. */
+export const stillUpcoming = (changes: UpcomingChange[], now: Timestamp): UpcomingChange[] =>
+  changes.filter((change) => change.at > now);
+
 /** What happens next by itself. */
 export function upcomingText(change: UpcomingChange, reader: Reader = {}): string {
   const at = instant(change.at, reader);
@@ -511,6 +559,15 @@ export function upcomingText(change: UpcomingChange, reader: Reader = {}): strin
       return `Goes on again ${at}.`;
   }
 }
+
+/**
+ * Why no link to Checkout can be made for a tenant at all; `null` = one can. What is wrong with one plan or price
+ * alone is not: another one is chosen for the link.
+ */
+export const noCheckoutText = (refusal: CheckoutRefusal | null): string | null =>
+  refusal === null || refusal.refusal === 'no_price' || refusal.refusal === 'price_of_other_plan'
+    ? null
+    : checkoutRefusalText(refusal);
 
 /** Why a tenant cannot go to Checkout now. */
 export function checkoutRefusalText(refusal: CheckoutRefusal): string {

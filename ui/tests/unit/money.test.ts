@@ -26,7 +26,7 @@ describe('billing', () => {
     refunds: [],
     disputes: [],
     credit_notes: [],
-    upcoming: null,
+    upcoming: [],
   };
   async function block(of: Partial<TenantDetail>) {
     await open();

@@ -16,7 +16,7 @@ const BILLING: Billing = {
   refunds: [],
   disputes: [],
   credit_notes: [],
-  upcoming: null,
+  upcoming: [],
   subscriptions: [],
   invoices: [],
 };

@@ -35,7 +35,7 @@ impl Console {
     /// A tenant in full.
     pub async fn tenant_detail(&self, id: &TenantId) -> Result<TenantDetail, Failure> {
         let open = self.require_open()?;
-        open.read(open.cache.tenant_detail(id).await)
+        open.read(open.cache.tenant_detail(id, open.now()).await)
     }
 
     /// A page of a tenant's timeline, newest first.

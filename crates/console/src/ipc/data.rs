@@ -180,8 +180,12 @@ pub struct SubscriptionRow {
     pub id: String,
     /// In Stripe's words.
     pub status: String,
-    /// Monthly recurring revenue; 0 while it does not count.
-    pub mrr: Money,
+    /// Monthly recurring revenue; 0 while it does not count, `null` = it cannot be told.
+    pub mrr: Option<Money>,
+    /// What it costs per month at its list prices; `null` = they alone do not tell.
+    pub monthly: Option<Money>,
+    /// What is subscribed to; empty where that cannot be read.
+    pub items: Vec<paywall_domain::billing::Item>,
     /// Until when the running period is paid.
     pub current_period_end: Option<Timestamp>,
     /// Whether it ends with the running period.
@@ -214,8 +218,8 @@ pub struct Billing {
     pub disputes: Option<Vec<super::DisputeRow>>,
     /// Latest first, at most 12; `null` = Stripe's list of them is not here.
     pub credit_notes: Option<Vec<super::CreditNoteRow>>,
-    /// What happens next by itself, as far as Stripe's objects tell; `null` = nothing, or it cannot be told.
-    pub upcoming: Option<paywall_domain::billing::UpcomingChange>,
+    /// What happens by itself to the subscription that counts, the next first, as far as Stripe's objects tell.
+    pub upcoming: Vec<paywall_domain::billing::UpcomingChange>,
 }
 
 /// A tenant in full.

@@ -1,11 +1,13 @@
 //! A tenant in full.
 
 use paywall_contract::Tenant;
+use paywall_domain::billing::StripeSubscription;
 use paywall_domain::{Plan, PlanId, TenantId, Timestamp};
 use paywall_stripe::Stream;
 use sqlx::Row;
 
 use super::money::money;
+use super::subscription::upcoming_of;
 use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{Billing, InvoiceRow, Money, SubscriptionRow, TenantDetail};
 
@@ -21,12 +23,13 @@ impl Cache {
     }
 
     /// A tenant with its plans and what Stripe says of it. [`CacheError::NotFound`] where the copy has none.
-    pub async fn tenant_detail(&self, id: &TenantId) -> Result<TenantDetail> {
+    /// What was to happen before `now` is not announced.
+    pub async fn tenant_detail(&self, id: &TenantId, now: Timestamp) -> Result<TenantDetail> {
         let tenant = self.tenant(id).await?.ok_or(CacheError::NotFound)?;
         let plan = self.plan(&tenant.facts.plan).await?;
         let plan_in_force = self.plan(&tenant.plan_in_force).await?;
         let billing = match &tenant.stripe_customer {
-            Some(customer) => self.billing(customer).await?,
+            Some(customer) => self.billing(&tenant, customer, now).await?,
             None => None,
         };
         let stripe_known = self.stripe_complete(Stream::Customers).await?;
@@ -41,7 +44,7 @@ impl Cache {
         found.map(|(body,)| Ok(serde_json::from_str(&body)?)).transpose()
     }
 
-    async fn billing(&self, customer: &str) -> Result<Option<Billing>> {
+    async fn billing(&self, tenant: &Tenant, customer: &str, now: Timestamp) -> Result<Option<Billing>> {
         let known: Option<(bool, bool, bool)> =
             sqlx::query_as("SELECT deleted, payment_method, livemode FROM stripe_customers WHERE id = ?1")
                 .bind(customer)
@@ -49,22 +52,30 @@ impl Cache {
                 .await?;
         let Some((deleted, own_method, livemode)) = known else { return Ok(None) };
         let rows = sqlx::query(
-            "SELECT id, status, mrr, currency, current_period_end, cancel_at_period_end, payment_method
+            "SELECT id, status, mrr, mrr_fault, currency, current_period_end, cancel_at_period_end, payment_method
              FROM stripe_subscriptions WHERE customer = ?1 ORDER BY created DESC, id DESC",
         )
         .bind(customer)
         .fetch_all(self.readers())
         .await?;
+        let read = self.subscriptions(customer, &rows).await?;
         let mut pays = own_method;
         let mut subscriptions = Vec::with_capacity(rows.len());
         for row in rows {
             pays |= row.try_get::<bool, _>("payment_method")?;
+            let id: String = row.try_get("id")?;
+            let found = read.iter().find(|it| it.id == id);
+            let told = row.try_get::<Option<String>, _>("mrr_fault")?.is_none();
             subscriptions.push(SubscriptionRow {
-                id: row.try_get("id")?,
                 status: row.try_get("status")?,
-                mrr: money(row.try_get("mrr")?, row.try_get("currency")?),
+                mrr: if told { Some(money(row.try_get("mrr")?, row.try_get("currency")?)) } else { None },
+                monthly: found
+                    .and_then(StripeSubscription::monthly)
+                    .map(|it| Money { amount: it.minor, currency: it.currency }),
+                items: found.map(|it| it.items.clone()).unwrap_or_default(),
                 current_period_end: row.try_get::<Option<i64>, _>("current_period_end")?.map(Timestamp),
                 cancel_at_period_end: row.try_get("cancel_at_period_end")?,
+                id,
             });
         }
         // A card may hang on the subscription alone: without that list, none at the customer says nothing.
@@ -88,7 +99,11 @@ impl Cache {
             refunds: self.refunds(customer).await?,
             disputes: self.disputes(customer).await?,
             credit_notes: self.credit_notes(customer).await?,
-            upcoming: if all_known { self.upcoming(customer).await? } else { None },
+            upcoming: if all_known {
+                upcoming_of(tenant, &self.plans().await?, &read, livemode, now)
+            } else {
+                Vec::new()
+            },
         }))
     }
 

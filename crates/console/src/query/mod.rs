@@ -17,6 +17,7 @@ mod plans;
 mod row;
 mod search;
 mod statements;
+mod subscription;
 mod tenants;
 
 use paywall_domain::{DAY_MS, Plan, Timestamp};

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use paywall_domain::Timestamp;
-use paywall_domain::billing::UpcomingChange;
+use paywall_domain::billing::StripeSubscription;
 use paywall_stripe::Stream;
 use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::subscription;
 use crate::cache::{Cache, Result};
 use crate::ipc::{CreditNoteRow, DisputeRow, Money, PaymentRow, RefundRow};
 
@@ -148,43 +149,23 @@ impl Cache {
         notes.collect::<Result<Vec<_>>>().map(Some)
     }
 
-    /// What happens next to a customer's latest subscription that goes on, as far as Stripe's objects tell.
-    pub(super) async fn upcoming(&self, customer: &str) -> Result<Option<UpcomingChange>> {
-        let found: Option<(String, String, Option<i64>, bool)> = sqlx::query_as(
-            "SELECT id, status, current_period_end, cancel_at_period_end FROM stripe_subscriptions
-             WHERE customer = ?1 AND status IN ('active', 'trialing', 'past_due', 'paused')
-             ORDER BY created DESC, id DESC LIMIT 1",
+    /// A customer's subscriptions as the domain reads them, with the invoices of each that are open.
+    pub(super) async fn subscriptions(&self, customer: &str, rows: &[SqliteRow]) -> Result<Vec<StripeSubscription>> {
+        let raw = self.raw_by_id(Stream::Subscriptions, rows).await?;
+        let open: Vec<(String, Option<String>)> = sqlx::query_as(
+            "SELECT id, subscription FROM stripe_invoices WHERE customer = ?1 AND status = 'open'
+             ORDER BY created DESC, id DESC LIMIT 100",
         )
         .bind(customer)
-        .fetch_optional(self.readers())
-        .await?;
-        let Some((id, status, period_end, canceling)) = found else { return Ok(None) };
-        let raw = self.stripe_raw(Stream::Subscriptions, std::slice::from_ref(&id)).await?;
-        let seconds = |pointer: &str| raw.first().and_then(|it| it.pointer(pointer)?.as_i64()).map(instant);
-        if let Some(at) = seconds("/cancel_at").or(period_end.map(Timestamp).filter(|_| canceling)) {
-            return Ok(Some(UpcomingChange::Ends { at }));
-        }
-        Ok(match status.as_str() {
-            "trialing" => seconds("/trial_end").map(|at| UpcomingChange::TrialEnds { at }),
-            "past_due" => self.next_attempt(&id).await?.map(|at| UpcomingChange::PaymentRetried { at }),
-            "paused" => seconds("/pause_collection/resumes_at").map(|at| UpcomingChange::Resumes { at }),
-            _ => period_end.map(|at| UpcomingChange::Renews { at: Timestamp(at) }),
-        })
-    }
-
-    /// When Stripe next tries to take an open invoice of a subscription.
-    async fn next_attempt(&self, subscription: &str) -> Result<Option<Timestamp>> {
-        let open: Vec<(String,)> = sqlx::query_as(
-            "SELECT i.id FROM stripe_subscriptions AS s
-             CROSS JOIN stripe_invoices AS i ON i.customer = s.customer
-             WHERE s.id = ?1 AND i.subscription = s.id AND i.status = 'open' ORDER BY i.created DESC LIMIT 12",
-        )
-        .bind(subscription)
         .fetch_all(self.readers())
         .await?;
-        let ids: Vec<String> = open.into_iter().map(|(id,)| id).collect();
-        let raw = self.stripe_raw(Stream::Invoices, &ids).await?;
-        Ok(raw.iter().filter_map(|it| it.get("next_payment_attempt")?.as_i64()).min().map(instant))
+        let ids: Vec<String> = open.iter().map(|(id, _)| id.clone()).collect();
+        let invoices = self.stripe_raw(Stream::Invoices, &ids).await?;
+        let of = |subscription: &str| -> Vec<Value> {
+            let own = |it: &&Value| open.iter().any(|(id, of)| it["id"] == **id && of.as_deref() == Some(subscription));
+            invoices.iter().filter(own).cloned().collect()
+        };
+        Ok(raw.iter().filter_map(|(id, raw)| subscription::read(raw, &of(id))).collect())
     }
 
     async fn raw_by_id(&self, stream: Stream, rows: &[SqliteRow]) -> Result<HashMap<String, Value>> {

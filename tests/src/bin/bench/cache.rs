@@ -289,7 +289,7 @@ async fn ask(cache: &Cache, operation: usize, questions: &Questions, number: usi
             let query = TenantQuery { cursor: Some(questions.places[number].clone()), ..list() };
             drop(cache.tenants_page(&query, now()).await?);
         }
-        2 => drop(cache.tenant_detail(&questions.tenants[number]).await?),
+        2 => drop(cache.tenant_detail(&questions.tenants[number], now()).await?),
         3 => drop(cache.overview(None, now()).await?),
         _ => drop(cache.tenant_counts(now()).await?),
     }

@@ -7,7 +7,7 @@ import { fail } from './fail';
 import { pageOf } from './rows';
 import { DAY, snapshotOf } from './rules';
 import type { State } from './state';
-import type { Person } from './world';
+import { itemOf, type Person } from './world';
 
 type BillingHost = Pick<
   Host,
@@ -151,7 +151,7 @@ export function billingOf(state: State): BillingHost {
                   created: it.created_at,
                   tenant: it.id,
                   currency: it.mrr[0]?.currency ?? 'usd',
-                  items: [],
+                  items: it.mrr.slice(0, 1).map((amount) => itemOf(it.facts.plan, amount, subscription)),
                   trial_end: null,
                   cancel_at_period_end: subscription.cancel_at_period_end,
                   cancel_at: null,

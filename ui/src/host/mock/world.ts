@@ -1,5 +1,5 @@
 import type { Member, Refusal, TimelineBody, TimelineEntry } from '../generated/contract';
-import type { Meter, Plan, TenantFacts, Timestamp } from '../generated/domain';
+import type { Item, Meter, Plan, Subscription, TenantFacts, Timestamp } from '../generated/domain';
 import type { Billing, Money } from '../generated/ipc';
 import { cast, usd, type Given } from './cast';
 import { accessOf, DAY, planInForce, type Usage } from './rules';
@@ -54,6 +54,20 @@ function plan(id: string, name: string, limits: (number | null)[]): Plan {
     limits: { messages, tokens, api_requests, documents, storage_bytes, datasets, seats },
     stripe_prices: [`price_${id}_month`],
     trial_days: 14,
+  };
+}
+
+/** What is subscribed to at so much a month: three at a third where that comes out even, else one. */
+export function itemOf(plan: string, monthly: Money, { current_period_end: end }: Subscription): Item {
+  const quantity = monthly.amount % 300 === 0 ? 3 : 1;
+  return {
+    price: `price_${plan}_month`,
+    quantity,
+    unit_amount: monthly.amount / quantity,
+    interval: 'month',
+    interval_count: 1,
+    current_period_start: end === null ? null : end - 30 * DAY,
+    current_period_end: end,
   };
 }
 
@@ -231,7 +245,9 @@ export function makeWorld(now: Timestamp, size: number, stripe: boolean): World 
               ? mrr.map((amount, index) => ({
                   id: index === 0 ? subscription.id : `${subscription.id}${index}`,
                   status: subscription.status,
-                  mrr: amount,
+                  mrr: subscription.status === 'active' || subscription.status === 'past_due' ? amount : null,
+                  monthly: amount,
+                  items: [itemOf(planId, amount, subscription)],
                   current_period_end: subscription.current_period_end,
                   cancel_at_period_end: subscription.cancel_at_period_end,
                 }))
@@ -250,11 +266,13 @@ export function makeWorld(now: Timestamp, size: number, stripe: boolean): World 
             ...paid(id, mrr, given, now),
             upcoming:
               subscription?.status === 'active' && subscription.current_period_end !== null
-                ? {
-                    kind: subscription.cancel_at_period_end ? 'ends' : 'renews',
-                    at: subscription.current_period_end,
-                  }
-                : null,
+                ? [
+                    {
+                      kind: subscription.cancel_at_period_end ? 'ends' : 'renews',
+                      at: subscription.current_period_end,
+                    },
+                  ]
+                : [],
           }
         : null;
     const made: Person = {
