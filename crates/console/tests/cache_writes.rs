@@ -4,7 +4,7 @@
 mod cache_fixtures;
 
 use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, feed_of, filled, home, id, key, tenant};
-use paywall_console::cache::{Cache, CacheError, FeedApplied, StreamProgress, StripeRow};
+use paywall_console::cache::{Cache, CacheError, FeedApplied, ReadingEnd, StreamProgress, StripeRow, Window};
 use paywall_console::ipc::{Failure, FailureCode, Source, TenantQuery, UnsettledChange};
 use paywall_contract::ChangeRecord;
 use paywall_domain::Timestamp;
@@ -273,5 +273,38 @@ async fn events_that_stripe_forgot_are_forgotten_here() {
     let ids = ["evt_old".to_owned(), "evt_new".to_owned()];
     let seen = cache.events_seen(&ids).await.unwrap();
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["evt_new"]);
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_anew_stays_as_it_was() {
+    let home = home();
+    let cache = filled(&home, &[]).await;
+    let customer = |id: &str| row(id, &json!({"id": id, "created": 1, "livemode": false}));
+    cache
+        .apply_stripe_page(Stream::Customers, &[customer("cus_1"), customer("cus_2"), customer("cus_3")], &done(NOW))
+        .await
+        .unwrap();
+    // Read again: the second comes and cannot be read, the third is not listed any more.
+    let window = cache.begin_stripe_reading(Stream::Customers, &json!({}), NOW).await.unwrap();
+    let progress = StreamProgress { unreadable: vec!["cus_2".into()], ..done(NOW) };
+    cache
+        .apply_stripe_window(
+            Stream::Customers,
+            &[customer("cus_1")],
+            &progress,
+            &[Window { closed: true, ..window }],
+            ReadingEnd::Sweep,
+        )
+        .await
+        .unwrap();
+    for (id, deleted) in [("cus_1", false), ("cus_2", false), ("cus_3", true)] {
+        let mut it = tenant(1, "Acme", facts(None), None);
+        it.stripe_customer = Some(id.into());
+        it.version += 1;
+        cache.apply_feed_page(&feed_of(&[it.clone()]), NOW).await.unwrap();
+        let told = cache.tenant_detail(&it.id, NOW).await.unwrap().billing.unwrap().deleted;
+        assert_eq!(told, deleted, "{id}");
+    }
     cache.close().await;
 }

@@ -100,6 +100,19 @@ pub(super) async fn advance(
     Ok(())
 }
 
+/// What a reading of one of Stripe's lists gave and could not be read, as a JSON array of ids; `None` = there is
+/// more of it than is noted.
+pub(super) async fn unreadable(tx: &mut SqliteConnection, stream: &str) -> Result<Option<String>> {
+    let known: Option<(String,)> =
+        sqlx::query_as("SELECT unreadable FROM streams WHERE source = 'stripe' AND stream = ?1")
+            .bind(stream)
+            .fetch_optional(tx)
+            .await?;
+    let Some((text,)) = known else { return Ok(Some("[]".to_owned())) };
+    let ids: Vec<String> = serde_json::from_str(&text)?;
+    Ok((ids.len() < UNREADABLE_MAX).then_some(text))
+}
+
 impl Cache {
     /// How far a list is; all unknown for one that was never read.
     pub async fn stream_state(&self, source: Source, stream: &str) -> Result<StreamState> {

@@ -95,11 +95,11 @@ impl Cache {
         if end != ReadingEnd::NotYet {
             sqlx::query("DELETE FROM stripe_windows WHERE stream = ?1").bind(stream.name()).execute(&mut *tx).await?;
         }
+        let read: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        streams::advance(&mut tx, Source::Stripe, stream.name(), progress, &read).await?;
         if end == ReadingEnd::Sweep {
             sweep(&mut tx, stream).await?;
         }
-        let read: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-        streams::advance(&mut tx, Source::Stripe, stream.name(), progress, &read).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -158,23 +158,47 @@ async fn put_window(tx: &mut SqliteConnection, stream: Stream, window: &Window) 
 }
 
 /// Takes out what the reading that ends did not give. A customer stays, marked as deleted: its invoices still
-/// name it, and Stripe's list leaves deleted ones out.
+/// name it, and Stripe's list leaves deleted ones out. What the reading gave and could not be read stays as it was.
 async fn sweep(tx: &mut SqliteConnection, stream: Stream) -> Result<()> {
     let statement = match stream {
-        Stream::Customers => "UPDATE stripe_customers SET deleted = 1 WHERE deleted = 0 AND reading < ?1",
-        Stream::Products => "DELETE FROM stripe_products WHERE reading < ?1",
-        Stream::Prices => "DELETE FROM stripe_prices WHERE reading < ?1",
-        Stream::Subscriptions => "DELETE FROM stripe_subscriptions WHERE reading < ?1",
-        Stream::Invoices => "DELETE FROM stripe_invoices WHERE reading < ?1",
-        Stream::InvoicePayments => "DELETE FROM stripe_invoice_payments WHERE reading < ?1",
-        Stream::Charges => "DELETE FROM stripe_charges WHERE reading < ?1",
-        Stream::Refunds => "DELETE FROM stripe_refunds WHERE reading < ?1",
-        Stream::CreditNotes => "DELETE FROM stripe_credit_notes WHERE reading < ?1",
-        Stream::Disputes => "DELETE FROM stripe_disputes WHERE reading < ?1",
+        Stream::Customers => {
+            "UPDATE stripe_customers SET deleted = 1 WHERE deleted = 0 AND reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
+        Stream::Products => {
+            "DELETE FROM stripe_products WHERE reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
+        Stream::Prices => {
+            "DELETE FROM stripe_prices WHERE reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
+        Stream::Subscriptions => {
+            "DELETE FROM stripe_subscriptions WHERE reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
+        Stream::Invoices => {
+            "DELETE FROM stripe_invoices WHERE reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
+        Stream::InvoicePayments => {
+            "DELETE FROM stripe_invoice_payments WHERE reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
+        Stream::Charges => {
+            "DELETE FROM stripe_charges WHERE reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
+        Stream::Refunds => {
+            "DELETE FROM stripe_refunds WHERE reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
+        Stream::CreditNotes => {
+            "DELETE FROM stripe_credit_notes WHERE reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
+        Stream::Disputes => {
+            "DELETE FROM stripe_disputes WHERE reading < ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        }
         Stream::Events => return Ok(()),
     };
     let reading = streams::reading(tx, stream.name()).await?;
-    let gone = sqlx::query(statement).bind(reading).execute(tx).await?.rows_affected();
+    let Some(unreadable) = streams::unreadable(tx, stream.name()).await? else {
+        tracing::warn!(%stream, "more objects than are noted could not be read, so that nothing is taken out");
+        return Ok(());
+    };
+    let gone = sqlx::query(statement).bind(reading).bind(unreadable).execute(tx).await?.rows_affected();
     if gone > 0 {
         tracing::info!(%stream, gone, "what Stripe no longer lists is taken out");
     }
