@@ -92,6 +92,7 @@ export function source(more: Partial<SourceFreshness> = {}): SourceFreshness {
     progress: null,
     missing: [],
     unreadable: [],
+    unreadable_total: 0,
     versions: [],
     ...more,
   };

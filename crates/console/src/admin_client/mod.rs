@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use paywall_contract::{
     API_VERSION, AdjustmentOutcome, AdjustmentRequest, Caller, ChangesPage, ChangesQuery, IDEMPOTENCY_KEY, PRODUCT,
-    Page, ServerHealth, Settlement, Tenant, TenantsQuery, UndoRequest,
+    Page, Problem, ProblemCode, ServerHealth, Settlement, Tenant, TenantsQuery, UndoRequest,
 };
 use paywall_domain::{TenantId, Timestamp};
 use reqwest::header::{HeaderMap, IF_MATCH};
@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+pub use billing::KnownRows;
 pub use error::AdminError;
 
 use crate::ipc::FailureCode;
@@ -37,6 +38,15 @@ struct Answer {
     status: u16,
     headers: HeaderMap,
     body: Vec<u8>,
+}
+
+impl Answer {
+    /// Whether a paywall server says that it has no such path. Any other 404, such as that of a proxy while the
+    /// server is exchanged, says nothing of what the server has.
+    fn not_offered(&self) -> bool {
+        self.status == 404
+            && serde_json::from_slice::<Problem>(&self.body).is_ok_and(|it| it.code == ProblemCode::NotFound)
+    }
 }
 
 /// Speaks to one paywall server with one token. Cheap to clone. Dropping a call's future cancels it.
@@ -110,7 +120,7 @@ impl AdminClient {
     /// How the server is; `None` = it is too old to say.
     pub async fn health(&self) -> Result<Option<ServerHealth>, AdminError> {
         let answer = self.ask(self.request(Method::GET, &["server"])).await?;
-        if answer.status == 404 { Ok(None) } else { self.taken(&answer).map(Some) }
+        if answer.not_offered() { Ok(None) } else { self.taken(&answer).map(Some) }
     }
 
     /// A page of the feed.

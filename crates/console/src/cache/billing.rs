@@ -24,8 +24,11 @@ pub struct BillingKept {
     pub health: Option<BillingHealth>,
     /// For when that holds, by the server's clock.
     pub as_of: Timestamp,
-    /// When the lists were last read whole.
+    /// When the lists were last read whole; 0 = they have to be.
     pub lists_at: Timestamp,
+    /// Rows of the lists in words that this version does not know.
+    #[serde(default)]
+    pub unknown: i64,
 }
 
 /// What the server lists of billing, whole.
@@ -33,10 +36,12 @@ pub struct BillingKept {
 pub struct BillingLists {
     /// Every drift.
     pub drifts: Vec<KnownDrift>,
-    /// Every event that is parked or failed.
+    /// Every event that is parked or failed, and, where they do not get on, that waits.
     pub events: Vec<InboxEvent>,
     /// Everybody who is stuck on the way to paid.
     pub conversions: Vec<StuckConversion>,
+    /// Rows of these in words that this version does not know.
+    pub unknown: i64,
 }
 
 impl Cache {
@@ -225,13 +230,13 @@ async fn put_event(tx: &mut SqliteConnection, event: &InboxEvent) -> Result<bool
 }
 
 async fn put_events(tx: &mut SqliteConnection, events: &[InboxEvent]) -> Result<bool> {
-    let ids: Vec<&str> = events.iter().filter(|it| listed(it)).map(|it| it.id.as_str()).collect();
+    let ids: Vec<&str> = events.iter().map(|it| it.id.as_str()).collect();
     let gone = sqlx::query("DELETE FROM billing_events WHERE id NOT IN (SELECT value FROM json_each(?1))")
         .bind(serde_json::to_string(&ids)?)
         .execute(&mut *tx)
         .await?;
     let mut changed = gone.rows_affected() > 0;
-    for event in events.iter().filter(|it| listed(it)) {
+    for event in events {
         changed |= put_event(tx, event).await?;
     }
     Ok(changed)

@@ -60,12 +60,16 @@ pub struct BillingView {
     pub failure: Option<Failure>,
     /// Drifts in the copy.
     pub drifts: i64,
+    /// Events in the copy that wait for their turn; there are only such where they do not get on.
+    pub waiting: i64,
     /// Parked events in the copy.
     pub parked: i64,
     /// Failed events in the copy.
     pub failed: i64,
     /// Stuck conversions in the copy.
     pub conversions: i64,
+    /// Rows that the server lists in words that this version does not know, and that are not in the copy.
+    pub unknown: i64,
     /// Conversions that are paid, not unblocked, and no drift.
     pub paid_unnoticed: i64,
     /// Repairs whose answer is not known, latest first.
@@ -110,7 +114,7 @@ pub struct EventQuery {
     pub limit: u32,
 }
 
-/// A page of events that are parked or failed, newest first.
+/// A page of events that are parked or failed, or wait for too long, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export_to = "ipc.ts")]
 pub struct EventPage {

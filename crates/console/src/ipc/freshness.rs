@@ -103,6 +103,8 @@ pub struct SourceFreshness {
     pub missing: Vec<MissingStream>,
     /// Objects that could not be read and were left out, with their ids; the first 20.
     pub unreadable: Vec<String>,
+    /// How many there are of them in all.
+    pub unreadable_total: i64,
     /// Versions of its API, other than the one that this console reads, that something came in.
     pub versions: Vec<OtherVersion>,
 }

@@ -33,16 +33,21 @@ fn copy_of(kept: Option<&BillingKept>) -> BillingCopy {
     }
 }
 
-fn read<T: DeserializeOwned>(body: &str) -> Result<T> {
-    Ok(serde_json::from_str(body)?)
+/// A row as it was written; `None` = by a version that knew other words: it comes anew with its list.
+fn read<T: DeserializeOwned>(body: &str) -> Option<T> {
+    serde_json::from_str(body).ok()
 }
 
-/// A page's rows, and the place where the next one begins.
-fn cut<T>(mut rows: Vec<(T, String)>, limit: usize) -> (Vec<T>, Option<String>) {
+/// A page's rows, but for those that cannot be read, and the place where the next one begins.
+fn cut<T>(mut rows: Vec<(Option<T>, String)>, limit: usize) -> (Vec<T>, Option<String>) {
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|(_, place)| place.clone());
-    (rows.into_iter().map(|(row, _)| row).collect(), next)
+    (rows.into_iter().filter_map(|(row, _)| row).collect(), next)
+}
+
+fn shown<T: DeserializeOwned>(bodies: &[(String,)]) -> Vec<T> {
+    bodies.iter().filter_map(|(body,)| read(body)).collect()
 }
 
 fn limit_of(asked: u32) -> usize {
@@ -65,22 +70,26 @@ impl Cache {
     pub async fn billing_view(&self) -> Result<BillingView> {
         let kept = self.billing_kept().await?;
         let failure = self.stream_state(Source::Server, BILLING).await?.last_failure;
-        let (drifts, parked, failed, conversions, paid_unnoticed): (i64, i64, i64, i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM billing_drifts),
+        let (drifts, waiting, parked, failed, conversions, paid_unnoticed): (i64, i64, i64, i64, i64, i64) =
+            sqlx::query_as(
+                "SELECT (SELECT count(*) FROM billing_drifts),
+                 (SELECT count(*) FROM billing_events INDEXED BY billing_events_by_state WHERE state = 'pending'),
                  (SELECT count(*) FROM billing_events INDEXED BY billing_events_by_state WHERE state = 'parked'),
                  (SELECT count(*) FROM billing_events INDEXED BY billing_events_by_state WHERE state = 'failed'),
                  (SELECT count(*) FROM billing_conversions),
                  (SELECT count(*) FROM billing_conversions WHERE unnoticed = 1)",
-        )
-        .fetch_one(self.readers())
-        .await?;
+            )
+            .fetch_one(self.readers())
+            .await?;
         let copy = copy_of(kept.as_ref());
         Ok(BillingView {
             copy,
             as_of: kept.as_ref().map(|it| it.as_of),
+            unknown: kept.as_ref().map_or(0, |it| it.unknown),
             health: kept.and_then(|it| it.health).filter(|_| copy == BillingCopy::Known),
             failure: failure.filter(|it| !not_reached(&it.code)),
             drifts,
+            waiting,
             parked,
             failed,
             conversions,
@@ -107,7 +116,7 @@ impl Cache {
             .map(|row| {
                 let (gravity, since): (i64, i64) = (row.try_get("gravity")?, row.try_get("since")?);
                 let id: String = row.try_get("id")?;
-                Ok((read(row.try_get("body")?)?, format!("{gravity}.{since}.{id}")))
+                Ok((read(row.try_get("body")?), format!("{gravity}.{since}.{id}")))
             })
             .collect::<Result<Vec<_>>>()?;
         let (rows, next) = cut(rows, limit);
@@ -123,15 +132,16 @@ impl Cache {
         Ok(DriftPage { rows, next, total })
     }
 
-    /// A page of events that are parked or failed, the newest first.
+    /// A page of events that are parked or failed, or wait for too long, the newest first.
     pub async fn billing_events_page(&self, query: &EventQuery) -> Result<EventPage> {
         let limit = limit_of(query.limit);
         let state = match query.state {
             None => None,
             Some(InboxState::Parked) => Some("parked"),
             Some(InboxState::Failed) => Some("failed"),
+            Some(InboxState::Pending) => Some("pending"),
             // The copy has none of these: they need nobody.
-            Some(InboxState::Pending | InboxState::Done) => {
+            Some(InboxState::Done) => {
                 return Ok(EventPage { rows: Vec::new(), next: None, total: Some(0) });
             }
         };
@@ -147,7 +157,7 @@ impl Cache {
             .iter()
             .map(|row| {
                 let (at, id): (i64, String) = (row.try_get("at")?, row.try_get("id")?);
-                Ok((read(row.try_get("body")?)?, format!("{at}.{id}")))
+                Ok((read(row.try_get("body")?), format!("{at}.{id}")))
             })
             .collect::<Result<Vec<_>>>()?;
         let (rows, next) = cut(rows, limit);
@@ -173,7 +183,7 @@ impl Cache {
             .iter()
             .map(|row| {
                 let (since, session): (i64, String) = (row.try_get("since")?, row.try_get("session")?);
-                Ok((read(row.try_get("body")?)?, format!("{since}.{session}")))
+                Ok((read(row.try_get("body")?), format!("{since}.{session}")))
             })
             .collect::<Result<Vec<_>>>()?;
         let (rows, next) = cut(rows, limit);
@@ -206,12 +216,16 @@ impl Cache {
                 .bind(id.as_str())
                 .fetch_all(self.readers())
                 .await?;
+        let copy = copy_of(kept.as_ref());
+        if copy != BillingCopy::Known {
+            return Ok(TenantBillingView { copy, told: None, drifts: Vec::new(), conversions: Vec::new() });
+        }
         Ok(TenantBillingView {
-            copy: copy_of(kept.as_ref()),
+            copy,
             // One that this version cannot read is as good as none: it is asked for again.
             told: told.and_then(|(body,)| serde_json::from_str(&body).ok()),
-            drifts: drifts.iter().map(|(body,)| read(body)).collect::<Result<_>>()?,
-            conversions: conversions.iter().map(|(body,)| read(body)).collect::<Result<_>>()?,
+            drifts: shown(&drifts),
+            conversions: shown(&conversions),
         })
     }
 
@@ -221,7 +235,7 @@ impl Cache {
             .bind(id)
             .fetch_optional(self.readers())
             .await?;
-        found.map(|(body,)| read(&body)).transpose()
+        Ok(found.and_then(|(body,)| read(&body)))
     }
 }
 

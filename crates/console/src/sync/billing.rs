@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use paywall_contract::{BillingHealth, ConversionsQuery, DriftsQuery, InboxQuery, InboxState, Page, StripeConnection};
+use paywall_contract::{BillingHealth, ConversionsQuery, DriftsQuery, InboxQuery, InboxState, StripeConnection};
 use paywall_domain::Timestamp;
 
 use super::Shared;
-use crate::admin_client::{AdminClient, AdminError};
+use crate::admin_client::{AdminClient, AdminError, KnownRows};
 use crate::cache::{BILLING, BillingKept, BillingLists, CacheError};
 use crate::ipc::{Failure, FailureCode, Source};
 
@@ -19,6 +19,11 @@ const PAGE: u32 = 500;
 const MOST_ROWS: usize = 10_000;
 /// How old the lists may become while the health counts the same in them.
 const LISTS_AGE_MS: i64 = 60_000;
+
+/// How long an event may wait for its turn before somebody should look.
+const STALLED_MS: i64 = 10 * 60_000;
+/// When lists were last read of which there was no whole reading since the health counts what it does.
+const NEVER: Timestamp = Timestamp(0);
 
 /// Asks the server, and keeps what it says. One that does not answer that is no failure of the server: what it
 /// said before keeps its age, and the screen says why it was not read.
@@ -70,17 +75,32 @@ async fn read(shared: &Shared, client: &AdminClient) -> Result<bool, Trouble> {
     let failed = shared.cache.stream_state(Source::Server, BILLING).await?.last_failure.is_some();
     let health = client.billing().await?;
     let as_of = health.as_ref().map_or_else(|| shared.status.now(), |it| it.as_of);
-    let lists = match &health {
+    let mut kept = BillingKept {
+        lists_at: before.as_ref().map_or(NEVER, |it| it.lists_at),
+        unknown: before.as_ref().map_or(0, |it| it.unknown),
+        health,
+        as_of,
+    };
+    let lists = match &kept.health {
+        // What was listed stays for when the server says again how billing is; no screen shows it until then.
+        None => None,
         // Nothing is listed where nobody bills.
-        None | Some(BillingHealth { stripe: StripeConnection::NotConfigured, .. }) => Some(BillingLists::default()),
-        Some(health) if asked || due(before.as_ref(), health) => Some(lists(client, health).await?),
+        Some(BillingHealth { stripe: StripeConnection::NotConfigured, .. }) => Some(BillingLists::default()),
+        Some(health) if asked || due(before.as_ref(), health) => {
+            match lists(client, health).await {
+                Ok(lists) => Some(lists),
+                Err(error) => {
+                    // How billing is counts also where a list behind it cannot be read; that is then tried again.
+                    shared.cache.apply_billing(&BillingKept { lists_at: NEVER, ..kept }, None).await?;
+                    return Err(error.into());
+                }
+            }
+        }
         Some(_) => None,
     };
-    let lists_at = match (&lists, &before) {
-        (None, Some(before)) => before.lists_at,
-        _ => as_of,
-    };
-    let kept = BillingKept { health, as_of, lists_at };
+    if let Some(lists) = &lists {
+        (kept.lists_at, kept.unknown) = (as_of, lists.unknown);
+    }
     let rows_changed = shared.cache.apply_billing(&kept, lists.as_ref()).await?;
     let news = before.is_none_or(|before| lasting(&before) != lasting(&kept));
     Ok(rows_changed || news || failed)
@@ -88,16 +108,22 @@ async fn read(shared: &Shared, client: &AdminClient) -> Result<bool, Trouble> {
 
 /// Whether the lists have to be read again.
 fn due(before: Option<&BillingKept>, health: &BillingHealth) -> bool {
-    let Some(before) = before else { return true };
+    let Some(before) = before.filter(|it| it.lists_at != NEVER) else { return true };
     let Some(known) = &before.health else { return true };
     let counts = |it: &BillingHealth| {
         let drifts: Vec<_> = it.drifts.iter().map(|it| (it.kind, it.count, it.oldest_since)).collect();
-        (drifts, it.inbox.parked, it.inbox.failed, it.stuck.clone())
+        (drifts, it.inbox.parked, it.inbox.failed, it.stuck.clone(), stalled(it))
     };
     let any = !health.drifts.is_empty()
+        || stalled(health)
         || health.inbox.parked + health.inbox.failed > 0
         || health.stuck.checkout_open + health.stuck.paid_not_unblocked > 0;
     counts(known) != counts(health) || (any && health.as_of.ms_since(before.lists_at) >= LISTS_AGE_MS)
+}
+
+/// Whether events wait for longer than their turn takes.
+fn stalled(health: &BillingHealth) -> bool {
+    health.inbox.oldest_pending_at.is_some_and(|at| health.as_of.ms_since(at) > STALLED_MS)
 }
 
 /// What is news, as opposed to instants that go on with every answer.
@@ -113,29 +139,37 @@ async fn lists(client: &AdminClient, health: &BillingHealth) -> Result<BillingLi
     let mut lists = BillingLists::default();
     if !health.drifts.is_empty() {
         let page = |cursor| async move { client.drifts(&DriftsQuery { cursor, limit, kind: None }).await }.boxed();
-        lists.drifts = whole(&page).await?;
+        lists.drifts = whole(&page, &mut lists.unknown).await?;
     }
-    for (state, count) in [(InboxState::Parked, health.inbox.parked), (InboxState::Failed, health.inbox.failed)] {
+    // Those that only wait for their turn need nobody, unless it does not come.
+    let waiting = if stalled(health) { health.inbox.pending } else { 0 };
+    for (state, count) in [
+        (InboxState::Pending, waiting),
+        (InboxState::Parked, health.inbox.parked),
+        (InboxState::Failed, health.inbox.failed),
+    ] {
         if count > 0 {
             let page = |cursor| {
                 let query = InboxQuery { state: Some(state), cursor, limit };
                 async move { client.billing_events(&query).await }.boxed()
             };
-            lists.events.extend(whole(&page).await?);
+            let found = whole(&page, &mut lists.unknown).await?;
+            lists.events.extend(found.into_iter().filter(|it| it.state == state));
         }
     }
     if health.stuck.checkout_open + health.stuck.paid_not_unblocked > 0 {
         let page = |cursor| async move { client.conversions(&ConversionsQuery { cursor, limit }).await }.boxed();
-        lists.conversions = whole(&page).await?;
+        lists.conversions = whole(&page, &mut lists.unknown).await?;
     }
     Ok(lists)
 }
 
 /// A page of a list that begins at a place.
-type NextPage<'a, T> = dyn Fn(Option<String>) -> BoxFuture<'a, Result<Page<T>, AdminError>> + Sync + 'a;
+type NextPage<'a, T> = dyn Fn(Option<String>) -> BoxFuture<'a, Result<KnownRows<T>, AdminError>> + Sync + 'a;
 
-/// Every row of a list, page by page, up to the most that are kept.
-async fn whole<T>(page: &NextPage<'_, T>) -> Result<Vec<T>, AdminError> {
+/// Every row of a list, page by page, up to the most that are kept. Those that this version does not know are
+/// counted.
+async fn whole<T>(page: &NextPage<'_, T>, unknown: &mut i64) -> Result<Vec<T>, AdminError> {
     let mut rows = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
@@ -148,6 +182,7 @@ async fn whole<T>(page: &NextPage<'_, T>) -> Result<Vec<T>, AdminError> {
             });
         }
         rows.extend(found.items);
+        *unknown += found.unknown as i64;
         cursor = found.next;
         if cursor.is_none() || rows.len() >= MOST_ROWS {
             rows.truncate(MOST_ROWS);

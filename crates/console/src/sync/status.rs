@@ -54,6 +54,7 @@ struct One {
     progress: Option<Progress>,
     missing: Vec<MissingStream>,
     unreadable: Vec<String>,
+    unreadable_total: i64,
     versions: Vec<OtherVersion>,
 }
 
@@ -229,6 +230,7 @@ impl One {
                 Some(MissingStream { stream: stream.clone(), failure: state.missing.clone()? })
             })
             .collect();
+        self.unreadable_total = states.iter().map(|(_, state)| state.unreadable.len() as i64).sum();
         self.unreadable =
             states.iter().flat_map(|(_, state)| &state.unreadable).take(UNREADABLE_SHOWN).cloned().collect();
     }
@@ -250,6 +252,7 @@ impl One {
             progress: self.progress.clone(),
             missing: self.missing.clone(),
             unreadable: self.unreadable.clone(),
+            unreadable_total: self.unreadable_total,
             versions: self.versions.clone(),
         }
     }

@@ -188,7 +188,7 @@ async fn what_cannot_be_read_keeps_what_was_and_says_why() {
     let engine = opened(&server, &copy).await;
     let before = copy.cache.billing_view().await.unwrap();
 
-    // The health comes, a list does not: nothing of the reading is written.
+    // The health comes, a list does not: nothing of the lists is written.
     let problem = json!({"type": "urn:paywall:problem:internal", "title": "internal", "status": 500,
         "code": "internal", "detail": "no", "request_id": "req_1"});
     server.with(|fake| {
@@ -199,7 +199,9 @@ async fn what_cannot_be_read_keeps_what_was_and_says_why() {
     until(&copy, "the failure", |view| view.failure.is_some()).await;
     let view = copy.cache.billing_view().await.unwrap();
     assert_eq!(view.failure.unwrap().code, FailureCode::ServerFault);
-    assert_eq!((view.drifts, view.health, view.as_of), (1, before.health, before.as_of));
+    assert_eq!((view.drifts, before.health.unwrap().drifts[0].count), (1, 1), "the list that was read stays");
+    // How billing is was said all the same.
+    assert_eq!(view.health.unwrap().drifts[0].count, 2);
     // The server itself is read all the same.
     assert_eq!(source(&engine, Source::Server).state, SourceState::Current);
 
@@ -216,6 +218,87 @@ async fn what_cannot_be_read_keeps_what_was_and_says_why() {
     let engine = copy.engine(Some(&server), None, by_hand()).await;
     pass(&engine, Source::Server).await;
     until(&copy, "the other's word", |view| view.copy == BillingCopy::Known && view.drifts == 0).await;
+    engine.stop().await;
+    copy.cache.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_proxy_says_nothing_of_what_the_server_has() {
+    let server = Served::start().await;
+    server.with(|fake| tell(fake, &[drift(1, 5)], &[], &[]));
+    let copy = Copy::new().await;
+    let engine = opened(&server, &copy).await;
+
+    // The server is exchanged for a newer one, and whoever stands before it answers meanwhile.
+    server.with(|fake| {
+        fake.spoilt.insert("/admin/v1/billing".into(), (404, json!("<html>no such page</html>")));
+    });
+    pass(&engine, Source::Server).await;
+    until(&copy, "the failure", |view| view.failure.is_some()).await;
+    let view = copy.cache.billing_view().await.unwrap();
+    assert_eq!((view.copy, view.drifts), (BillingCopy::Known, 1));
+    assert_eq!(view.failure.unwrap().code, FailureCode::NotPaywallServer);
+    server.with(|fake| fake.spoilt.clear());
+
+    // One that says itself that it has none is older; what it said before is here again once it is back.
+    server.with(|fake| fake.billing = None);
+    pass(&engine, Source::Server).await;
+    until(&copy, "its word", |view| view.copy == BillingCopy::NotOffered).await;
+    assert_eq!(copy.cache.tenant_billing_view(&tenant_id(1)).await.unwrap().drifts, []);
+    server.with(|fake| tell(fake, &[drift(1, 5)], &[], &[]));
+    pass(&engine, Source::Server).await;
+    until(&copy, "billing", |view| view.copy == BillingCopy::Known && view.drifts == 1).await;
+    engine.stop().await;
+    copy.cache.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_of_a_newer_server_costs_its_row_and_nothing_else() {
+    let server = Served::start().await;
+    server.with(|fake| {
+        tell(fake, &[drift(1, 5)], &[], &[]);
+        let counts = fake.billing.as_mut().unwrap()["drifts"].as_array_mut().unwrap();
+        counts.push(json!({"kind": "moon_phase_differs", "count": 1, "oldest_since": 5, "at_stake": []}));
+        let mut newer = json!(drift(2, 5));
+        newer["drift"]["body"] = json!({"kind": "moon_phase_differs", "moon": "full"});
+        fake.billing_lists.get_mut("drifts").unwrap().push(newer);
+    });
+    let copy = Copy::new().await;
+    let engine = opened(&server, &copy).await;
+    until(&copy, "the one that is known", |view| view.drifts == 1).await;
+    let view = copy.cache.billing_view().await.unwrap();
+    assert_eq!((view.copy, view.failure, view.unknown), (BillingCopy::Known, None, 1));
+    assert_eq!(view.health.unwrap().drifts.len(), 1);
+    engine.stop().await;
+    copy.cache.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_do_not_get_on_are_listed_too() {
+    let server = Served::start().await;
+    let events = [event(1, InboxState::Pending, 50), event(2, InboxState::Failed, 70)];
+    let waiting = |minutes: i64| {
+        let events = events.clone();
+        move |fake: &mut Fake| {
+            tell(fake, &[], &events, &[]);
+            let health = fake.billing.as_mut().unwrap();
+            health["inbox"]["pending"] = json!(1);
+            health["inbox"]["oldest_pending_at"] = json!(chrono::Utc::now().timestamp_millis() - minutes * 60_000);
+        }
+    };
+    server.with(waiting(2));
+    let copy = Copy::new().await;
+    let engine = opened(&server, &copy).await;
+    until(&copy, "the failed one", |view| view.failed == 1).await;
+    assert_eq!(copy.cache.billing_view().await.unwrap().waiting, 0, "it is not its turn yet");
+    server.with(waiting(30));
+    pass(&engine, Source::Server).await;
+    until(&copy, "the one that waits", |view| view.waiting == 1).await;
+    let query = EventQuery { state: Some(InboxState::Pending), limit: 10, cursor: None };
+    assert_eq!(copy.cache.billing_events_page(&query).await.unwrap().rows[0].id, "evt_1");
+    server.with(waiting(2));
+    pass(&engine, Source::Server).await;
+    until(&copy, "its turn", |view| view.waiting == 0 && view.failed == 1).await;
     engine.stop().await;
     copy.cache.close().await;
 }

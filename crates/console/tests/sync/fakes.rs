@@ -237,6 +237,11 @@ fn answer_of(fake: &mut Fake, query: &[(String, String)], uri: &Uri) -> Response
 }
 
 fn missing(path: &str) -> Response {
+    if path.starts_with("/admin/") {
+        let problem = json!({"type": "urn:paywall:problem:not_found", "title": "not found", "status": 404,
+            "code": "not_found", "detail": format!("nothing at {path}"), "request_id": "req_404"});
+        return (StatusCode::NOT_FOUND, axum::Json(problem)).into_response();
+    }
     (StatusCode::NOT_FOUND, axum::Json(json!({"error": {"message": format!("nothing at {path}")}}))).into_response()
 }
 

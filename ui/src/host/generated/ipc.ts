@@ -150,6 +150,10 @@ failure: Failure | null,
  */
 drifts: number, 
 /**
+ * Events in the copy that wait for their turn; there are only such where they do not get on.
+ */
+waiting: number, 
+/**
  * Parked events in the copy.
  */
 parked: number, 
@@ -161,6 +165,10 @@ failed: number,
  * Stuck conversions in the copy.
  */
 conversions: number, 
+/**
+ * Rows that the server lists in words that this version does not know, and that are not in the copy.
+ */
+unknown: number, 
 /**
  * Conversions that are paid, not unblocked, and no drift.
  */
@@ -490,7 +498,7 @@ mine: boolean,
 refusal: Refusal | null, };
 
 /**
- * A page of events that are parked or failed, newest first.
+ * A page of events that are parked or failed, or wait for too long, newest first.
  */
 export type EventPage = { 
 /**
@@ -1281,6 +1289,10 @@ missing: Array<MissingStream>,
  * Objects that could not be read and were left out, with their ids; the first 20.
  */
 unreadable: Array<string>, 
+/**
+ * How many there are of them in all.
+ */
+unreadable_total: number, 
 /**
  * Versions of its API, other than the one that this console reads, that something came in.
  */

@@ -109,8 +109,8 @@ export function billingWorld(state: State): BillingWorld {
   const event = (
     type: string,
     who: Person | null,
-    status: 'parked' | 'failed',
-    error: string,
+    status: 'pending' | 'parked' | 'failed',
+    error: string | null,
     back: number,
     more: Partial<InboxEvent> = {},
   ) => {
@@ -126,7 +126,7 @@ export function billingWorld(state: State): BillingWorld {
       received_at: now - back,
       source: 'webhook',
       state: status,
-      attempts: status === 'failed' ? 8 : 3,
+      attempts: { pending: 0, parked: 3, failed: 8 }[status],
       next_attempt_at: status === 'parked' ? now + 12 * MINUTE : null,
       error,
       done_at: null,
@@ -248,6 +248,9 @@ export function billingWorld(state: State): BillingWorld {
       usd(29_900),
       { customer: 'cus_Qnobody', subscription: 'sub_1Qnobody' },
     );
+    event('invoice.paid', named('Stark'), 'pending', null, 16 * MINUTE);
+    event('customer.subscription.updated', named('Hooli'), 'pending', null, 12 * MINUTE);
+    event('invoice.finalized', null, 'pending', null, 11 * MINUTE);
     event('checkout.session.completed', null, 'parked', 'unknown_customer', 14 * MINUTE);
     event('invoice.paid', named('Stark'), 'failed', 'stripe_object_missing', 3 * HOUR);
     event(
@@ -339,7 +342,7 @@ export function billingWorld(state: State): BillingWorld {
       },
       deliveries: deliveriesOf(at, sick),
       inbox: {
-        pending: sick ? 3 : 0,
+        pending: inState('pending'),
         parked: inState('parked'),
         failed: inState('failed'),
         oldest_pending_at: sick ? at - 16 * MINUTE : null,

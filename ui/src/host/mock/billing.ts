@@ -213,6 +213,8 @@ export function billingOf(state: State): BillingHost {
         as_of: copy() === 'never' ? null : state.asOf,
         failure: told,
         drifts: known ? world.drifts.length : 0,
+        waiting: known ? world.events.filter((it) => it.state === 'pending').length : 0,
+        unknown: 0,
         parked: known ? world.events.filter((it) => it.state === 'parked').length : 0,
         failed: known ? world.events.filter((it) => it.state === 'failed').length : 0,
         conversions: known ? world.conversions.length : 0,

@@ -235,6 +235,7 @@ export class State {
           progress: loading && !tokenless ? { stream: 'tenants', done: this.read, total } : null,
           missing: [],
           unreadable: [],
+          unreadable_total: 0,
           versions: [],
         },
         {
@@ -247,6 +248,7 @@ export class State {
           progress: null,
           missing: [],
           unreadable: [],
+          unreadable_total: 0,
           versions: [],
         },
       ],
