@@ -1,3 +1,4 @@
+import type { RepairOutcome } from '../host/generated/contract';
 import type {
   ByHand,
   Drift,
@@ -216,6 +217,20 @@ const BY_HAND: Record<ByHand, string> = {
   update_server: 'Update the server: Stripe uses a word that this version does not know.',
 };
 
+/**
+ * Whether to take over what Stripe says takes access away: by the kind of what differs, and by what the server says
+ * of before and after once it was asked.
+ */
+export function takesAccess(
+  { body, repair }: Drift,
+  outcome: Pick<RepairOutcome, 'before' | 'after'> | null,
+): boolean {
+  if (repair.action !== 'apply_stripe') return false;
+  const [before, after] = [outcome?.before?.access, outcome?.after?.access];
+  if (!before || !after) return body.kind === 'access_without_subscription';
+  return after.denied.some((operation) => !before.denied.includes(operation));
+}
+
 /** What puts a drift right. An instant that has passed makes Stripe end the trial and charge. */
 export function repairText(repair: Repair, now: Timestamp, reader: Reader = {}): RepairText {
   const stays = 'Does not change anything in Stripe, does not charge.';
@@ -233,7 +248,7 @@ export function repairText(repair: Repair, now: Timestamp, reader: Reader = {}):
             button: 'Set trial end in Stripe',
             does: `Stripe takes over the trial’s end: ${instant(repair.trial_end, reader)}. It charges then, not before.`,
             doesNot: 'Does not change the paywall.',
-            grave: false,
+            grave: true,
           }
         : {
             button: 'End trial in Stripe',

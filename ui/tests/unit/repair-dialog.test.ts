@@ -66,6 +66,14 @@ describe('the repair of a difference', () => {
     await ready();
   });
 
+  it('asks for the name where taking over from Stripe takes access away', async () => {
+    await repairing((row) => row.drift.body.kind === 'access_without_subscription');
+    await waitFor(() => expect(shown()).toContain('That takes access away.'));
+    expect(button().getAttribute('aria-disabled')).toBe('true');
+    await userEvent.type(screen.getByTestId('typed-name'), repairs.repairing?.tenant_name ?? '');
+    await ready();
+  });
+
   it('says that a difference is gone, and then repairs nothing', async () => {
     await repairing(blocked, {}, `${QUERY}&repair=gone`);
     await waitFor(() => expect(shown()).toContain('It is gone already.'));

@@ -174,7 +174,7 @@ export function billingWorld(state: State): BillingWorld {
       { minor: 29_900, currency: 'eur' },
     );
     drift(
-      named('Initrode'),
+      named('Initech'),
       { kind: 'access_without_subscription', paywall: 'active', stripe: 'canceled' },
       { action: 'apply_stripe' },
       3 * DAY,
