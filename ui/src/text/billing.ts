@@ -1,6 +1,5 @@
 import type {
   BillingHealth,
-  CheckoutState,
   EndpointHealth,
   InboxEvent,
   InboxSource,
@@ -56,7 +55,8 @@ export interface BillingTrouble {
     | 'drifts'
     | 'failed'
     | 'paid_not_unblocked'
-    | 'in_doubt';
+    | 'in_doubt'
+    | 'unknown_rows';
   /** How many things. */
   count: number;
   text: string;
@@ -177,6 +177,13 @@ export function billingTroubles(view: BillingView | null): BillingTrouble[] {
       view.unsettled.length,
       `${counted(view.unsettled.length, 'repair')} whose answer was lost`,
       'drifts',
+    );
+  if (view.unknown > 0)
+    add(
+      'unknown_rows',
+      1,
+      `The server lists ${counted(view.unknown, 'thing')} that this console does not know — update it`,
+      'health',
     );
   return troubles;
 }
@@ -359,7 +366,7 @@ function compared(health: BillingHealth, reader: Reader & { now: Timestamp }): B
     reconciled_at === null ? 'never compared whole' : `all compared ${ago(reconciled_at, reader.now)}`;
   const old = overdueSince(health) !== null;
   const next = old
-    ? 'It is asked every hour and compared every night. See that a server runs, and its log.'
+    ? 'It is asked every few minutes to hours and compared every night, by the server’s settings. See that a server runs, and its log.'
     : null;
   return line('Comparison', `${asked} · ${all}`, next, old);
 }
@@ -432,6 +439,10 @@ const EVENT_ERRORS: Record<string, string> = {
 };
 /** Why an event is parked or failed, in words. */
 export function eventReason(event: InboxEvent, now: Timestamp): string {
+  if (event.state === 'pending' && event.error === null)
+    return event.attempts === 0
+      ? `It waits for its turn since ${clockTime(event.received_at, { now })}`
+      : `It waits for its turn · tried ${event.attempts === 1 ? 'once' : `${number(event.attempts)}×`}`;
   // The word, and in some cases what it is about.
   const [word = '', ...about] = (event.error ?? '').split(' ');
   const why =
@@ -463,12 +474,9 @@ export function stuckReason(row: StuckConversion): string {
   if (row.at === 'checkout_open')
     return `Wants ${quoted(row.plan)} and has not paid. A new link can be sent.`;
   return row.drift === null
-    ? `Paid for ${quoted(row.plan)}; the paywall has not taken it over. The server compares again within the hour.`
+    ? `Paid for ${quoted(row.plan)}; the paywall has not taken it over. The server compares everything again each night.`
     : `Paid for ${quoted(row.plan)}; the paywall still refuses.`;
 }
-
-const SESSIONS: Record<CheckoutState, string> = { open: 'open', complete: 'finished', expired: 'ran out' };
-export const sessionWord = (state: CheckoutState): string => SESSIONS[state];
 
 // ── A tenant’s billing ─────────────────────────────────────────────────────────────────────────
 

@@ -28,7 +28,7 @@ export const BILLING_DEFINITIONS: Record<'webhook' | 'events' | 'drifts' | 'conv
     title: 'Differences',
     text: 'What Stripe and the paywall say differently of the same tenant, or what keeps them from agreeing. At stake is what those subscriptions bring per month; no amount is added to one in another currency.',
     excludes: 'Differences that are gone by now.',
-    source: 'The paywall server, which compares with every event, every hour and every night.',
+    source: 'The paywall server, which compares a tenant with each event of it, and everything every night.',
     differs: null,
   },
   conversions: {
@@ -36,7 +36,7 @@ export const BILLING_DEFINITIONS: Record<'webhook' | 'events' | 'drifts' | 'conv
     text: 'Tenants who paid and are still locked out, and tenants who opened Checkout and did not finish.',
     excludes: 'Checkout pages that were opened only just now, and such as ran out long ago.',
     source: 'The paywall server’s Checkout sessions, from the local copy.',
-    differs: 'Stripe lists every Checkout session; here a tenant counts once.',
+    differs: 'Stripe lists every Checkout session; here only those that do not get on, each by itself.',
   },
 };
 

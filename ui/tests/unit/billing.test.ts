@@ -47,6 +47,8 @@ function view(more: Partial<BillingHealth> = {}, of: Partial<BillingView> = {}):
     as_of: NOW,
     failure: null,
     drifts: 0,
+    waiting: 0,
+    unknown: 0,
     parked: 0,
     failed: 0,
     conversions: 0,
@@ -132,6 +134,14 @@ describe('messages that come late, and comparing that stopped', () => {
     ]);
     expect(said({ polled_at: NOW - 5 * HOUR })).toEqual([
       ['not_compared', 'Stripe was not asked for events for 5 h — what differs since then is not known'],
+    ]);
+  });
+});
+
+describe('what a newer server says', () => {
+  it('is counted where this console does not know it', () => {
+    expect(billingTroubles(view({}, { unknown: 3 })).map((it) => [it.kind, plain(it.text)])).toEqual([
+      ['unknown_rows', 'The server lists 3 things that this console does not know — update it'],
     ]);
   });
 });
@@ -287,7 +297,9 @@ describe('events and conversions', () => {
     expect(plain(stuckReason({ ...row, at: 'checkout_open', drift: null }))).toBe(
       'Wants pro and has not paid. A new link can be sent.',
     );
-    expect(plain(stuckReason({ ...row, at: 'paid_not_unblocked', drift: null }))).toMatch(/within the hour/);
+    expect(plain(stuckReason({ ...row, at: 'paid_not_unblocked', drift: null }))).toMatch(
+      /compares everything again each night\.$/,
+    );
     expect(plain(stuckReason({ ...row, at: 'paid_not_unblocked', drift: 'd' }))).toMatch(/still refuses/);
   });
 });
