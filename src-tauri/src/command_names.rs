@@ -42,6 +42,7 @@ pub(crate) const COMMANDS: &[&str] = &[
     "event_retry",
     "checkout_link",
     "portal_link",
+    "plan_prices",
     "open_external",
     "copy_text",
     "set_title",

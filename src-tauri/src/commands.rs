@@ -3,8 +3,9 @@
 use paywall_console::ipc::{
     ActivityView, AppState, BillingView, ChangeDone, ChangeOrder, ChangePreview, CheckoutOrder, ConnectionReport,
     ConversionPage, DriftPage, DriftQuery, EntryPage, EventPage, EventQuery, Failure, FailureCode, Freshness, Overview,
-    PreviewRequest, ProfileCheck, ProfileDraft, ProfileView, RepairDone, RepairOrder, RepairPreview, SearchResult,
-    Settings, Settled, TenantBillingView, TenantDetail, TenantPage, TenantQuery, TestStep, UndoOrder, ViewCount,
+    PreviewRequest, PriceRow, ProfileCheck, ProfileDraft, ProfileView, RepairDone, RepairOrder, RepairPreview,
+    SearchResult, Settings, Settled, TenantBillingView, TenantDetail, TenantPage, TenantQuery, TestStep, UndoOrder,
+    ViewCount,
 };
 use paywall_contract::{AdjustmentOutcome, CheckoutLink, InboxEvent, PortalLink};
 use paywall_domain::{Plan, TenantId};
@@ -60,6 +61,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         event_retry,
         checkout_link,
         portal_link,
+        plan_prices,
         open_external,
         copy_text,
         set_title,
@@ -284,6 +286,11 @@ async fn checkout_link(shell: State<'_, Shell>, order: CheckoutOrder) -> Answer<
 #[tauri::command]
 async fn portal_link(shell: State<'_, Shell>, id: TenantId) -> Answer<PortalLink> {
     shell.console()?.portal_link(&id).await
+}
+
+#[tauri::command]
+async fn plan_prices(shell: State<'_, Shell>) -> Answer<Vec<PriceRow>> {
+    shell.console()?.plan_prices().await
 }
 
 #[tauri::command]

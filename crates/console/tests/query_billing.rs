@@ -3,11 +3,12 @@
 
 mod cache_fixtures;
 
-use cache_fixtures::{NOW, ago, done, facts, filled, home, id, tenant};
+use cache_fixtures::{NOW, ago, done, facts, feed, filled, home, id, plan, tenant};
 use paywall_console::cache::{Cache, StripeRow};
-use paywall_console::ipc::{Billing, Money};
-use paywall_domain::billing::UpcomingChange;
-use paywall_domain::{DAY_MS, Timestamp};
+use paywall_console::ipc::{Billing, Money, PriceRow};
+use paywall_contract::ChangeRecord;
+use paywall_domain::billing::{Interval, UpcomingChange};
+use paywall_domain::{DAY_MS, Plan, Timestamp};
 use paywall_stripe::Stream;
 use serde_json::{Value, json};
 
@@ -25,6 +26,10 @@ async fn put(cache: &Cache, stream: Stream, objects: &[Value]) {
         })
         .collect();
     cache.apply_stripe_page(stream, &rows, &done(NOW)).await.unwrap();
+}
+
+fn yen(amount: i64) -> Option<Money> {
+    Some(Money { amount, currency: "jpy".into() })
 }
 
 async fn billing(cache: &Cache) -> Billing {
@@ -94,13 +99,14 @@ async fn payments_refunds_and_disputes_are_told_with_their_reasons() {
 
     let it = billing(&cache).await;
     let notes = it.credit_notes.unwrap();
-    assert_eq!((notes.len(), notes[0].invoice.as_deref(), notes[0].total.amount), (1, Some("in_1"), 3000));
+    assert_eq!((notes.len(), notes[0].invoice.as_deref()), (1, Some("in_1")));
+    assert_eq!(notes[0].total, yen(3000));
     let payments = it.payments.unwrap();
     assert_eq!(payments.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["ch_2", "ch_1"]);
-    assert_eq!(payments[0].amount, Money { amount: 45250, currency: "kwd".into() });
+    assert_eq!(payments[0].amount, Some(Money { amount: 45250, currency: "kwd".into() }));
     assert_eq!((payments[0].failure.as_deref(), payments[1].failure.as_deref()), (Some("insufficient_funds"), None));
     assert_eq!((payments[1].card.as_deref(), payments[1].last4.as_deref()), (Some("visa"), Some("4242")));
-    assert_eq!(payments[1].refunded, Money { amount: 2000, currency: "jpy".into() });
+    assert_eq!(payments[1].refunded, yen(2000));
     let refunds = it.refunds.unwrap();
     assert_eq!((refunds.len(), refunds[0].reason.as_deref()), (1, Some("requested_by_customer")));
     let disputes = it.disputes.unwrap();
@@ -158,7 +164,6 @@ async fn a_subscription_says_what_it_costs_and_no_revenue_that_is_not_known() {
     let home = home();
     let cache = with_customer(&home).await;
     let rows = || async { billing(&cache).await.subscriptions.unwrap() };
-    let yen = |amount| Some(Money { amount, currency: "jpy".into() });
 
     put(&cache, Stream::Subscriptions, &[subscription("active", &json!({}))]).await;
     let paying = rows().await.remove(0);
@@ -174,5 +179,91 @@ async fn a_subscription_says_what_it_costs_and_no_revenue_that_is_not_known() {
     put(&cache, Stream::Subscriptions, &[subscription("active", &unknown)]).await;
     let untold = rows().await.remove(0);
     assert_eq!((untold.mrr, untold.monthly), (None, None), "not known is not nothing");
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn a_payment_names_its_invoice_and_not_each_was_a_charge() {
+    let home = home();
+    let cache = with_customer(&home).await;
+    let charge = |id: &str, days: i64, more: Value| {
+        let mut it = json!({"id": id, "created": seconds(days), "customer": "cus_1", "status": "succeeded",
+            "currency": "jpy", "amount": 100, "amount_refunded": 0});
+        it.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        it
+    };
+    let charges = [
+        charge("ch_1", 30, json!({})),
+        charge("ch_2", 20, json!({"payment_intent": "pi_2"})),
+        charge("ch_3", 10, json!({"amount": null})),
+    ];
+    put(&cache, Stream::Charges, &charges).await;
+    let invoice = json!({"id": "in_4", "created": seconds(5), "customer": "cus_1", "status": "paid", "currency": "jpy",
+        "total": 700, "amount_remaining": 0});
+    put(&cache, Stream::Invoices, &[invoice]).await;
+    let paid = |n: u32, invoice: &str, by: Value| {
+        json!({"id": format!("inpay_{n}"), "created": seconds(4), "invoice": invoice, "status": "paid",
+            "currency": "jpy", "amount_paid": 700, "payment": by})
+    };
+    put(
+        &cache,
+        Stream::InvoicePayments,
+        &[
+            paid(1, "in_1", json!({"type": "charge", "charge": "ch_1"})),
+            paid(2, "in_2", json!({"type": "payment_intent", "payment_intent": "pi_2"})),
+            paid(4, "in_4", json!({"type": "payment_record", "payment_record": "pr_4"})),
+        ],
+    )
+    .await;
+    let payments = billing(&cache).await.payments.unwrap();
+    let said: Vec<_> = payments.iter().map(|it| (it.id.as_str(), it.invoice.as_deref(), it.amount.clone())).collect();
+    assert_eq!(
+        said,
+        [
+            ("inpay_4", Some("in_4"), yen(700)),
+            ("ch_3", None, None),
+            ("ch_2", Some("in_2"), yen(100)),
+            ("ch_1", Some("in_1"), yen(100)),
+        ],
+        "an amount that is not known is not nothing"
+    );
+
+    // A refund that failed gave nothing back, and is what somebody asks about.
+    let failed = json!({"id": "re_1", "created": seconds(3), "charge": "ch_1", "status": "failed", "currency": "jpy",
+        "amount": 100});
+    put(&cache, Stream::Refunds, &[failed]).await;
+    let refunds = billing(&cache).await.refunds.unwrap();
+    assert_eq!((refunds.len(), refunds[0].status.as_str()), (1, "failed"));
+
+    // One more than a screen shows, which tells that there are more.
+    let many: Vec<Value> = (0..40).map(|n| charge(&format!("ch_many{n:02}"), 2, json!({}))).collect();
+    put(&cache, Stream::Charges, &many).await;
+    assert_eq!(billing(&cache).await.payments.unwrap().len(), 13);
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn the_prices_of_plans_are_told_as_stripe_has_them() {
+    let home = home();
+    let cache = with_customer(&home).await;
+    let plan = Plan { stripe_prices: vec!["price_y".into(), "price_gone".into()], ..plan() };
+    cache.apply_feed_page(&feed(vec![ChangeRecord::Plan(plan)]), NOW).await.unwrap();
+    assert_eq!(cache.plan_prices().await.unwrap(), []);
+    let price = |id: &str| {
+        json!({"id": id, "created": 1, "currency": "kwd", "unit_amount": 45250,
+            "recurring": {"interval": "year", "interval_count": 2, "usage_type": "licensed"}})
+    };
+    put(&cache, Stream::Prices, &[price("price_y"), price("price_other")]).await;
+    let told = cache.plan_prices().await.unwrap();
+    assert_eq!(
+        told,
+        [PriceRow {
+            id: "price_y".into(),
+            currency: "kwd".into(),
+            unit_amount: Some(45250),
+            interval: Some(Interval::Year),
+            interval_count: Some(2)
+        }]
+    );
     cache.close().await;
 }

@@ -188,7 +188,7 @@ async fn what_needs_somebody_is_listed_and_the_view_behind_it_agrees() {
     assert_eq!(overview.attention[1].meters, [Meter::Messages]);
     assert_eq!(overview.trials.running, 1, "a trial whose end has passed does not run, whatever the copy says");
     for item in overview.attention {
-        let query = TenantQuery { view: item.view, limit: 9, ..TenantQuery::default() };
+        let query = TenantQuery { view: item.view.unwrap(), limit: 9, ..TenantQuery::default() };
         assert_eq!(cache.tenants_page(&query, NOW).await.unwrap().total, Some(item.count));
     }
     let query = TenantQuery { view: TenantView::QuotaBlocked, limit: 9, ..TenantQuery::default() };
@@ -342,5 +342,32 @@ async fn a_first_refusal_tells_the_request_while_it_is_the_last_one() {
     cache.apply_tenant(&acme).await.unwrap();
     let page = cache.timeline_page(&id(1), None, None).await.unwrap();
     assert!(page.rows.iter().all(|it| it.refusal.is_none()));
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn disputes_that_wait_for_an_answer_come_first_with_the_nearest_due() {
+    let home = home();
+    let mut acme = tenant(1, "Acme", facts(None), None);
+    acme.stripe_customer = Some("cus_1".into());
+    let cache = filled(&home, &[acme]).await;
+    assert_eq!(cache.overview(None, NOW).await.unwrap().attention, []);
+    let charge = |n: u32| json!({"id": format!("ch_{n}"), "customer": format!("cus_{n}"), "created": seconds(9)});
+    put(&cache, Stream::Charges, &[charge(1), charge(2)]).await;
+    let dispute = |n: u32, charge: u32, status: &str, due: i64| {
+        json!({"id": format!("dp_{n}"), "charge": format!("ch_{charge}"), "status": status, "created": seconds(3),
+            "livemode": true, "evidence_details": {"due_by": seconds(-due)}})
+    };
+    let disputes = [
+        dispute(1, 2, "needs_response", 9),
+        dispute(2, 1, "needs_response", 4),
+        dispute(3, 2, "won", 1),
+        dispute(4, 2, "under_review", 1),
+    ];
+    put(&cache, Stream::Disputes, &disputes).await;
+    let found = cache.overview(None, NOW).await.unwrap().attention.remove(0);
+    assert_eq!((found.kind, found.count, found.view), (AttentionKind::DisputeOpen, 2, None));
+    assert_eq!(found.due_at, Some(Timestamp(seconds(-4) * 1000)));
+    assert_eq!((found.tenant_id, found.dispute.as_deref(), found.livemode), (Some(id(1)), Some("dp_2"), true));
     cache.close().await;
 }

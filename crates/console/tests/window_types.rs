@@ -45,6 +45,7 @@ fn export(out: &Path) {
         ipc::RepairOrder,
         ipc::RepairDone,
         ipc::CheckoutOrder,
+        ipc::PriceRow,
         paywall_contract::CheckoutLink,
         paywall_contract::PortalLink,
     );

@@ -8,6 +8,7 @@ import type {
   ChangeOrder,
   ChangePreview,
   CheckoutOrder,
+  PriceRow,
   ConnectionReport,
   ConversionPage,
   DriftPage,
@@ -110,6 +111,8 @@ export interface Host {
   /** Has an event tried again; answers where it stands then. */
   eventRetry(id: string): Promise<InboxEvent>;
   checkoutLink(order: CheckoutOrder): Promise<CheckoutLink>;
+  /** The prices at which plans are sold, as far as the copy of Stripe has them. */
+  planPrices(): Promise<PriceRow[]>;
   portalLink(id: TenantId): Promise<PortalLink>;
 
   openExternal(url: string): Promise<void>;

@@ -49,6 +49,7 @@ export function tauriHost(): Host {
     repairSettle: (key) => invoke('repair_settle', { key }),
     eventRetry: (id) => invoke('event_retry', { id }),
     checkoutLink: (order) => invoke('checkout_link', { order }),
+    planPrices: () => invoke('plan_prices'),
     portalLink: (id) => invoke('portal_link', { id }),
     openExternal: (url) => invoke('open_external', { url }),
     copyText: (text) => invoke('copy_text', { text }),

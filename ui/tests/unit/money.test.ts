@@ -159,6 +159,28 @@ describe('the past due on Overview', () => {
   });
 });
 
+describe('what needs attention on Overview', () => {
+  it('names disputes that wait for an answer, by when, and leads to whose the first is', async () => {
+    const host = await open({}, 'tenants=40');
+    const { attention } = await host.overview();
+    expect(attention[0]?.kind).toBe('dispute_open');
+    render(Overview);
+    const item = await screen.findByTestId('attention-dispute_open');
+    expect(shown(item)).toMatch(/disputed payments? waits? for an answer to the bank \(.*due in \d d/);
+    item.click();
+    expect(app.route).toMatchObject({ screen: 'tenants', tenant: attention[0]?.tenant_id });
+  });
+
+  it('names who opened Checkout and did not finish', async () => {
+    await open({}, 'tenants=40&billing=sick');
+    render(Overview);
+    const item = await screen.findByTestId('attention-checkout-open');
+    expect(shown(item)).toContain('2 Checkouts opened and not finished');
+    item.click();
+    expect(app.route.billing).toEqual({ tab: 'conversions' });
+  });
+});
+
 describe('an empty list', () => {
   it('says by what tenants come', () => {
     expect(viewEmpty('all').text).toContain('paywall-server import');

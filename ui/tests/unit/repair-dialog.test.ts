@@ -1,4 +1,4 @@
-import { render, screen, waitFor } from '@testing-library/svelte';
+import { cleanup, render, screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 
@@ -10,7 +10,7 @@ import type { Host } from '../../src/host/host';
 import { app } from '../../src/state/app.svelte';
 import { repairs } from '../../src/state/repairs.svelte';
 import { toasts } from '../../src/state/toasts.svelte';
-import { plain } from './given';
+import { failure as failed, plain } from './given';
 import { find, open, type Otherwise } from './page';
 
 const QUERY = 'tenants=60&billing=sick';
@@ -171,6 +171,51 @@ describe('a link for a customer', () => {
     await userEvent.click(create());
     await waitFor(() => expect(shown()).toMatch(/The server had a fault.*request req-9/));
     expect(create().getAttribute('aria-disabled')).toBeNull();
+  });
+
+  it('offers each price by what it costs and how often, and the tenant’s open one is read anew', async () => {
+    await link('checkout', {
+      planPrices: async () => [
+        { id: 'price_pro_month', currency: 'usd', unit_amount: 9900, interval: 'year', interval_count: 1 },
+      ],
+    });
+    await waitFor(() =>
+      expect(plain(screen.getByTestId('link-price').textContent ?? '')).toContain(
+        '$99.00 a year · price_pro_month',
+      ),
+    );
+    expect(shown()).toContain('one to the same is given again');
+    const before = app.generation;
+    await userEvent.click(create());
+    await waitFor(() => screen.getByTestId('link-made'));
+    expect(app.generation).toBeGreaterThan(before);
+  });
+
+  it('tries again what failed: the plans that did not load, the copying of a link that is made', async () => {
+    let loads = 0;
+    await link('checkout', (world: Host) => ({
+      plans: () => (++loads === 1 ? Promise.reject(failed({ code: 'cache_broken' })) : world.plans()),
+    }));
+    await userEvent.click(await screen.findByRole('button', { name: 'Try again' }));
+    await waitFor(() => expect((screen.getByTestId('link-plan') as HTMLSelectElement).value).toBe('pro'));
+
+    cleanup();
+    let made = 0;
+    let copies = 0;
+    await link('portal', (world: Host) => ({
+      portalLink: (id) => {
+        made += 1;
+        return world.portalLink(id);
+      },
+      copyText: (text) =>
+        ++copies === 1 ? Promise.reject(failed({ code: 'internal' })) : world.copyText(text),
+    }));
+    await userEvent.click(create());
+    await userEvent.click(await screen.findByTestId('link-copy'));
+    await userEvent.click(await screen.findByRole('button', { name: 'Try again' }));
+    await waitFor(() => expect(shown()).toContain('The link is in the clipboard.'));
+    // Another portal link would be another way in.
+    expect([made, copies]).toEqual([1, 2]);
   });
 
   it('needs a connection', async () => {

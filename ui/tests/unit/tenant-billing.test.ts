@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import type { TenantBilling, TenantSubscription } from '../../src/host/generated/contract';
 import type { CheckoutRefusal, UpcomingChange } from '../../src/host/generated/domain';
-import type { Billing, SubscriptionRow, TenantDetail } from '../../src/host/generated/ipc';
+import type { Billing, PaymentRow, SubscriptionRow, TenantDetail } from '../../src/host/generated/ipc';
 import BillingBlock from '../../src/screens/Tenants/BillingBlock.svelte';
 import { app } from '../../src/state/app.svelte';
 import { clock } from '../../src/state/clock.svelte';
@@ -153,6 +153,51 @@ describe('what a tenant subscribed to', () => {
     expect(said({ unit_amount: null })).toBe('3 × a price in tiers');
     expect(plain(priceText(item({ unit_amount: 0 }), 'jpy'))).toBe('¥0 a year');
     expect(priceText(item({ unit_amount: null }), '')).toBe('— a year');
+  });
+});
+
+describe('what a tenant paid', () => {
+  const payment = (n: number, more: Partial<PaymentRow> = {}): PaymentRow => ({
+    id: `ch_${n}`,
+    status: 'succeeded',
+    amount: usd(9900),
+    refunded: usd(0),
+    failure: null,
+    card: 'visa',
+    last4: '4242',
+    invoice: null,
+    created_at: NOW - n * DAY,
+    ...more,
+  });
+  it('is told with its invoice, and as not known where it is not', async () => {
+    const invoices = [
+      {
+        id: 'in_1',
+        number: 'ACME-1',
+        status: 'paid',
+        total: usd(9900),
+        remaining: usd(0),
+        created_at: NOW,
+        attempts: 1,
+      },
+    ];
+    const payments = [
+      payment(1, { invoice: 'in_1' }),
+      payment(2, { id: 'inpay_2', card: null, last4: null, invoice: 'in_2', amount: null, refunded: null }),
+    ];
+    await block({ billing: billing({ invoices, payments }) }, null);
+    const rows = within(screen.getByRole('table', { name: 'Payments' })).getAllByRole('row');
+    const said = rows.map((row) => plain(row.textContent ?? '').replace(/\s+/g, ' '));
+    expect(said[1]).toMatch(/4242.*ACME-1.*\$99\.00/);
+    expect(said[2]).toMatch(/Outside Stripe.*in_2.*—.*—/);
+  });
+
+  it('says where there is more of it than is shown', async () => {
+    const payments = Array.from({ length: 13 }, (_, n) => payment(n + 1));
+    await block({ billing: billing({ payments }) }, null);
+    const table = screen.getByRole('table', { name: /^Payments/ });
+    expect(within(table).getAllByRole('row')).toHaveLength(13);
+    expect(table.textContent).toMatch(/Payments\s*· latest 12 ·\s*all in Stripe/);
   });
 });
 

@@ -39,7 +39,7 @@ pub use streams::{StreamProgress, StreamState};
 pub use stripe::{ReadingEnd, StripeRow, Window};
 
 /// The newest layout that this version knows: the number of its last migration.
-const LAYOUT: i64 = 4;
+const LAYOUT: i64 = 5;
 
 /// The page cache of one connection, in KiB. `SQLCipher` decrypts a page each time it is read into the
 /// cache, so a cache that holds the working set is what keeps it near a plain file's speed.
@@ -255,6 +255,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         step(2, "packed objects", include_str!("migrations/0002_packed.sql")),
         step(3, "stripe's part whole", include_str!("migrations/0003_mirror.sql")),
         step(4, "billing health", include_str!("migrations/0004_billing.sql")),
+        step(5, "payments and their invoices", include_str!("migrations/0005_payments.sql")),
     ];
     // Not `run`: its future is `Send` for one lifetime at a time only, so nothing that opens a copy could
     // move between threads.

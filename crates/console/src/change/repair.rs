@@ -203,7 +203,18 @@ impl Desk {
     pub async fn checkout_link(&self, order: &CheckoutOrder) -> Result<CheckoutLink, Failure> {
         self.writable()?;
         let wanted = CheckoutRequest { plan: order.plan.clone(), price: order.price.clone() };
-        Ok(self.admin()?.checkout_link(&order.tenant_id, &wanted).await?)
+        let admin = self.admin()?;
+        let link = admin.checkout_link(&order.tenant_id, &wanted).await?;
+        // The tenant's open session is another one now. The link is made whether or not that can be read.
+        match admin.tenant_billing(&order.tenant_id).await {
+            Ok(told) => {
+                if let Err(error) = self.cache.apply_tenant_billing(&told).await {
+                    tracing::warn!(%error, "the copy did not take a tenant's billing at once");
+                }
+            }
+            Err(error) => tracing::debug!(error = %error.failure.detail, "a tenant's billing was not read anew"),
+        }
+        Ok(link)
     }
 
     /// A link to a tenant's portal in Stripe.

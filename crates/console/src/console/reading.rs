@@ -4,7 +4,8 @@ use paywall_domain::{Plan, TenantId};
 
 use super::Console;
 use crate::ipc::{
-    ActivityView, EntryPage, Failure, Overview, SearchResult, TenantDetail, TenantPage, TenantQuery, ViewCount,
+    ActivityView, EntryPage, Failure, Overview, PriceRow, SearchResult, TenantDetail, TenantPage, TenantQuery,
+    ViewCount,
 };
 
 impl Console {
@@ -30,6 +31,12 @@ impl Console {
     pub async fn plans(&self) -> Result<Vec<Plan>, Failure> {
         let open = self.require_open()?;
         open.read(open.cache.plans().await)
+    }
+
+    /// The prices at which plans are sold, as far as the copy of Stripe has them.
+    pub async fn plan_prices(&self) -> Result<Vec<PriceRow>, Failure> {
+        let open = self.require_open()?;
+        open.read(open.cache.plan_prices().await)
     }
 
     /// A tenant in full.

@@ -3,7 +3,7 @@
 use paywall_contract::{
     BillingHealth, InboxEvent, InboxState, KnownDrift, RepairOutcome, StuckConversion, TenantBilling,
 };
-use paywall_domain::billing::DriftKind;
+use paywall_domain::billing::{DriftKind, Interval};
 use paywall_domain::{PlanId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -194,6 +194,22 @@ pub enum RepairDone {
     OtherDatabase,
 }
 
+/// A price as Stripe has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct PriceRow {
+    /// `price_…`
+    pub id: String,
+    /// ISO 4217, lower case.
+    pub currency: String,
+    /// Minor units; `null` for tiers and metered prices.
+    pub unit_amount: Option<i64>,
+    /// How often it recurs; `null` = it does not, or not known.
+    pub interval: Option<Interval>,
+    /// Every how many of `interval`.
+    pub interval_count: Option<u32>,
+}
+
 /// A plan to pay for, at one of its prices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export_to = "ipc.ts")]
@@ -210,20 +226,22 @@ pub struct CheckoutOrder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export_to = "ipc.ts")]
 pub struct PaymentRow {
-    /// `ch_…`
+    /// `ch_…`; `inpay_…` of one that came elsewhere and was only written down.
     pub id: String,
     /// In Stripe's words: `succeeded`, `pending`, `failed`.
     pub status: String,
-    /// What was asked for.
-    pub amount: Money,
-    /// What went back.
-    pub refunded: Money,
+    /// What was asked for; `null` = not known.
+    pub amount: Option<Money>,
+    /// What went back; `null` = not known.
+    pub refunded: Option<Money>,
     /// Why it failed, in Stripe's words; `null` = it did not, or no reason is known.
     pub failure: Option<String>,
     /// The card's make, where one paid.
     pub card: Option<String>,
     /// The card's last four digits.
     pub last4: Option<String>,
+    /// The invoice that it paid, or was to; `null` = none, or not known.
+    pub invoice: Option<String>,
     /// When.
     pub created_at: Timestamp,
 }
@@ -238,8 +256,8 @@ pub struct RefundRow {
     pub charge: String,
     /// In Stripe's words.
     pub status: String,
-    /// How much.
-    pub amount: Money,
+    /// How much; `null` = not known.
+    pub amount: Option<Money>,
     /// Why, in Stripe's words.
     pub reason: Option<String>,
     /// When.
@@ -256,8 +274,8 @@ pub struct DisputeRow {
     pub charge: String,
     /// In Stripe's words.
     pub status: String,
-    /// How much.
-    pub amount: Money,
+    /// How much; `null` = not known.
+    pub amount: Option<Money>,
     /// Why, in Stripe's words.
     pub reason: Option<String>,
     /// Until when evidence is taken.
@@ -276,8 +294,8 @@ pub struct CreditNoteRow {
     pub invoice: Option<String>,
     /// In Stripe's words.
     pub status: String,
-    /// How much.
-    pub total: Money,
+    /// How much; `null` = not known.
+    pub total: Option<Money>,
     /// When.
     pub created_at: Timestamp,
 }

@@ -208,15 +208,15 @@ pub struct Billing {
     pub dashboard_url: String,
     /// Latest first; `null` = Stripe's list of them is not here.
     pub subscriptions: Option<Vec<SubscriptionRow>>,
-    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    /// Latest first, at most 13: one more than is shown; `null` = Stripe's list of them is not here.
     pub invoices: Option<Vec<InvoiceRow>>,
-    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    /// Latest first, at most 13: one more than is shown; `null` = Stripe's list of them is not here.
     pub payments: Option<Vec<super::PaymentRow>>,
-    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    /// Latest first, at most 13: one more than is shown; `null` = Stripe's list of them is not here.
     pub refunds: Option<Vec<super::RefundRow>>,
-    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    /// Latest first, at most 13: one more than is shown; `null` = Stripe's list of them is not here.
     pub disputes: Option<Vec<super::DisputeRow>>,
-    /// Latest first, at most 12; `null` = Stripe's list of them is not here.
+    /// Latest first, at most 13: one more than is shown; `null` = Stripe's list of them is not here.
     pub credit_notes: Option<Vec<super::CreditNoteRow>>,
     /// What happens by itself to the subscription that counts, the next first, as far as Stripe's objects tell.
     pub upcoming: Vec<paywall_domain::billing::UpcomingChange>,
@@ -392,6 +392,8 @@ pub enum AttentionKind {
     PastDue,
     /// Trials end within 3 days.
     TrialEnding,
+    /// A disputed payment waits for an answer to the bank.
+    DisputeOpen,
 }
 
 /// A row of "needs attention". Only rows with a count above 0 exist.
@@ -400,12 +402,20 @@ pub enum AttentionKind {
 pub struct AttentionItem {
     /// What.
     pub kind: AttentionKind,
-    /// How many tenants.
+    /// How many tenants; of disputes, how many disputes.
     pub count: i64,
-    /// The view that lists them.
-    pub view: TenantView,
+    /// The view that lists them; `null` = none does.
+    pub view: Option<TenantView>,
     /// For quotas: which meters, most frequent first.
     pub meters: Vec<Meter>,
+    /// For disputes: by when the first is to be answered; `null` = not known.
+    pub due_at: Option<Timestamp>,
+    /// For disputes: the tenant of the first; `null` = it is no tenant's.
+    pub tenant_id: Option<TenantId>,
+    /// For disputes: the first one, `dp_…` or `du_…`.
+    pub dispute: Option<String>,
+    /// For disputes: whether that is about real money.
+    pub livemode: bool,
 }
 
 /// The next trial to end.

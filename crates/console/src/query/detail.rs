@@ -110,7 +110,7 @@ impl Cache {
     async fn invoices(&self, customer: &str) -> Result<Vec<InvoiceRow>> {
         let rows = sqlx::query(
             "SELECT id, number, status, total, amount_remaining, currency, created, attempt_count
-             FROM stripe_invoices WHERE customer = ?1 ORDER BY created DESC, id DESC LIMIT 12",
+             FROM stripe_invoices WHERE customer = ?1 ORDER BY created DESC, id DESC LIMIT 13",
         )
         .bind(customer)
         .fetch_all(self.readers())

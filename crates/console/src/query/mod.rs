@@ -23,7 +23,7 @@ mod tenants;
 use paywall_domain::{DAY_MS, Plan, Timestamp};
 
 use crate::cache::{Cache, Result};
-use crate::ipc::Source;
+use crate::ipc::{PriceRow, Source};
 
 pub use needle::normalise;
 
@@ -42,6 +42,13 @@ impl Cache {
         let rows: Vec<(String,)> =
             sqlx::query_as("SELECT body FROM plans ORDER BY name, id").fetch_all(self.readers()).await?;
         rows.into_iter().map(|(body,)| Ok(serde_json::from_str(&body)?)).collect()
+    }
+
+    /// The prices at which the server's plans are sold, as far as Stripe's list of them is here.
+    pub async fn plan_prices(&self) -> Result<Vec<PriceRow>> {
+        let ids: Vec<String> = self.plans().await?.into_iter().flat_map(|it| it.stripe_prices).collect();
+        let raw = self.stripe_raw(paywall_stripe::Stream::Prices, &ids).await?;
+        Ok(raw.iter().filter_map(subscription::price).collect())
     }
 
     /// The instant for which the server's data is complete; `None` = it never was.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use paywall_domain::{DAY_MS, Meter, Timestamp};
 use paywall_stripe::Stream;
+use serde_json::Value;
 
 use super::money::money;
 use super::row::tenant_id;
@@ -162,7 +163,16 @@ impl Cache {
         }
         let mut by_count: Vec<(Meter, i64)> = meters.into_iter().collect();
         by_count.sort_by_key(|(meter, count)| (-count, *meter));
-        let item = |kind, view, count, meters| AttentionItem { kind, count, view, meters };
+        let item = |kind, view, count, meters| AttentionItem {
+            kind,
+            count,
+            view: Some(view),
+            meters,
+            due_at: None,
+            tenant_id: None,
+            dispute: None,
+            livemode: false,
+        };
         let locked = self.view_count(TenantView::LockedOutActive, now).await?;
         let quota = exhausted.iter().map(|(_, count)| count).sum();
         let mut items = vec![
@@ -177,7 +187,43 @@ impl Cache {
             item(AttentionKind::TrialEnding, TenantView::TrialEnding, ending, Vec::new()),
         ];
         items.retain(|it| it.count > 0);
+        // First of all: an answer that does not come in time loses the money.
+        if let Some(disputes) = self.open_disputes().await? {
+            items.insert(0, disputes);
+        }
         Ok(items)
+    }
+
+    /// Disputes that wait for an answer, with what is known of the one that is due first.
+    async fn open_disputes(&self) -> Result<Option<AttentionItem>> {
+        let open: Vec<(String,)> = sqlx::query_as(
+            "SELECT id FROM stripe_disputes INDEXED BY stripe_disputes_by_status
+             WHERE status IN ('needs_response', 'warning_needs_response') LIMIT 1000",
+        )
+        .fetch_all(self.readers())
+        .await?;
+        let ids: Vec<String> = open.into_iter().map(|(id,)| id).collect();
+        let raw = self.stripe_raw(Stream::Disputes, &ids).await?;
+        let due = |it: &Value| it.pointer("/evidence_details/due_by").and_then(Value::as_i64);
+        let Some(first) = raw.iter().min_by_key(|it| due(it).unwrap_or(i64::MAX)) else { return Ok(None) };
+        let charge = first["charge"].as_str().or_else(|| first["charge"]["id"].as_str());
+        let whose: Option<(String,)> = sqlx::query_as(
+            "SELECT t.id FROM stripe_charges AS c CROSS JOIN tenants AS t ON t.stripe_customer = c.customer
+             WHERE c.id = ?1 AND t.deleted_at IS NULL LIMIT 1",
+        )
+        .bind(charge)
+        .fetch_optional(self.readers())
+        .await?;
+        Ok(Some(AttentionItem {
+            kind: AttentionKind::DisputeOpen,
+            count: ids.len() as i64,
+            view: None,
+            meters: Vec::new(),
+            due_at: due(first).map(|seconds| Timestamp(seconds.saturating_mul(1000))),
+            tenant_id: whose.map(|(id,)| tenant_id(&id)).transpose()?,
+            dispute: first["id"].as_str().map(str::to_owned),
+            livemode: first["livemode"].as_bool().unwrap_or(false),
+        }))
     }
 
     async fn next_trial_end(&self, now: Timestamp) -> Result<Option<NextTrialEnd>> {

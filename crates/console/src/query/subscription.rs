@@ -10,6 +10,8 @@ use paywall_stripe::shapes;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::ipc::PriceRow;
+
 /// The name under which a subscription says which tenant it was sold to.
 const TENANT: &str = "tenant_id";
 
@@ -107,4 +109,16 @@ pub(super) fn upcoming_of(
         .extend(told.and_then(|it| it.grace_ends_at).filter(|at| *at > now).map(|at| UpcomingChange::GraceEnds { at }));
     changes.sort_by_key(UpcomingChange::at);
     changes
+}
+
+/// A price of the copy; `None` = it is none that this version can read.
+pub(super) fn price(raw: &Value) -> Option<PriceRow> {
+    let it = shapes::Price::deserialize(raw).ok()?;
+    Some(PriceRow {
+        id: it.id,
+        currency: it.currency?.to_ascii_lowercase(),
+        unit_amount: it.unit_amount,
+        interval: it.recurring.as_ref().and_then(|it| Interval::parse(it.interval.as_deref()?)),
+        interval_count: it.recurring.and_then(|it| u32::try_from(it.interval_count?).ok()),
+    })
 }

@@ -15,6 +15,7 @@ type Reading = Pick<
   | 'tenantCounts'
   | 'tenantDetail'
   | 'plans'
+  | 'planPrices'
   | 'timelinePage'
   | 'activityPage'
   | 'search'
@@ -74,9 +75,33 @@ export function readingOf(state: State, adjusting: Adjusting): Reading {
         .map((kind) => {
           const hits = rows.filter((it) => inView(it, kind, now));
           const meters = METERS.filter((meter) => hits.some((it) => it.used_meter === meter));
-          return { kind, view: kind, count: hits.length, meters: kind === 'quota_blocked' ? meters : [] };
+          return {
+            kind,
+            view: kind,
+            count: hits.length,
+            meters: kind === 'quota_blocked' ? meters : [],
+            due_at: null,
+            tenant_id: null,
+            dispute: null,
+            livemode: false,
+          };
         })
         .filter((it) => it.count > 0);
+      const disputes = [...world.people.values()].flatMap((it) =>
+        (it.billing?.disputes ?? []).map((dispute) => ({ ...dispute, tenant: it.id })),
+      );
+      const nearest = disputes.toSorted((a, b) => (a.evidence_due_at ?? 0) - (b.evidence_due_at ?? 0))[0];
+      if (nearest && stripe && !state.loading)
+        attention.unshift({
+          kind: 'dispute_open',
+          view: null,
+          count: disputes.length,
+          meters: [],
+          due_at: nearest.evidence_due_at,
+          tenant_id: nearest.tenant,
+          dispute: nearest.id,
+          livemode: false,
+        });
       const next = rows
         .filter((it) => it.status === 'trial' && it.trial_ends_at !== null && it.trial_ends_at > now)
         .sort((a, b) => (a.trial_ends_at as number) - (b.trial_ends_at as number))[0];
@@ -167,6 +192,18 @@ export function readingOf(state: State, adjusting: Adjusting): Reading {
         stripe_known: state.stripe,
         as_of: state.asOf,
       };
+    },
+    async planPrices() {
+      state.profile();
+      return state.stripe
+        ? world.plans.map((plan, index) => ({
+            id: plan.stripe_prices[0] ?? '',
+            currency: 'usd',
+            unit_amount: [4900, 9900, 29_900][index % 3] ?? null,
+            interval: 'month' as const,
+            interval_count: 1,
+          }))
+        : [];
     },
     async plans() {
       state.profile();

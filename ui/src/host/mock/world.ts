@@ -115,6 +115,7 @@ function paid(
           failure: failed ? 'expired_card' : null,
           card: 'visa',
           last4: '4242',
+          invoice: `in_1Q${id.slice(0, 10)}${back}${amount.currency}`,
           created_at: at(back),
         };
       }),
