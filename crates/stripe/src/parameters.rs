@@ -129,7 +129,8 @@ pub enum PausedInvoices {
 }
 
 impl PausedInvoices {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The word in Stripe.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::KeepAsDraft => "keep_as_draft",
             Self::MarkUncollectible => "mark_uncollectible",

@@ -22,6 +22,7 @@ export const DRIFT_KINDS: DriftKind[] = [
   'price_differs',
   'quantity_differs',
   'trial_end_differs',
+  'collection_differs',
   'currency_differs',
   'customer_differs',
   'two_subscriptions',
@@ -43,6 +44,7 @@ const KINDS: Record<DriftKind, string> = {
   price_differs: 'Price differs',
   quantity_differs: 'Quantity differs',
   trial_end_differs: 'Trial end differs',
+  collection_differs: 'Comp and collection differ',
   currency_differs: 'Currency differs',
   customer_differs: 'Customer differs',
   two_subscriptions: 'Two subscriptions',
@@ -75,6 +77,11 @@ const sub = (status: StatusWord | null): string =>
   status === null ? 'no subscription' : statusInStripe(status);
 const canceling = (yes: boolean): string => (yes ? ', to end with its period' : '');
 
+const until = (end: Timestamp | null, reader: Reader): string =>
+  end === null ? '' : ` until ${instant(end, reader)}`;
+const collected = (paused: boolean, end: Timestamp | null, reader: Reader): string =>
+  paused ? `not collected${until(end, reader)}` : 'collected';
+
 /** An amount as the server counts it. */
 export const amountText = ({ minor, currency }: Money, code = false): string =>
   money({ amount: minor, currency }, { code });
@@ -101,6 +108,10 @@ export function driftReason(drift: Drift, reader: Reader = {}): string {
       return `Stripe: ${instant(body.stripe, reader)}. Paywall: ${
         body.paywall === null ? 'no trial' : instant(body.paywall, reader)
       }.`;
+    case 'collection_differs':
+      return body.paywall
+        ? `The comp is not charged for${until(body.paywall_until, reader)}; in Stripe invoices are ${collected(body.stripe, body.stripe_until, reader)}.`
+        : `No comp is in force; in Stripe invoices are ${collected(body.stripe, body.stripe_until, reader)}, as it was for one.`;
     case 'currency_differs':
       return `On record ${body.paywall.toUpperCase()}; in Stripe ${body.stripe.toUpperCase()}.`;
     case 'customer_differs':
@@ -169,6 +180,14 @@ export function driftSides(body: DriftBody, reader: Reader = {}): DriftSide[] {
           'Trial ends',
           body.paywall === null ? 'No trial' : instant(body.paywall, reader),
           instant(body.stripe, reader),
+        ),
+      ];
+    case 'collection_differs':
+      return [
+        side(
+          'Invoices',
+          capital(collected(body.paywall, body.paywall_until, reader)),
+          capital(collected(body.stripe, body.stripe_until, reader)),
         ),
       ];
     case 'currency_differs':
@@ -254,6 +273,20 @@ export function repairText(repair: Repair, now: Timestamp, reader: Reader = {}):
             button: 'End trial in Stripe',
             does: 'The trial is over here; Stripe ends it too, and charges the customer now.',
             doesNot: 'Does not change the paywall.',
+            grave: true,
+          };
+    case 'set_collection_in_stripe':
+      return repair.paused
+        ? {
+            button: 'Pause collection in Stripe',
+            does: `Stripe voids the subscription’s invoices${until(repair.resumes_at, reader)}: the comp is not charged for.`,
+            doesNot: 'Does not change the paywall, does not pay back what was paid.',
+            grave: false,
+          }
+        : {
+            button: 'Collect again in Stripe',
+            does: 'Stripe collects the subscription’s invoices again, from the next one on.',
+            doesNot: 'Does not change the paywall, does not charge for what was given.',
             grave: true,
           };
     case 'cancel_subscription':

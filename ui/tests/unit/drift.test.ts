@@ -27,6 +27,13 @@ const BODIES: { [K in DriftKind]: DriftBody & { kind: K } } = {
   price_differs: { kind: 'price_differs', paywall: ['price_a'], stripe: ['price_b', 'price_c'] },
   quantity_differs: { kind: 'quantity_differs', paywall: 1, stripe: 12 },
   trial_end_differs: { kind: 'trial_end_differs', paywall: null, stripe: NOW },
+  collection_differs: {
+    kind: 'collection_differs',
+    paywall: false,
+    paywall_until: null,
+    stripe: true,
+    stripe_until: null,
+  },
   currency_differs: { kind: 'currency_differs', paywall: 'jpy', stripe: 'kwd' },
   customer_differs: { kind: 'customer_differs', paywall: null, stripe: 'cus_2' },
   two_subscriptions: { kind: 'two_subscriptions', counts: 'sub_1', stripe: 'past_due' },
@@ -126,6 +133,14 @@ describe('a repair', () => {
       grave: true,
       does: expect.stringMatching(/charges the customer now/),
     });
+  });
+
+  it('says of a comp whether its invoices are collected again', () => {
+    const set = (paused: boolean, resumes_at: number | null) =>
+      told({ action: 'set_collection_in_stripe', subscription: 'sub_1', paused, resumes_at });
+    expect(set(false, null)).toMatchObject({ button: 'Collect again in Stripe', grave: true });
+    expect(set(true, NOW)).toMatchObject({ grave: false, does: expect.stringMatching(/until/) });
+    expect(reason('collection_differs')).toMatch(/No comp is in force; in Stripe invoices are not collected/);
   });
 
   it('tells what became of it, whose it was, and reads parameters as a person does', () => {

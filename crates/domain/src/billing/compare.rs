@@ -4,6 +4,7 @@ use crate::decision::standing_denials;
 use crate::{Subscription, TenantFacts, Timestamp};
 
 use super::derive::{TrialEnd, belongs, over, sets_plan, trial_end};
+use super::in_stripe::{StripeStep, collection_step};
 use super::{
     BillingPolicy, ByHand, Drift, DriftBody, Grace, PaywallSide, Repair, StripeSubscription, choose, counts, derive,
     settle,
@@ -74,7 +75,25 @@ fn existing(
             };
             about(paywall, subscription, body, repair)
         }));
+        drifts.extend(collection(paywall, subscription, now));
     }
+}
+
+/// A comp and the pause that goes with it, where one is there without the other.
+fn collection(paywall: &PaywallSide, subscription: &StripeSubscription, now: Timestamp) -> Option<Drift> {
+    let (paused, resumes_at) = match collection_step(paywall, subscription, now)? {
+        StripeStep::CollectionPauses { resumes_at } => (true, resumes_at),
+        _ => (false, None),
+    };
+    let pause = subscription.collection_pause.as_ref();
+    let body = DriftBody::CollectionDiffers {
+        paywall: paused,
+        paywall_until: resumes_at,
+        stripe: pause.is_some(),
+        stripe_until: pause.and_then(|it| it.resumes_at),
+    };
+    let repair = Repair::SetCollectionInStripe { subscription: subscription.id.clone(), paused, resumes_at };
+    Some(about(paywall, subscription, body, repair))
 }
 
 /// A difference in what the subscription is: told by what it does to access, where it does.

@@ -28,6 +28,8 @@ pub enum DriftKind {
     QuantityDiffers,
     /// The ends of a trial that Stripe runs differ.
     TrialEndDiffers,
+    /// A comp given on a trial that Stripe runs is charged for, or what was paused for one goes on not being collected.
+    CollectionDiffers,
     /// The currencies differ.
     CurrencyDiffers,
     /// The subscription is another customer's than the tenant's.
@@ -54,7 +56,7 @@ pub enum DriftKind {
 
 impl DriftKind {
     /// Every kind, the gravest first.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PaidButBlocked,
         Self::AccessWithoutSubscription,
         Self::StatusDiffers,
@@ -62,6 +64,7 @@ impl DriftKind {
         Self::PriceDiffers,
         Self::QuantityDiffers,
         Self::TrialEndDiffers,
+        Self::CollectionDiffers,
         Self::CurrencyDiffers,
         Self::CustomerDiffers,
         Self::TwoSubscriptions,
@@ -85,6 +88,7 @@ impl DriftKind {
             Self::PriceDiffers => "price_differs",
             Self::QuantityDiffers => "quantity_differs",
             Self::TrialEndDiffers => "trial_end_differs",
+            Self::CollectionDiffers => "collection_differs",
             Self::CurrencyDiffers => "currency_differs",
             Self::CustomerDiffers => "customer_differs",
             Self::TwoSubscriptions => "two_subscriptions",
@@ -165,6 +169,17 @@ pub enum DriftBody {
         paywall: Option<Timestamp>,
         /// In Stripe.
         stripe: Timestamp,
+    },
+    /// See [`DriftKind::CollectionDiffers`].
+    CollectionDiffers {
+        /// Whether a comp is in force that is not charged for.
+        paywall: bool,
+        /// Until when; `null` = until it is taken back, or none is.
+        paywall_until: Option<Timestamp>,
+        /// Whether collection is paused in Stripe.
+        stripe: bool,
+        /// When it goes on by itself; `null` = when somebody resumes it, or it is not paused.
+        stripe_until: Option<Timestamp>,
     },
     /// See [`DriftKind::CurrencyDiffers`].
     CurrencyDiffers {
@@ -272,6 +287,15 @@ pub enum Repair {
         /// The end.
         trial_end: Timestamp,
     },
+    /// Stripe stops collecting the subscription's invoices while the comp lasts, or collects them again.
+    SetCollectionInStripe {
+        /// `sub_…`
+        subscription: String,
+        /// Whether it is paused.
+        paused: bool,
+        /// When it goes on by itself; `null` = when somebody resumes it, or it is not paused.
+        resumes_at: Option<Timestamp>,
+    },
     /// The subscription is cancelled at once. What was paid is not paid back by that.
     CancelSubscription {
         /// `sub_…`
@@ -330,6 +354,7 @@ impl Drift {
             DriftBody::PriceDiffers { .. } => DriftKind::PriceDiffers,
             DriftBody::QuantityDiffers { .. } => DriftKind::QuantityDiffers,
             DriftBody::TrialEndDiffers { .. } => DriftKind::TrialEndDiffers,
+            DriftBody::CollectionDiffers { .. } => DriftKind::CollectionDiffers,
             DriftBody::CurrencyDiffers { .. } => DriftKind::CurrencyDiffers,
             DriftBody::CustomerDiffers { .. } => DriftKind::CustomerDiffers,
             DriftBody::TwoSubscriptions { .. } => DriftKind::TwoSubscriptions,

@@ -3,7 +3,7 @@
 use crate::{Change, SubscriptionStatus, TenantFacts, Timestamp};
 
 use super::derive::{TrialEnd, trial_end};
-use super::{BilledSubscription, PaywallSide, StripeSubscription};
+use super::{BilledSubscription, CollectionPause, PaywallSide, StripeSubscription};
 
 /// The part of a subscription in Stripe that follows the paywall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,20 +66,33 @@ pub enum StripeStep {
     CollectionResumes,
 }
 
-/// The subscription on record, where Stripe runs its trial.
-pub fn on_trial_in_stripe<'a>(facts: &TenantFacts, stripe: &'a [StripeSubscription]) -> Option<&'a StripeSubscription> {
-    let recorded = facts.subscription.as_ref().filter(|it| it.status == SubscriptionStatus::Trialing)?;
-    stripe.iter().find(|it| it.id == recorded.id && it.status.known() == Some(SubscriptionStatus::Trialing))
+/// The subscription on record, where a change of this part is followed in Stripe: while Stripe runs its trial, and
+/// for as long as a pause lasts that was made for a comp then. A comp of somebody who pays already pauses nothing: it
+/// gives other limits, and what was agreed on goes on.
+pub fn followed<'a>(
+    facts: &TenantFacts,
+    stripe: &'a [StripeSubscription],
+    part: StripePart,
+) -> Option<&'a StripeSubscription> {
+    let recorded = facts.subscription.as_ref()?;
+    let subscription = stripe.iter().find(|it| it.id == recorded.id)?;
+    let trialing = Some(SubscriptionStatus::Trialing);
+    let on_trial = Some(recorded.status) == trialing && subscription.status.known() == trialing;
+    let paused = part == StripePart::Collection && paused_by_comp(subscription).is_some();
+    (on_trial || paused).then_some(subscription)
+}
+
+/// The pause that the paywall made for a comp, of a subscription that may take money.
+fn paused_by_comp(subscription: &StripeSubscription) -> Option<&CollectionPause> {
+    subscription.collection_pause.as_ref().filter(|it| it.by_comp && subscription.live())
 }
 
 /// What has to be done in Stripe after staff changed this part here; `None` = nothing: the two sides are the
-/// same, or Stripe's holds. `paused_here`: whether collection was paused by the paywall. A pause that somebody
-/// made in Stripe is left alone.
+/// same, or Stripe's holds. A pause of collection that somebody made in Stripe is left alone.
 pub fn stripe_step(
     paywall: &PaywallSide,
     subscription: &StripeSubscription,
     part: StripePart,
-    paused_here: bool,
     now: Timestamp,
 ) -> Option<StripeStep> {
     match part {
@@ -95,19 +108,49 @@ pub fn stripe_step(
             }
         }
         StripePart::Collection => {
-            let goes_on =
-                matches!(subscription.status.known(), Some(SubscriptionStatus::Active | SubscriptionStatus::Trialing));
-            let gift = paywall.facts.comp.as_ref().filter(|it| it.in_force(now) && goes_on);
-            let until = gift.map(|it| it.until.map(next_second));
-            match (until, &subscription.collection_pause) {
-                (Some(resumes_at), None) => Some(StripeStep::CollectionPauses { resumes_at }),
-                (Some(resumes_at), Some(pause)) if paused_here && pause.resumes_at != resumes_at => {
+            let comp = paywall.facts.comp.as_ref().filter(|it| it.in_force(now));
+            let until = comp.map(|it| it.until.map(next_second));
+            match (until, paused_by_comp(subscription)) {
+                (Some(resumes_at), None) if goes_on(subscription) && subscription.collection_pause.is_none() => {
                     Some(StripeStep::CollectionPauses { resumes_at })
                 }
-                (None, Some(_)) if paused_here && subscription.live() => Some(StripeStep::CollectionResumes),
+                (Some(resumes_at), Some(pause)) if pause.resumes_at != resumes_at => {
+                    Some(StripeStep::CollectionPauses { resumes_at })
+                }
+                (None, Some(_)) => Some(StripeStep::CollectionResumes),
                 _ => None,
             }
         }
+    }
+}
+
+fn goes_on(subscription: &StripeSubscription) -> bool {
+    matches!(subscription.status.known(), Some(SubscriptionStatus::Active | SubscriptionStatus::Trialing))
+}
+
+/// What has to be done in Stripe for a comp and its pause to be the same again, whoever left them different.
+/// Nothing for a comp of somebody who paid already when it was given, and for a pause that ends when the comp does.
+pub(super) fn collection_step(
+    paywall: &PaywallSide,
+    subscription: &StripeSubscription,
+    now: Timestamp,
+) -> Option<StripeStep> {
+    let comp = paywall.facts.comp.as_ref();
+    match stripe_step(paywall, subscription, StripePart::Collection, now)? {
+        step @ StripeStep::CollectionPauses { .. } => {
+            let on_trial = comp.is_some_and(|it| {
+                it.since >= subscription.created && subscription.trial_end.is_some_and(|end| it.since < end)
+            });
+            let missing = subscription.collection_pause.is_none();
+            (!missing || (on_trial && !subscription.canceling())).then_some(step)
+        }
+        step @ StripeStep::CollectionResumes => {
+            let resumes_at = subscription.collection_pause.as_ref().and_then(|it| it.resumes_at);
+            let by_itself = resumes_at.is_some_and(|at| at <= now)
+                || (resumes_at.is_some() && resumes_at == comp.and_then(|it| it.until).map(next_second));
+            (!by_itself).then_some(step)
+        }
+        StripeStep::TrialEnds { .. } | StripeStep::TrialEndsNow => None,
     }
 }
 

@@ -237,6 +237,9 @@ pub struct CollectionPause {
     /// When collection goes on by itself; `null` = when somebody resumes it.
     #[serde(default)]
     pub resumes_at: Option<Timestamp>,
+    /// Whether the paywall paused it for a comp. One that somebody made in Stripe is theirs.
+    #[serde(default)]
+    pub by_comp: bool,
 }
 
 /// A Stripe subscription with what hangs on it, as read at one time.

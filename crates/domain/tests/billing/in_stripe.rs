@@ -1,8 +1,8 @@
 //! What changes by staff change in Stripe.
 
 use paywall_domain::billing::{
-    BilledSubscription, CollectionPause, PaywallSide, StripePart, StripeStep, StripeSubscription, on_trial_in_stripe,
-    settle, stripe_step,
+    BilledSubscription, CollectionPause, DriftBody, PaywallSide, Repair, StripePart, StripeStep, StripeSubscription,
+    compare, followed, settle, stripe_step,
 };
 use paywall_domain::{Change, Comp, SubscriptionStatus, Timestamp, TrialTarget};
 
@@ -16,7 +16,7 @@ fn both() -> (PaywallSide, StripeSubscription) {
 }
 
 fn step(paywall: &PaywallSide, stripe: &StripeSubscription, now: Timestamp) -> Option<StripeStep> {
-    stripe_step(paywall, stripe, StripePart::TrialEnd, false, now)
+    stripe_step(paywall, stripe, StripePart::TrialEnd, now)
 }
 
 #[test]
@@ -74,40 +74,99 @@ fn a_trial_that_is_over_in_stripe_is_not_touched() {
     for status in SubscriptionStatus::ALL {
         let over = StripeSubscription { status: with(status).status, ..stripe.clone() };
         assert_eq!(step(&paywall, &over, day(5)).is_some(), status == SubscriptionStatus::Trialing, "{status:?}");
-        let found = on_trial_in_stripe(&paywall.facts, std::slice::from_ref(&over));
+        let found = followed(&paywall.facts, std::slice::from_ref(&over), StripePart::TrialEnd);
         assert_eq!(found.is_some(), status == SubscriptionStatus::Trialing, "{status:?}");
     }
     let other = [paid("sub_2")];
-    assert_eq!(on_trial_in_stripe(&paywall.facts, &other), None);
-    assert_eq!(on_trial_in_stripe(&facts(), &[stripe]), None, "what is not on record is not followed");
+    assert_eq!(followed(&paywall.facts, &other, StripePart::TrialEnd), None);
+    assert_eq!(followed(&facts(), &[stripe], StripePart::TrialEnd), None, "what is not on record is not followed");
+}
+
+fn pause(resumes_at: Option<Timestamp>, by_comp: bool) -> Option<CollectionPause> {
+    Some(CollectionPause { behavior: "void".into(), resumes_at, by_comp })
+}
+
+fn comp(until: Option<Timestamp>) -> Option<Comp> {
+    Some(Comp { plan: "team".into(), since: day(5), until })
 }
 
 #[test]
 fn a_gift_is_not_charged_for_and_its_end_is_stripes_to_keep() {
     let (mut paywall, mut stripe) = both();
-    let collection = |paywall: &PaywallSide, stripe: &StripeSubscription, here| {
-        stripe_step(paywall, stripe, StripePart::Collection, here, day(5))
+    let collection = |paywall: &PaywallSide, stripe: &StripeSubscription| {
+        stripe_step(paywall, stripe, StripePart::Collection, day(5))
     };
-    assert_eq!(collection(&paywall, &stripe, true), None);
     for until in [None, Some(day(30))] {
-        paywall.facts.comp = Some(Comp { plan: "team".into(), since: day(5), until });
+        paywall.facts.comp = comp(until);
         stripe.collection_pause = None;
-        let pauses = Some(StripeStep::CollectionPauses { resumes_at: until });
-        assert_eq!(collection(&paywall, &stripe, false), pauses);
-        stripe.collection_pause = Some(CollectionPause { behavior: "void".into(), resumes_at: until });
-        assert_eq!(collection(&paywall, &stripe, true), None);
+        assert_eq!(collection(&paywall, &stripe), Some(StripeStep::CollectionPauses { resumes_at: until }));
+        stripe.collection_pause = pause(until, true);
+        assert_eq!(collection(&paywall, &stripe), None);
         // Another end of the gift moves it, unless the pause is somebody else's.
-        paywall.facts.comp = Some(Comp { plan: "team".into(), since: day(5), until: Some(day(40)) });
+        paywall.facts.comp = comp(Some(day(40)));
         let moves = Some(StripeStep::CollectionPauses { resumes_at: Some(day(40)) });
-        assert_eq!(collection(&paywall, &stripe, true), moves);
-        assert_eq!(collection(&paywall, &stripe, false), None);
+        assert_eq!(collection(&paywall, &stripe), moves);
+        stripe.collection_pause = pause(until, false);
+        assert_eq!(collection(&paywall, &stripe), None);
         // Taken back.
         paywall.facts.comp = None;
-        assert_eq!(collection(&paywall, &stripe, true), Some(StripeStep::CollectionResumes));
-        assert_eq!(collection(&paywall, &stripe, false), None);
+        assert_eq!(collection(&paywall, &stripe), None);
+        stripe.collection_pause = pause(until, true);
+        assert_eq!(collection(&paywall, &stripe), Some(StripeStep::CollectionResumes));
     }
     // The one on record stays what it was.
     assert_eq!(paywall.billed, Some(BilledSubscription::of(&stripe)));
+}
+
+#[test]
+fn a_gift_is_followed_for_as_long_as_its_pause_lasts_and_a_payers_is_not() {
+    let payer = paid("sub_1");
+    let paywall = settle(&side(facts()), std::slice::from_ref(&payer), &policy());
+    let follows = |pause: Option<CollectionPause>| {
+        let stripe = [StripeSubscription { collection_pause: pause, ..payer.clone() }];
+        let part = |part| followed(&paywall.facts, &stripe, part).is_some();
+        assert!(!part(StripePart::TrialEnd), "there is no trial");
+        part(StripePart::Collection)
+    };
+    assert!(follows(pause(None, true)), "the trial is over, and nothing is charged");
+    assert!(!follows(pause(None, false)), "what somebody paused in Stripe is theirs");
+    assert!(!follows(None), "whoever pays and gets more pays on");
+}
+
+#[test]
+fn a_pause_without_its_gift_and_a_gift_without_its_pause_are_told() {
+    let (before, trialing) = both();
+    let drift = |gift: Option<Comp>, stripe: &StripeSubscription, now: Timestamp| {
+        let mut paywall = settle(&before, std::slice::from_ref(stripe), &policy());
+        paywall.facts.comp = gift;
+        let found = compare(&paywall, std::slice::from_ref(stripe), &policy(), now);
+        assert!(found.iter().all(|it| matches!(it.body, DriftBody::CollectionDiffers { .. })), "{found:?}");
+        found.into_iter().next().map(|it| it.repair)
+    };
+    let set =
+        |paused, resumes_at| Some(Repair::SetCollectionInStripe { subscription: "sub_1".into(), paused, resumes_at });
+    let active = StripeSubscription { trial_end: Some(day(10)), ..paid("sub_1") };
+    let with = |it: &StripeSubscription, pause| StripeSubscription { collection_pause: pause, ..it.clone() };
+    // Taken back here, and Stripe did not hear.
+    for subscription in [&trialing, &active] {
+        assert_eq!(drift(None, &with(subscription, pause(None, true)), day(6)), set(false, None));
+        assert_eq!(drift(None, &with(subscription, pause(None, false)), day(6)), None);
+        assert_eq!(drift(comp(None), &with(subscription, pause(None, true)), day(6)), None);
+        // Given on the trial, and charged for all the same.
+        assert_eq!(drift(comp(None), subscription, day(6)), set(true, None));
+        assert_eq!(drift(comp(Some(day(40))), subscription, day(6)), set(true, Some(day(40))));
+        assert_eq!(
+            drift(comp(Some(day(40))), &with(subscription, pause(Some(day(30)), true)), day(6)),
+            set(true, Some(day(40)))
+        );
+        let leaving = StripeSubscription { cancel_at_period_end: true, ..subscription.clone() };
+        assert_eq!(drift(comp(None), &leaving, day(6)), None, "nothing will be charged");
+    }
+    // A payer's gift pauses nothing, and one that is over goes with its pause.
+    assert_eq!(drift(comp(None), &paid("sub_1"), day(6)), None);
+    let over = with(&active, pause(Some(day(8)), true));
+    assert_eq!(drift(comp(Some(day(8).plus_ms(-1))), &over, day(8).plus_ms(-1)), None);
+    assert_eq!(drift(comp(Some(day(8))), &over, day(9)), None);
 }
 
 #[test]

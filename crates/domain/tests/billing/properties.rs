@@ -1,8 +1,8 @@
 //! What holds for whatever Stripe and the paywall say.
 
 use paywall_domain::billing::{
-    CheckoutOffer, CheckoutTrial, PaywallSide, Repair, StandingAccess, StatusWord, StripeSubscription, checkout_terms,
-    choose, compare, counts, derive, settle, standing, upcoming,
+    CheckoutOffer, CheckoutTrial, CollectionPause, PaywallSide, Repair, StandingAccess, StatusWord, StripeSubscription,
+    checkout_terms, choose, compare, counts, derive, settle, standing, upcoming,
 };
 use paywall_domain::{Operation, Plan, Status, SubscriptionStatus, TenantFacts, Timestamp, Usage, decide, status};
 use proptest::prelude::*;
@@ -32,6 +32,10 @@ fn repaired(
             if *trial_end <= now {
                 it.status = StatusWord::Known(SubscriptionStatus::Active);
             }
+        }),
+        Repair::SetCollectionInStripe { subscription, paused, resumes_at } => change(subscription, &|it| {
+            let pause = CollectionPause { behavior: "void".into(), resumes_at: *resumes_at, by_comp: true };
+            it.collection_pause = paused.then_some(pause);
         }),
         Repair::CancelSubscription { subscription } => change(subscription, &|it| {
             it.status = StatusWord::Known(SubscriptionStatus::Canceled);

@@ -34,7 +34,7 @@ fn told(subscription: &StripeSubscription, now: Timestamp) -> (Status, Option<De
 fn each_state_stands_where_the_table_says() {
     let reason = |it: &str| Some(StripePause { since: Some(day(3)), resumes_at: None, reason: Some(it.into()) });
     let paused = |it: &str| StripeSubscription { pause: reason(it), ..with(SubscriptionStatus::Paused) };
-    let gift = Some(CollectionPause { behavior: "void".into(), resumes_at: None });
+    let gift = Some(CollectionPause { behavior: "void".into(), resumes_at: None, by_comp: false });
     let cases = [
         (paid("sub_1"), Standing::Paid),
         (with(SubscriptionStatus::Trialing), Standing::Trialing),

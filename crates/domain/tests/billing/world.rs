@@ -174,7 +174,7 @@ fn one() -> impl Strategy<Value = StripeSubscription> {
         vec(invoices(), 0..3),
         weighted(0.1, days()),
         weighted(0.1, days()),
-        weighted(0.1, Just("void")),
+        weighted(0.1, (Just("void"), of(days()), weighted(0.5, Just(())))),
         of(select(vec!["trial_end_without_payment_method", "pause_requested"])),
     );
     let whose = (select(vec!["cus_1", "cus_1", "cus_2"]), select(vec!["usd", "eur"]), days());
@@ -198,7 +198,11 @@ fn one() -> impl Strategy<Value = StripeSubscription> {
             canceled_at,
             ended_at,
             pause: reason.map(|it| StripePause { since, resumes_at: None, reason: Some(it.into()) }),
-            collection_pause: behavior.map(|it| CollectionPause { behavior: it.into(), resumes_at: None }),
+            collection_pause: behavior.map(|(word, resumes_at, ours)| CollectionPause {
+                behavior: word.into(),
+                resumes_at,
+                by_comp: ours.is_some(),
+            }),
             latest_invoice,
             open_invoices,
             disputed_since,

@@ -14,7 +14,9 @@ use axum::{Extension, Json};
 use paywall_contract::{
     IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED, ProblemCode, RepairOutcome, RepairRequest, StripeParameter, StripeWrite,
 };
-use paywall_domain::billing::{BillingPolicy, ByHand, Drift, PriceBook, Repair, StripeSubscription, compare, settle};
+use paywall_domain::billing::{
+    BillingPolicy, ByHand, Drift, PriceBook, Repair, StripeStep, StripeSubscription, compare, settle,
+};
 use paywall_domain::{Change, Role, TenantId, Timestamp};
 use paywall_stripe::parameters::{Cancellation, EndpointChange, SubscriptionChange, TrialEnd};
 use paywall_stripe::{Error, IdempotencyKey};
@@ -28,6 +30,7 @@ use super::document::ChangeProblems;
 use super::problem::Fault;
 use super::read::{BodyOrDefault, Params};
 use crate::billing::inbox::{Claim, Fate};
+use crate::billing::outbox::{change_of, write_of};
 use crate::billing::reading::{Reading, error_code, is_missing};
 use crate::billing::worker::{WorkError, known, look_now, renewed};
 use crate::billing::{Billing, account, drifts, inbox, ledger, poll, reading, repairs, taking_over};
@@ -389,6 +392,10 @@ impl By<'_> {
                 };
                 client.update_subscription(subscription, &change, &key).await.map(drop)
             }
+            Repair::SetCollectionInStripe { subscription, paused, resumes_at } => {
+                let change = change_of(collection(*paused, *resumes_at));
+                client.update_subscription(subscription, &change, &key).await.map(drop)
+            }
             Repair::CancelSubscription { subscription } => {
                 let how =
                     Cancellation { comment: Some("ended from the paywall".to_owned()), ..Cancellation::default() };
@@ -459,6 +466,9 @@ async fn writes(billing: &Billing, repair: &Repair, now: Timestamp) -> Result<Ve
             };
             vec![write("update_subscription", subscription, vec![("trial_end", value)])]
         }
+        Repair::SetCollectionInStripe { subscription, paused, resumes_at } => {
+            vec![write_of(subscription, collection(*paused, *resumes_at))]
+        }
         Repair::CancelSubscription { subscription } => vec![write("cancel_subscription", subscription, Vec::new())],
         Repair::EnableEndpoint { endpoint } => {
             vec![write("update_webhook_endpoint", endpoint, vec![("disabled", "false".to_owned())])]
@@ -478,6 +488,10 @@ async fn all_events(billing: &Billing, endpoint: &str, missing: &[String]) -> Re
     let present = listed.into_iter().find(|it| it.id == endpoint).and_then(|it| it.enabled_events).unwrap_or_default();
     let all: BTreeSet<String> = present.into_iter().chain(missing.iter().cloned()).collect();
     Ok(all.into_iter().collect())
+}
+
+fn collection(paused: bool, resumes_at: Option<Timestamp>) -> StripeStep {
+    if paused { StripeStep::CollectionPauses { resumes_at } } else { StripeStep::CollectionResumes }
 }
 
 /// An end that has passed ends the trial now: Stripe takes none in the past.

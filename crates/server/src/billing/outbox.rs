@@ -1,16 +1,21 @@
 //! What changes by staff still change in Stripe: written in the change's own transaction.
 
 use paywall_contract::{StripeParameter, StripeWrite};
-use paywall_domain::billing::{BilledSubscription, StripePart, StripeStep, on_trial_in_stripe, stripe_step};
+use paywall_domain::billing::{BilledSubscription, StripePart, StripeStep, followed, stripe_step};
 use paywall_domain::{Change, TenantFacts, TenantId, Timestamp};
 use paywall_stripe::parameters::{Collection, PausedInvoices, SubscriptionChange, TrialEnd};
-use paywall_stripe::shapes::Metadata;
+use paywall_stripe::shapes::{self, Metadata};
 
 use super::ledger;
+use super::reading::at;
 use crate::store::{Connection, Store, StoreError, TenantRow, storable};
 
-/// Under which key it stands on a subscription that its collection was paused here.
-pub(crate) const PAUSED_HERE: &str = "paywall_comp";
+/// Under which key it stands on a subscription until when its collection was paused here. Whoever pauses it otherwise in
+/// Stripe makes another pause, and so does one that comes after this one is over.
+const PAUSED_HERE: &str = "paywall_comp";
+
+/// What stands there of a pause that nobody has set an end to.
+const NO_END: &str = "no end";
 
 /// How long a row is left to whoever sends it.
 const LEASE_MS: i64 = 30_000;
@@ -56,12 +61,11 @@ pub(crate) async fn following(
 ) -> Result<Following, StoreError> {
     let Some(part) = change.stripe_part() else { return Ok(Following::default()) };
     let stripe = ledger::of_tenant(connection, &row.id, row.stripe_customer.as_deref()).await?;
-    let Some(subscription) = on_trial_in_stripe(&row.facts, &stripe) else { return Ok(Following::default()) };
+    let Some(subscription) = followed(&row.facts, &stripe, part) else { return Ok(Following::default()) };
     let mut paywall = ledger::side(connection, row).await?;
     let billed = paywall.billed.is_none().then(|| BilledSubscription::of(subscription));
     paywall.facts = after.clone();
-    let paused_here = row.facts.comp.as_ref().is_some_and(|it| it.in_force(now));
-    let step = stripe_step(&paywall, subscription, part, paused_here, now);
+    let step = stripe_step(&paywall, subscription, part, now);
     Ok(Following {
         subscription: Some((subscription.id.clone(), part)),
         writes: step.map(|step| write_of(&subscription.id, step)).into_iter().collect(),
@@ -131,10 +135,23 @@ pub(crate) fn write_of(subscription: &str, step: StripeStep) -> StripeWrite {
     }
 }
 
+/// Whether the pause of collection that there is was made here.
+pub(super) fn is_paused_here(object: &shapes::Subscription) -> bool {
+    let mark = object.metadata.as_ref().and_then(|it| it.get(PAUSED_HERE));
+    object.pause_collection.as_ref().is_some_and(|pause| {
+        let ours = PausedInvoices::Void.as_str();
+        pause.behavior.as_deref() == Some(ours) && mark == Some(&mark_of(at(pause.resumes_at)))
+    })
+}
+
+fn mark_of(resumes_at: Option<Timestamp>) -> String {
+    resumes_at.map_or_else(|| NO_END.to_owned(), |at| at.0.div_euclid(1000).to_string())
+}
+
 /// What is sent for a step. A pause carries whose it is, so that nobody else's is ended with the gift.
-pub(super) fn change_of(step: StripeStep) -> SubscriptionChange {
+pub(crate) fn change_of(step: StripeStep) -> SubscriptionChange {
     let unchanged = SubscriptionChange::default();
-    let mark = |text: &str| Metadata::from([(PAUSED_HERE.to_owned(), text.to_owned())]);
+    let mark = |text: String| Metadata::from([(PAUSED_HERE.to_owned(), text)]);
     match step {
         StripeStep::TrialEndsNow => SubscriptionChange { trial_end: Some(TrialEnd::Now), ..unchanged },
         StripeStep::TrialEnds { at } => {
@@ -146,12 +163,12 @@ pub(super) fn change_of(step: StripeStep) -> SubscriptionChange {
                 invoices: PausedInvoices::Void,
                 resumes_at: resumes_at.map(|at| at.0.div_euclid(1000)),
             }),
-            metadata: mark("paused"),
+            metadata: mark(mark_of(resumes_at)),
             ..unchanged
         },
         // An empty value takes the mark away.
         StripeStep::CollectionResumes => {
-            SubscriptionChange { collection: Some(Collection::Resumed), metadata: mark(""), ..unchanged }
+            SubscriptionChange { collection: Some(Collection::Resumed), metadata: mark(String::new()), ..unchanged }
         }
     }
 }

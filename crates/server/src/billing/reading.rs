@@ -10,6 +10,8 @@ use paywall_stripe::parameters::InvoicesQuery;
 use paywall_stripe::shapes::{self, Expandable, PaymentIntent};
 use paywall_stripe::{Client, Error, ErrorKind};
 
+use super::outbox;
+
 /// Under which key a tenant's id stands in what was sold to it.
 pub(crate) const TENANT: &str = "tenant_id";
 
@@ -94,6 +96,7 @@ pub(crate) fn base(it: &shapes::Subscription) -> Result<StripeSubscription, Stri
     let status = StatusWord::read(it.status.as_deref().ok_or_else(|| lacking("status"))?);
     let stopped = status.known() == Some(SubscriptionStatus::Paused);
     let items = it.items.iter().flat_map(|items| &items.data).map(item).collect();
+    let paused_here = outbox::is_paused_here(it);
     Ok(StripeSubscription {
         id: it.id.clone(),
         customer: it.customer.as_ref().map(|it| it.id().to_owned()).ok_or_else(|| lacking("customer"))?,
@@ -116,6 +119,7 @@ pub(crate) fn base(it: &shapes::Subscription) -> Result<StripeSubscription, Stri
         collection_pause: it.pause_collection.as_ref().map(|it| CollectionPause {
             behavior: it.behavior.clone().unwrap_or_default(),
             resumes_at: at(it.resumes_at),
+            by_comp: paused_here,
         }),
         latest_invoice: it.latest_invoice.as_ref().and_then(Expandable::object).map(invoice),
         open_invoices: Vec::new(),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::checkout::{BuyError, key};
 use super::inbox;
-use super::outbox::{Due, PAUSED_HERE, Sent, change_of, write_of};
+use super::outbox::{Due, Sent, change_of, write_of};
 use super::reading::{self, error_code, is_missing};
 use super::worker::WorkError;
 use super::{Billing, ledger, nightly};
@@ -79,14 +79,13 @@ async fn send(state: &State, billing: &Billing, due: &Due) -> Result<Sent, BuyEr
         Err(error) if is_missing(&error) => return Ok(Sent::Done(None)),
         Err(error) => return Err(error.into()),
     };
-    let paused_here = object.metadata.as_ref().is_some_and(|it| it.contains_key(PAUSED_HERE));
     let subscription = reading::base(&object).map_err(BuyError::Unreadable)?;
     let mut read = state.store.read().await?;
     let row = tenants::get(&mut read, &due.tenant).await?.ok_or(BuyError::NoTenant)?;
     let paywall = ledger::side(&mut read, &row).await?;
     drop(read);
     let now = state.clock.now();
-    let step = stripe_step(&paywall, &subscription, due.part, paused_here, now);
+    let step = stripe_step(&paywall, &subscription, due.part, now);
     let written = step.map(|step| write_of(&due.subscription, step));
     if let (Some(step), Some(written)) = (step, &written) {
         // Of the row and of what is sent: another value, since things changed meanwhile, is another change.

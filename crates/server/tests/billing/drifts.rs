@@ -18,6 +18,7 @@ on_each_database! {
     taking_over_can_be_undone,
     the_end_of_a_trial_is_set_where_it_is_older,
     a_second_subscription_is_ended_by_an_owner,
+    a_gift_and_its_pause_that_stripe_did_not_take_are_repaired,
     the_account_is_looked_at_and_repaired,
     what_only_a_person_can_do_says_so,
     an_event_of_the_other_mode_is_named,
@@ -206,6 +207,38 @@ async fn a_second_subscription_is_ended_by_an_owner(on: Database) {
     let drift = only(&world, DriftKind::DeletedCustomerSubscription).await;
     repaired(&world, &drift).await;
     assert!(world.stripe.was_asked("DELETE /v1/subscriptions/sub_1"));
+    world.app.stop().await;
+}
+
+async fn a_gift_and_its_pause_that_stripe_did_not_take_are_repaired(on: Database) {
+    let world = paying(on).await;
+    world.stripe.set("subscriptions", "sub_1", "status", json!("trialing"));
+    world.stripe.set("subscriptions", "sub_1", "trial_end", json!(SECONDS + 7 * 86_400));
+    assert_eq!(world.deliver(&updated("evt_2", &world.stripe.get("subscriptions", "sub_1"))).await, StatusCode::OK);
+    world.becomes(|it| it.facts.trial.as_ref().unwrap().ends_at == NOW.plus_ms(7 * DAY_MS)).await;
+    let refused = async |count: i64| {
+        world.until("SELECT count(*) FROM stripe_outbox WHERE state = 'failed'", count).await;
+        world.stripe.world().refusing = None;
+    };
+    let until = NOW.plus_days(60);
+    world.stripe.world().refusing = Some("POST /v1/subscriptions/sub_1");
+    let gift = json!({"kind": "comp", "plan": "enterprise", "until": until});
+    let given: AdjustmentOutcome = world.app.change(1, "gift", gift).await.json().await.unwrap();
+    refused(1).await;
+    // The trial is over by then: what was given on it is not charged for all the same.
+    world.stripe.set("subscriptions", "sub_1", "status", json!("active"));
+    assert_eq!(world.deliver(&updated("evt_3", &world.stripe.get("subscriptions", "sub_1"))).await, StatusCode::OK);
+    world.becomes(|it| it.facts.subscription.as_ref().unwrap().status.as_str() == "active").await;
+    let made = repaired(&world, &only(&world, DriftKind::CollectionDiffers).await).await;
+    assert_eq!(made.stripe_writes[0].parameters[0].value, "void");
+    let pause = world.stripe.get("subscriptions", "sub_1")["pause_collection"].clone();
+    assert_eq!(pause, json!({"behavior": "void", "resumes_at": until.0 / 1000}));
+    // Taken back.
+    world.stripe.world().refusing = Some("POST /v1/subscriptions/sub_1");
+    assert_eq!(world.app.undo(&given.adjustment.unwrap().id, "undo").await.status(), StatusCode::OK);
+    refused(2).await;
+    repaired(&world, &only(&world, DriftKind::CollectionDiffers).await).await;
+    assert_eq!(world.stripe.get("subscriptions", "sub_1")["pause_collection"], Value::Null);
     world.app.stop().await;
 }
 

@@ -24,6 +24,8 @@ on_each_database! {
     what_staff_change_of_a_trial_is_shown_first_and_then_changed_in_stripe,
     ending_it_charges_and_is_not_undone,
     a_gift_is_not_charged_for,
+    a_gift_that_outlasts_the_trial_is_taken_back,
+    a_gift_that_outlasts_the_trial_is_prolonged,
     what_was_changed_in_stripe_first_comes_here_and_does_not_go_back,
     a_suspension_and_a_trial_of_the_paywalls_own_touch_nothing,
     answers_that_are_lost_and_outages_change_it_once,
@@ -69,6 +71,18 @@ impl Shop {
 
     async fn ends_at(&self) -> Timestamp {
         self.app.tenant(1).await.facts.trial.unwrap().ends_at
+    }
+
+    /// Days go by, here and in Stripe.
+    async fn pass(&self, days: i64) {
+        self.app.clock.advance_ms(days * 86_400_000);
+        self.stripe.advance(Duration::from_secs(days.unsigned_abs() * 86_400));
+        self.delivered().await;
+    }
+
+    /// Invoices that cost something and were paid.
+    fn paid(&self) -> usize {
+        self.stripe.state(Kind::Invoice).iter().filter(|it| it["amount_paid"].as_i64() > Some(0)).count()
     }
 
     /// How often a subscription was changed.
@@ -152,17 +166,45 @@ async fn a_gift_is_not_charged_for(on: Database) {
     shop.delivered().await;
     // Its end comes and goes, and nothing was charged; when the gift ends, Stripe charges again.
     shop.change("for a while", comp(Some(until))).await;
-    let pass = async |days: i64| {
-        shop.app.clock.advance_ms(days * 86_400_000);
-        shop.stripe.advance(Duration::from_secs(days.unsigned_abs() * 86_400));
-        shop.delivered().await;
-    };
-    let paid = || shop.stripe.state(Kind::Invoice).iter().filter(|it| it["amount_paid"].as_i64() > Some(0)).count();
-    pass(50).await;
-    assert_eq!((shop.subscription(&bought)["status"].clone(), paid()), (json!("active"), 0));
+    shop.pass(50).await;
+    assert_eq!((shop.subscription(&bought)["status"].clone(), shop.paid()), (json!("active"), 0));
     assert_eq!(shop.app.tenant(1).await.status, Status::Active);
-    pass(30).await;
-    assert!(pause(&shop).is_null() && paid() >= 1);
+    shop.pass(30).await;
+    assert!(pause(&shop).is_null() && shop.paid() >= 1);
+    assert_eq!(shop.drifts().await, []);
+    shop.app.stop().await;
+}
+
+fn gift(until: Option<Timestamp>) -> Value {
+    json!({"kind": "comp", "plan": "enterprise", "until": until})
+}
+
+async fn a_gift_that_outlasts_the_trial_is_taken_back(on: Database) {
+    let (shop, bought) = trialing(on).await;
+    let made = shop.change("comp", gift(None)).await;
+    shop.pass(20).await;
+    assert_eq!((shop.subscription(&bought)["status"].clone(), shop.paid()), (json!("active"), 0));
+    shop.undo(&made, "undo").await;
+    assert_eq!(shop.subscription(&bought)["pause_collection"], Value::Null, "else nothing is ever charged again");
+    shop.pass(40).await;
+    assert!(shop.paid() >= 1);
+    // Whoever pays and is given more goes on paying for what was bought.
+    let before = shop.changes();
+    let made = shop.change("more", gift(Some(NOW.plus_days(90)))).await;
+    shop.undo(&made, "no more").await;
+    assert_eq!((shop.changes(), shop.drifts().await), (before, Vec::new()));
+    shop.app.stop().await;
+}
+
+async fn a_gift_that_outlasts_the_trial_is_prolonged(on: Database) {
+    let (shop, bought) = trialing(on).await;
+    shop.change("comp", gift(Some(NOW.plus_days(60)))).await;
+    shop.pass(50).await;
+    shop.change("longer", gift(Some(NOW.plus_days(120)))).await;
+    let resumes_at = NOW.plus_days(120).0 / 1000;
+    assert_eq!(shop.subscription(&bought)["pause_collection"], json!({"behavior": "void", "resumes_at": resumes_at}));
+    shop.pass(50).await;
+    assert_eq!(shop.paid(), 0, "the gift lasts");
     assert_eq!(shop.drifts().await, []);
     shop.app.stop().await;
 }

@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) failing: Option<(u16, Value)>,
     /// How a request begins that is refused.
     pub(crate) refusing: Option<&'static str>,
+    /// How a request begins whose answer takes long.
+    pub(crate) slow: Option<&'static str>,
     /// How long answers take.
     pub(crate) delay: Duration,
 }
@@ -155,7 +157,9 @@ async fn answer(State(world): State<Arc<Mutex<World>>>, method: Method, uri: Uri
     }
     let (delay, answer) = {
         let mut world = world.lock().unwrap();
-        (world.delay, answered(&mut world, &method, &uri, &sent, &query))
+        let slow = world.slow.is_some_and(|it| format!("{method} {}", uri.path()).starts_with(it));
+        let delay = if slow { Duration::from_secs(2) } else { world.delay };
+        (delay, answered(&mut world, &method, &uri, &sent, &query))
     };
     // On its way it gets old.
     tokio::time::sleep(delay).await;
@@ -194,6 +198,17 @@ fn answered(world: &mut World, method: &Method, uri: &Uri, sent: &str, query: &B
             for (name, value) in form_urlencoded::parse(sent.as_bytes()) {
                 match &*name {
                     "trial_end" => object["trial_end"] = json!(value.parse::<i64>().unwrap()),
+                    "pause_collection" => object["pause_collection"] = Value::Null,
+                    "pause_collection[behavior]" => {
+                        object["pause_collection"] = json!({"behavior": value, "resumes_at": null});
+                    }
+                    "pause_collection[resumes_at]" => {
+                        object["pause_collection"]["resumes_at"] = json!(value.parse::<i64>().unwrap());
+                    }
+                    "metadata[paywall_comp]" if value.is_empty() => {
+                        object["metadata"].as_object_mut().unwrap().remove("paywall_comp");
+                    }
+                    "metadata[paywall_comp]" => object["metadata"]["paywall_comp"] = json!(value),
                     "disabled" => {
                         object["status"] = json!(if value == "true" { "disabled" } else { "enabled" });
                     }

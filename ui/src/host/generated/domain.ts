@@ -124,7 +124,11 @@ behavior: string,
 /**
  * When collection goes on by itself; `null` = when somebody resumes it.
  */
-resumes_at: Timestamp | null, };
+resumes_at: Timestamp | null, 
+/**
+ * Whether the paywall paused it for a comp. One that somebody made in Stripe is theirs.
+ */
+by_comp: boolean, };
 
 /**
  * A plan given for free, for a while or for good.
@@ -305,7 +309,23 @@ paywall: Timestamp | null,
 /**
  * In Stripe.
  */
-stripe: Timestamp, } | { "kind": "currency_differs", 
+stripe: Timestamp, } | { "kind": "collection_differs", 
+/**
+ * Whether a comp is in force that is not charged for.
+ */
+paywall: boolean, 
+/**
+ * Until when; `null` = until it is taken back, or none is.
+ */
+paywall_until: Timestamp | null, 
+/**
+ * Whether collection is paused in Stripe.
+ */
+stripe: boolean, 
+/**
+ * When it goes on by itself; `null` = when somebody resumes it, or it is not paused.
+ */
+stripe_until: Timestamp | null, } | { "kind": "currency_differs", 
 /**
  * On record.
  */
@@ -382,7 +402,7 @@ stripe: StatusWord, };
 /**
  * The kind of a drift.
  */
-export type DriftKind = "paid_but_blocked" | "access_without_subscription" | "status_differs" | "plan_differs" | "price_differs" | "quantity_differs" | "trial_end_differs" | "currency_differs" | "customer_differs" | "two_subscriptions" | "deleted_customer_subscription" | "mode_mixed" | "webhook_endpoint_missing" | "webhook_endpoint_disabled" | "webhook_events_missing" | "undelivered_events" | "unknown_price" | "unknown_customer";
+export type DriftKind = "paid_but_blocked" | "access_without_subscription" | "status_differs" | "plan_differs" | "price_differs" | "quantity_differs" | "trial_end_differs" | "collection_differs" | "currency_differs" | "customer_differs" | "two_subscriptions" | "deleted_customer_subscription" | "mode_mixed" | "webhook_endpoint_missing" | "webhook_endpoint_disabled" | "webhook_events_missing" | "undelivered_events" | "unknown_price" | "unknown_customer";
 
 /**
  * How often a price recurs.
@@ -620,7 +640,19 @@ subscription: string,
 /**
  * The end.
  */
-trial_end: Timestamp, } | { "action": "cancel_subscription", 
+trial_end: Timestamp, } | { "action": "set_collection_in_stripe", 
+/**
+ * `sub_…`
+ */
+subscription: string, 
+/**
+ * Whether it is paused.
+ */
+paused: boolean, 
+/**
+ * When it goes on by itself; `null` = when somebody resumes it, or it is not paused.
+ */
+resumes_at: Timestamp | null, } | { "action": "cancel_subscription", 
 /**
  * `sub_…`
  */

@@ -29,6 +29,7 @@ const GRAVEST: DriftKind[] = [
   'price_differs',
   'quantity_differs',
   'trial_end_differs',
+  'collection_differs',
   'currency_differs',
   'customer_differs',
   'two_subscriptions',
