@@ -43,7 +43,7 @@ pub enum CheckoutTrial {
         trial_end: Timestamp,
     },
     /// Its end is too near for Checkout to take it as an instant. It goes on for the rest, rounded up to
-    /// whole days from payment on (`subscription_data[trial_period_days]`).
+    /// whole days from payment on (`subscription_data[trial_period_days]`), to a tenant once.
     Days {
         /// How many: 1, 2 or 3.
         days: u32,
@@ -145,7 +145,8 @@ pub fn checkout_terms(
         Some(_) if plan.stripe_prices.is_empty() => return Err(CheckoutRefusal::NoPrice),
         Some(_) => return Err(CheckoutRefusal::PriceOfOtherPlan),
     };
-    let trial = remaining_trial(paywall.facts.trial.as_ref().map(|it| it.ends_at), now);
+    let tried = offer.stripe.iter().any(|it| counts(paywall, it, policy) && it.trial_end.is_some());
+    let trial = remaining_trial(paywall.facts.trial.as_ref().map(|it| it.ends_at), tried, now);
     let word = match trial {
         CheckoutTrial::None => "paid".to_owned(),
         CheckoutTrial::Until { trial_end } => format!("until-{}", trial_end.0 / 1000),
@@ -200,11 +201,15 @@ impl CheckoutRefusal {
     }
 }
 
-/// Paying never shortens a trial: what is left of it is kept, to the second or rounded up to a day.
-fn remaining_trial(ends_at: Option<Timestamp>, now: Timestamp) -> CheckoutTrial {
+/// Paying does not shorten a trial: what is left of it is kept, to the second or rounded up to a day. The latter once:
+/// `tried`, whoever had a trial in Stripe before could else end it, buy again, and have it rounded up for ever.
+fn remaining_trial(ends_at: Option<Timestamp>, tried: bool, now: Timestamp) -> CheckoutTrial {
     let Some(end) = ends_at.filter(|end| *end > now) else { return CheckoutTrial::None };
     let rest = end.ms_since(now);
     if rest < TRIAL_END_AHEAD_MS {
+        if tried {
+            return CheckoutTrial::None;
+        }
         let days = u32::try_from((rest + DAY_MS - 1) / DAY_MS).unwrap_or(1);
         return CheckoutTrial::Days { days };
     }

@@ -43,6 +43,20 @@ fn what_is_left_of_a_trial_is_kept_on_both_sides_of_stripes_48_hours() {
 }
 
 #[test]
+fn a_trial_is_rounded_up_once() {
+    let now = day(10);
+    let mut paywall = side(facts());
+    let again = |paywall: &PaywallSide, before: StripeSubscription| ask(paywall, &[before], None, now).unwrap().trial;
+    let ended = |trial_end| StripeSubscription { trial_end, ..with(SubscriptionStatus::Canceled) };
+    paywall.facts.trial = Some(trial(now.plus_ms(48 * HOUR)));
+    assert_eq!(again(&paywall, ended(None)), CheckoutTrial::Days { days: 2 }, "it never had one in Stripe");
+    assert_eq!(again(&paywall, ended(Some(day(11)))), CheckoutTrial::None, "it had, and ended it");
+    // What need not be rounded is kept however often.
+    paywall.facts.trial = Some(trial(day(14)));
+    assert_eq!(again(&paywall, ended(Some(day(14)))), CheckoutTrial::Until { trial_end: day(14) });
+}
+
+#[test]
 fn asking_again_is_the_same_attempt_and_other_terms_are_another() {
     let paywall = side(facts());
     let key = |price, attempt| {

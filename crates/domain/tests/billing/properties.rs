@@ -173,14 +173,20 @@ proptest! {
             Ok(terms) => {
                 prop_assert!(!open);
                 prop_assert!(terms.key.len() <= 255);
-                let end = paywall.facts.trial.map(|it| it.ends_at).filter(|end| *end > now);
+                let end = paywall.facts.trial.as_ref().map(|it| it.ends_at).filter(|end| *end > now);
                 match (terms.trial, end) {
-                    (CheckoutTrial::None, end) => prop_assert_eq!(end, None),
+                    (CheckoutTrial::None, None) => {}
+                    // Rounded up once, and not again.
+                    (CheckoutTrial::None, Some(end)) => {
+                        prop_assert!(end.ms_since(now) < 49 * 3_600_000);
+                        prop_assert!(stripe.iter().any(|it| it.trial_end.is_some()));
+                    }
                     (CheckoutTrial::Until { trial_end }, Some(end)) => {
                         prop_assert!(trial_end >= end && trial_end.ms_since(end) < 1000);
                         prop_assert!(trial_end.ms_since(now) >= 48 * 3_600_000);
                     }
                     (CheckoutTrial::Days { days }, Some(end)) => {
+                        prop_assert!(!stripe.iter().any(|it| counts(&paywall, it, &policy) && it.trial_end.is_some()));
                         prop_assert!(now.plus_days(days) >= end && now.plus_days(days - 1) < end);
                     }
                     (trial, None) => prop_assert!(false, "{trial:?} out of nothing"),

@@ -29,6 +29,9 @@ const ROUNDS: usize = 8;
 /// A session that closes so soon is not given again: there has to be time to pay.
 const TIME_TO_PAY_MS: i64 = 10 * 60_000;
 
+/// How long a session is open whose trial counts from payment: whoever pays later has a longer one.
+const DAYS_OPEN_MS: i64 = 45 * 60_000;
+
 /// What somebody wants to buy.
 #[derive(Debug, Clone)]
 pub(crate) struct Want {
@@ -275,7 +278,11 @@ async fn finish(
         quantity: asked.quantity,
         success_url: asked.success_url.clone(),
         cancel_url: asked.cancel_url.clone(),
-        expires_at: None,
+        expires_at: match asked.trial {
+            // Of when the attempt was begun: under one key Stripe takes the same only.
+            CheckoutTrial::Days { .. } => Some(attempt.opened_at.plus_ms(DAYS_OPEN_MS).0.div_euclid(1000)),
+            CheckoutTrial::None | CheckoutTrial::Until { .. } => None,
+        },
         locale: asked.locale.clone(),
         trial: match asked.trial {
             CheckoutTrial::None => None,

@@ -3,12 +3,12 @@
 use paywall_contract::{PortalLink, Problem, ProblemCode, TenantBilling};
 use paywall_domain::{DAY_MS, Role, Status};
 use paywall_sandbox::Kind;
-use paywall_sandbox::scripted::{Card, Trouble};
+use paywall_sandbox::scripted::{Card, PortalAct, Trouble};
 use paywall_server::{CheckoutSettings, StripeSettings};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{Database, NOW, id, trying};
+use crate::app::{Database, NOW, extend, id, trying};
 use crate::shop::{Shop, ask};
 use crate::world::becomes;
 
@@ -16,6 +16,8 @@ on_each_database! {
     whoever_pays_by_a_link_can_work_and_is_sold_nothing_more,
     a_session_is_given_again_at_the_same_terms_and_closed_at_others,
     what_is_left_of_a_trial_is_kept,
+    a_trial_is_rounded_up_once_and_has_to_be_paid_for_soon,
+    what_staff_extend_while_checkout_is_open_reaches_stripe,
     many_that_ask_at_once_get_one_session,
     answers_that_are_lost_make_nothing_twice,
     what_was_paid_and_not_told_is_found_by_asking_again,
@@ -114,6 +116,53 @@ async fn what_is_left_of_a_trial_is_kept(on: Database) {
         let tenant = becomes(&shop.app, number, |it| it.facts.subscription.is_some()).await;
         assert_eq!(tenant.facts.trial.unwrap().ends_at, ends_at, "the same on both sides");
     }
+    assert_eq!(shop.drifts().await, []);
+    shop.app.stop().await;
+}
+
+async fn a_trial_is_rounded_up_once_and_has_to_be_paid_for_soon(on: Database) {
+    let shop = Shop::open(on).await;
+    let mut soon = trying(1, "One", 2);
+    soon.facts.trial.as_mut().unwrap().ends_at = NOW.plus_ms(2 * DAY_MS + 30 * 60_000);
+    shop.bring_in(soon).await;
+    let (link, session) = shop.link(1, "pro", None).await;
+    assert!(link.expires_at <= NOW.plus_ms(3_600_000), "its days count from payment: {link:?}");
+    shop.stripe.complete_checkout(&session, Card::Good).unwrap();
+    shop.delivered().await;
+    becomes(&shop.app, 1, |it| it.facts.trial.as_ref().unwrap().ends_at == NOW.plus_days(3)).await;
+    // Ended at once, and bought again a day later, when there would again be so much left.
+    let session = shop.session(&session);
+    let act = PortalAct::CancelNow { subscription: session["subscription"].as_str().unwrap().to_owned() };
+    shop.stripe.act_in_portal(session["customer"].as_str().unwrap(), &act).unwrap();
+    shop.delivered().await;
+    becomes(&shop.app, 1, |it| it.facts.subscription.as_ref().is_some_and(|it| it.ended_at.is_some())).await;
+    shop.app.clock.advance_ms(DAY_MS);
+    shop.stripe.advance(std::time::Duration::from_secs(86_400));
+    let (_, session) = shop.link(1, "pro", None).await;
+    shop.stripe.complete_checkout(&session, Card::Good).unwrap();
+    let bought = shop.subscription(shop.session(&session)["subscription"].as_str().unwrap());
+    assert_eq!(bought["status"], "active", "it is paid for");
+    shop.delivered().await;
+    assert_eq!(shop.drifts().await, []);
+    shop.app.stop().await;
+}
+
+async fn what_staff_extend_while_checkout_is_open_reaches_stripe(on: Database) {
+    let shop = Shop::open(on).await;
+    shop.bring_in(trying(1, "One", 10)).await;
+    let (_, session) = shop.link(1, "pro", None).await;
+    assert_eq!(shop.app.change(1, "extend", extend(7)).await.status(), StatusCode::OK);
+    shop.stripe.complete_checkout(&session, Card::Good).unwrap();
+    shop.delivered().await;
+    let bought = shop.session(&session)["subscription"].as_str().unwrap().to_owned();
+    let end = NOW.plus_days(17);
+    let begun = std::time::Instant::now();
+    while shop.subscription(&bought)["trial_end"] != json!(end.0 / 1000) {
+        assert!(begun.elapsed().as_secs() < 20, "it would be charged a week early");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    shop.delivered().await;
+    assert_eq!(shop.app.tenant(1).await.facts.trial.unwrap().ends_at, end);
     assert_eq!(shop.drifts().await, []);
     shop.app.stop().await;
 }
