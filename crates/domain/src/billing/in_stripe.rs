@@ -87,6 +87,13 @@ fn paused_by_comp(subscription: &StripeSubscription) -> Option<&CollectionPause>
     subscription.collection_pause.as_ref().filter(|it| it.by_comp && subscription.live())
 }
 
+/// Whether Stripe has yet to hear of the trial's end: of a subscription that is seen for the first time and whose trial
+/// ends sooner there. It was extended here while the customer was on the way to pay.
+pub fn ends_too_soon(paywall: &PaywallSide, subscription: &StripeSubscription) -> bool {
+    let known = paywall.billed.as_ref().is_some_and(|it| it.id == subscription.id);
+    !known && matches!(trial_end(paywall, subscription), TrialEnd::Paywall(_))
+}
+
 /// What has to be done in Stripe after staff changed this part here; `None` = nothing: the two sides are the
 /// same, or Stripe's holds. A pause of collection that somebody made in Stripe is left alone.
 pub fn stripe_step(

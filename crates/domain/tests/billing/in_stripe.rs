@@ -2,7 +2,7 @@
 
 use paywall_domain::billing::{
     BilledSubscription, CollectionPause, DriftBody, PaywallSide, Repair, StripePart, StripeStep, StripeSubscription,
-    compare, followed, settle, stripe_step,
+    compare, ends_too_soon, followed, settle, stripe_step,
 };
 use paywall_domain::{Change, Comp, SubscriptionStatus, Timestamp, TrialTarget};
 
@@ -65,6 +65,20 @@ fn where_both_sides_changed_the_later_end_holds() {
         let end = settle(&paywall, std::slice::from_ref(&stripe), &policy()).facts.trial.unwrap().ends_at;
         assert_eq!(end, here.max(there));
     }
+}
+
+#[test]
+fn an_extension_on_the_way_to_checkout_is_told_to_stripe() {
+    let stripe = StripeSubscription { trial_end: Some(day(10)), ..with(SubscriptionStatus::Trialing) };
+    let mut paywall = side(facts());
+    let mut sold = |end, known: bool| {
+        paywall.facts.trial = Some(trial(end));
+        paywall.billed = known.then(|| BilledSubscription::of(&stripe));
+        ends_too_soon(&paywall, &stripe)
+    };
+    assert!(sold(day(17), false));
+    assert!(!sold(day(10), false) && !sold(day(9), false), "the later end is Stripe's");
+    assert!(!sold(day(17), true), "that change was told when it was made");
 }
 
 #[test]

@@ -23,7 +23,7 @@ const LEASE_MS: i64 = 30_000;
 /// A change in Stripe that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Due {
-    /// The adjustment's.
+    /// The adjustment's; or of what was just sold.
     pub(crate) id: String,
     pub(crate) tenant: TenantId,
     pub(crate) subscription: String,
@@ -100,6 +100,28 @@ impl Following {
         .await?;
         Ok(true)
     }
+}
+
+/// Writes that the trial's end is to be sent of a subscription that was just sold. It follows from no adjustment: the
+/// ones that it follows from were made before there was a subscription.
+pub(crate) async fn put_first_trial_end(
+    write: &mut Connection,
+    tenant: &TenantId,
+    subscription: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO stripe_outbox (id, tenant_id, subscription, part, state, created_at, attempts, next_attempt_at)
+         VALUES ($1, $2, $3, $4, 'pending', $5, 0, $5) ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(storable(&format!("sold_{subscription}")))
+    .bind(tenant.as_str())
+    .bind(storable(subscription))
+    .bind(StripePart::TrialEnd.as_str())
+    .bind(now.0)
+    .execute(write)
+    .await?;
+    Ok(())
 }
 
 /// Whether something may have been sent for an adjustment.

@@ -4,12 +4,14 @@
 use std::collections::BTreeSet;
 
 use paywall_contract::TimelineBody;
-use paywall_domain::billing::{BillingPolicy, PaywallSide, PriceBook, StripeSubscription, compare, settle};
+use paywall_domain::billing::{
+    BillingPolicy, PaywallSide, PriceBook, StripeSubscription, compare, ends_too_soon, settle,
+};
 use paywall_domain::{Subscription, SubscriptionStatus, TenantId, Timestamp};
 
 use super::inbox::{self, Claim, Fate};
 use super::reading::Reading;
-use super::{checkouts, drifts, ledger};
+use super::{checkouts, drifts, ledger, outbox};
 use crate::clock::Clock;
 use crate::store::time::up_to;
 use crate::store::{Connection, NewEntry, Store, StoreError, TenantRow, entries, plans, tenants};
@@ -152,6 +154,10 @@ async fn settle_tenant(
     let mut stripe = ledger::of_tenant(write, &row.id, row.stripe_customer.as_deref()).await?;
     let before = ledger::side(write, &row).await?;
     let after = settle(&before, &stripe, policy);
+    let counts = after.facts.subscription.as_ref().map(|it| it.id.as_str());
+    if let Some(sold) = stripe.iter().find(|it| Some(it.id.as_str()) == counts && ends_too_soon(&before, it)) {
+        outbox::put_first_trial_end(write, &row.id, &sold.id, now).await?;
+    }
     if after != before {
         put(write, &mut row, &before, &after, &stripe, now).await?;
         if after.customer != before.customer {
