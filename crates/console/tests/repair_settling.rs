@@ -196,8 +196,9 @@ async fn stage(write_mode: WriteMode) -> Stage {
         health: Some(serde_json::from_value(health(&drifts, &events, &[])).unwrap()),
         as_of: NOW,
         lists_at: NOW,
+        unknown: 0,
     };
-    cache.apply_billing(&kept, Some(&BillingLists { drifts, events, conversions: vec![] })).await.unwrap();
+    cache.apply_billing(&kept, Some(&BillingLists { drifts, events, conversions: vec![], unknown: 0 })).await.unwrap();
     let server = Shared::default();
     {
         let mut it = server.lock().unwrap();

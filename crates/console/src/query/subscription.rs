@@ -41,7 +41,12 @@ pub(super) fn read(raw: &Value, open_invoices: &[Value]) -> Option<StripeSubscri
         pause: stopped.then(StripePause::default),
         collection_pause: it
             .pause_collection
-            .map(|it| CollectionPause { behavior: it.behavior.unwrap_or_default(), resumes_at: at(it.resumes_at) }),
+            // What is announced is the same whosever pause it is.
+            .map(|it| CollectionPause {
+                behavior: it.behavior.unwrap_or_default(),
+                resumes_at: at(it.resumes_at),
+                by_comp: false,
+            }),
         latest_invoice: None,
         open_invoices: open_invoices.iter().filter_map(invoice).collect(),
         disputed_since: None,
