@@ -1,6 +1,6 @@
 //! The client, and the lists and objects that a mirror reads.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -110,8 +110,22 @@ pub(crate) struct Inner {
     pub(crate) refusals: AtomicU64,
     /// Lists whose answers cannot be expanded where this client reads.
     plain: Mutex<HashSet<Stream>>,
+    /// The operations that the key was not allowed when they were last asked for.
+    forbidden: Mutex<BTreeSet<&'static str>>,
     /// The version that an answer was in, other than the one asked for, and the request that it answered.
     pub(crate) other_version: Mutex<Option<(String, String)>>,
+}
+
+impl Inner {
+    /// Learns from an answer whether the key is allowed an operation. Trouble says neither.
+    pub(crate) fn may(&self, operation: &'static str, status: u16) {
+        let mut forbidden = self.forbidden.lock().unwrap_or_else(PoisonError::into_inner);
+        match status {
+            403 => drop(forbidden.insert(operation)),
+            200 => drop(forbidden.remove(operation)),
+            _ => {}
+        }
+    }
 }
 
 impl Client {
@@ -145,6 +159,7 @@ impl Client {
             requests: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             plain: Mutex::default(),
+            forbidden: Mutex::default(),
             other_version: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -163,6 +178,11 @@ impl Client {
     /// How many requests Stripe refused since they came too fast.
     pub fn refusals(&self) -> u64 {
         self.inner.refusals.load(Ordering::Relaxed)
+    }
+
+    /// Whether the key was not allowed an operation, by its name, when that was last asked for.
+    pub fn is_forbidden(&self, operation: &str) -> bool {
+        self.inner.forbidden.lock().unwrap_or_else(PoisonError::into_inner).contains(operation)
     }
 
     /// The version that Stripe last answered in, where it is another one than [`crate::API_VERSION`], and the

@@ -76,13 +76,18 @@ pub struct Error {
     pub request_id: Option<String>,
     /// How long Stripe asked to wait.
     pub retry_after: Option<Duration>,
+    /// Which of [`crate::operations::ALL`] it was, by name; `None` where nothing was sent.
+    pub operation: Option<&'static str>,
+    /// Whether Stripe only repeated what it had answered before under the same idempotency key. Under that key it
+    /// answers the same for a day: ask again under another.
+    pub replayed: bool,
     /// Stripe's own word on whether the same request may be sent again; `None` where it gave none.
     pub(crate) should_retry: Option<bool>,
 }
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
-        Self { kind, request_id: None, retry_after: None, should_retry: None }
+        Self { kind, request_id: None, retry_after: None, operation: None, replayed: false, should_retry: None }
     }
 
     /// The same of a list: what is not found there is the list itself.
@@ -104,6 +109,9 @@ impl Error {
 
     /// Whether the same request may succeed a moment later, by Stripe's own rule.
     pub fn passing(&self) -> bool {
+        if self.replayed {
+            return false;
+        }
         if let Some(word) = self.should_retry {
             return word;
         }

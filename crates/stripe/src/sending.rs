@@ -59,16 +59,19 @@ impl Client {
             Some(key) => request.header("Idempotency-Key", key.as_str()),
             None => request,
         };
-        let answer = request
-            .bearer_auth(inner.key.expose())
-            .header("Stripe-Version", API_VERSION)
-            .send()
-            .await
-            .map_err(|error| Error::new(ErrorKind::Transport(fault(&error))))?;
+        let answer =
+            request.bearer_auth(inner.key.expose()).header("Stripe-Version", API_VERSION).send().await.map_err(
+                |error| {
+                    let kind = ErrorKind::Transport(fault(&error));
+                    Error { operation: Some(call.operation.name), ..Error::new(kind) }
+                },
+            )?;
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
         let named = |kind| Error {
             kind,
+            operation: Some(call.operation.name),
+            replayed: text(&headers, "idempotent-replayed").as_deref() == Some("true"),
             request_id: text(&headers, "request-id"),
             retry_after: text(&headers, "retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs),
             should_retry: text(&headers, "stripe-should-retry").and_then(|text| text.parse().ok()),
@@ -82,6 +85,7 @@ impl Client {
             let request = text(&headers, "request-id").unwrap_or_else(|| call.path.clone());
             *inner.other_version.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, request));
         }
+        inner.may(call.operation.name, status);
         if status == 200 {
             return serde_json::from_slice(&body)
                 .map_err(|error| named(ErrorKind::Unreadable { path: ".".into(), error: error.to_string() }));
