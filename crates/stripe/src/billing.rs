@@ -271,15 +271,24 @@ impl Client {
         let mut page = Page { items: Vec::new(), last_id: None, has_more, unreadable: Vec::new() };
         for mut element in elements {
             let id = element.get("id").and_then(Value::as_str).map(str::to_owned);
-            if let Some(stream) = stream {
-                self.complete(stream, &mut element).await?;
-            }
-            match object::typed(&element) {
+            let whole = match stream {
+                Some(stream) => self.complete(stream, &mut element).await,
+                None => Ok(()),
+            };
+            let read = whole.and_then(|()| object::typed(&element));
+            let unreadable = |path: String, error: String| {
+                let id = id.clone().unwrap_or_else(|| "?".into());
+                Unreadable { id, path, error }
+            };
+            match read {
                 Ok(item) => page.items.push(item),
                 Err(Error { kind: ErrorKind::Unreadable { path, error }, .. }) => {
-                    page.unreadable.push(Unreadable { id: id.clone().unwrap_or_else(|| "?".into()), path, error });
+                    page.unreadable.push(unreadable(path, error));
                 }
-                Err(error) => return Err(error),
+                // Another time, or with another key, all can be read.
+                Err(error) if error.passing() || error.forbids() => return Err(error),
+                // What cannot be completed is this one's, and keeps nobody from the others.
+                Err(error) => page.unreadable.push(unreadable(".".to_owned(), error.to_string())),
             }
             page.last_id = id.or(page.last_id);
         }

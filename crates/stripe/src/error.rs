@@ -107,6 +107,11 @@ impl Error {
         }
     }
 
+    /// Whether it is the key that must not, whatever is asked for.
+    pub(crate) fn forbids(&self) -> bool {
+        matches!(self.kind, ErrorKind::Unauthorized { .. } | ErrorKind::PermissionMissing { .. })
+    }
+
     /// Whether the same request may succeed a moment later, by Stripe's own rule.
     pub fn passing(&self) -> bool {
         if self.replayed {

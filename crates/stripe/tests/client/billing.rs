@@ -273,3 +273,51 @@ async fn events_that_could_not_be_delivered_are_asked_for_by_type_and_instant() 
 fn error_body() -> Value {
     error(&json!({"type": "invalid_request_error", "message": "Unrecognized request URL"}))
 }
+
+#[tokio::test]
+async fn an_answer_that_is_only_repeated_is_not_waited_for() {
+    let (script, address) = serve().await;
+    let oops = error(&json!({"type": "api_error", "message": "oops"}));
+    let replayed = vec![("idempotent-replayed", "true".to_owned()), ("stripe-should-retry", "true".to_owned())];
+    on(&script, "/v1/customers", vec![(500, vec![], oops.clone()), (500, replayed, oops)]);
+    let failed = client(&address).create_customer(&NewCustomer::default(), &key("k")).await.unwrap_err();
+    assert!(failed.replayed && !failed.passing(), "{failed:?}");
+    assert_eq!((&failed.kind, failed.operation), (&ErrorKind::Server(500), Some("create_customer")));
+    // Under this key it stays so; whoever asks under another need not have waited.
+    assert_eq!(asked_of(&script, &Method::POST).len(), 2);
+}
+
+#[tokio::test]
+async fn one_whose_items_cannot_be_read_costs_only_itself() {
+    let (script, address) = serve().await;
+    let items = |more: bool| json!({"object": "list", "data": [], "has_more": more});
+    let one = |id: &str, more: bool| json!({"id": id, "object": "subscription", "items": items(more)});
+    let page = list(&[one("sub_1", false), one("sub_2", true), one("sub_3", false)], false);
+    on(&script, "/v1/subscriptions", vec![(200, vec![], page)]);
+    let gone = error(&json!({"code": "resource_missing", "message": "No such subscription: 'sub_2'"}));
+    on(&script, "/v1/subscription_items", vec![(404, vec![], gone)]);
+    let page = client(&address).list_subscriptions(&SubscriptionsQuery::default()).await.unwrap();
+    let read: Vec<&str> = page.items.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!((read, page.last_id.as_deref()), (vec!["sub_1", "sub_3"], Some("sub_3")));
+    assert_eq!(page.unreadable.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["sub_2"]);
+    // A Stripe that is away is away for all of them.
+    on(&script, "/v1/subscription_items", vec![(503, vec![], error_body())]);
+    let away = client(&address).list_subscriptions(&SubscriptionsQuery::default()).await.unwrap_err();
+    assert_eq!(away.kind, ErrorKind::Server(503));
+}
+
+#[tokio::test]
+async fn what_the_key_is_not_allowed_is_remembered_until_it_is() {
+    let (script, address) = serve().await;
+    let refusal = error(&json!({"message": "Having the 'rak_charge_read' permission would allow this request."}));
+    let charge = json!({"id": "ch_1", "object": "charge"});
+    on(&script, "/v1/charges/ch_1", vec![(403, vec![], refusal), (200, vec![], charge)]);
+    on(&script, "/v1/invoices/in_1", vec![(200, vec![], json!({"id": "in_1", "object": "invoice"}))]);
+    let client = client(&address);
+    let error = client.retrieve_charge("ch_1").await.unwrap_err();
+    assert_eq!(error.operation, Some("retrieve_charge"));
+    client.retrieve_invoice("in_1").await.unwrap();
+    assert!(client.is_forbidden("retrieve_charge") && !client.is_forbidden("retrieve_invoice"));
+    client.retrieve_charge("ch_1").await.unwrap();
+    assert!(!client.is_forbidden("retrieve_charge"));
+}
