@@ -7,24 +7,58 @@ use paywall_domain::{TenantId, Timestamp};
 
 use crate::store::{Connection, StoreError, TenantRow, intake, storable, take_seq};
 
-const KEEP: &str =
-    "INSERT INTO stripe_subscriptions (id, customer, tenant_id, fetched_at, body) VALUES ($1, $2, $3, $4, $5)
-     ON CONFLICT (id) DO UPDATE SET customer = excluded.customer, tenant_id = excluded.tenant_id,
-         fetched_at = excluded.fetched_at, body = excluded.body
-     WHERE stripe_subscriptions.fetched_at <= excluded.fetched_at";
+macro_rules! keep {
+    ($fetched_at:literal) => {
+        concat!(
+            "INSERT INTO stripe_subscriptions (id, customer, tenant_id, fetched_at, body) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (id) DO UPDATE SET customer = excluded.customer, tenant_id = excluded.tenant_id,
+                 body = excluded.body, fetched_at = ",
+            $fetched_at
+        )
+    };
+}
+
+/// What was read in a customer's turn is the newest, whatever another server's clock said when it read before.
+const KEEP: &str = keep!(
+    "CASE WHEN stripe_subscriptions.fetched_at > excluded.fetched_at THEN stripe_subscriptions.fetched_at
+          ELSE excluded.fetched_at END"
+);
+
+/// What was read without a turn, by the clocks: where it seems to be older, a later look finds what differs.
+const KEEP_LISTED: &str = keep!("excluded.fetched_at WHERE stripe_subscriptions.fetched_at <= excluded.fetched_at");
 
 /// Those of a tenant: sold to it, or of its customer and of nobody else.
 const OF_TENANT: &str = "SELECT id, body, fetched_at FROM stripe_subscriptions WHERE tenant_id = $1
      UNION SELECT id, body, fetched_at FROM stripe_subscriptions WHERE customer = $2 AND tenant_id IS NULL ORDER BY id";
 
-/// Keeps a subscription as it was read; what was read later stays.
+/// Keeps a subscription as it was read in its customer's turn.
 pub(crate) async fn keep(
     connection: &mut Connection,
     subscription: &StripeSubscription,
     tenant: Option<&TenantId>,
     fetched_at: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query(KEEP)
+    put(connection, KEEP, subscription, tenant, fetched_at).await
+}
+
+/// Keeps a subscription as it was listed; what was read later stays.
+pub(crate) async fn keep_listed(
+    connection: &mut Connection,
+    subscription: &StripeSubscription,
+    tenant: Option<&TenantId>,
+    asked_at: Timestamp,
+) -> Result<(), StoreError> {
+    put(connection, KEEP_LISTED, subscription, tenant, asked_at).await
+}
+
+async fn put(
+    connection: &mut Connection,
+    statement: &'static str,
+    subscription: &StripeSubscription,
+    tenant: Option<&TenantId>,
+    fetched_at: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(statement)
         .bind(storable(&subscription.id))
         .bind(storable(&subscription.customer))
         .bind(tenant.map(TenantId::as_str))

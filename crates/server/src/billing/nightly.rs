@@ -96,7 +96,7 @@ async fn keep(
         Some(sold) => tenants::get(write, sold).await?.map(|it| it.id),
         None => owners.into_iter().next(),
     };
-    ledger::keep(write, &subscription, tenant.as_ref(), asked_at).await
+    ledger::keep_listed(write, &subscription, tenant.as_ref(), asked_at).await
 }
 
 /// Subscriptions that are kept and were not listed: their customers are looked at before anything is compared.
