@@ -248,7 +248,15 @@ async fn request(
         attempt: u32::try_from(number).unwrap_or(u32::MAX),
     };
     let terms = checkout_terms(&offer, &policy, now)?;
-    let metered = billing.prices.get(&billing.client, &terms.price).await.is_some_and(|it| it.metered);
+    let metered = match billing.prices.get(&billing.client, &terms.price).await {
+        Ok(price) => price.is_some_and(|it| it.metered),
+        // A key that may not read prices may sell all the same, as most are: at so much each.
+        Err(error) if matches!(error.kind, ErrorKind::PermissionMissing { .. }) => {
+            billing.failed(&error, now);
+            false
+        }
+        Err(error) => return Err(error.into()),
+    };
     Ok(Request {
         key: terms.key,
         customer: customer.to_owned(),

@@ -74,11 +74,11 @@ impl Prices {
         }
     }
 
-    /// A price; `None` where Stripe has none such, or nothing is known of it.
-    pub(crate) async fn get(&self, client: &Client, price: &str) -> Option<Offer> {
-        if self.unanswered.contains_key(price) {
-            return self.last.get(price).await;
-        }
+    /// A price for whoever buys at it; `None` where Stripe has none such.
+    ///
+    /// # Errors
+    /// Why Stripe does not tell, where nothing was known of it before either: it is not sold by guess.
+    pub(crate) async fn get(&self, client: &Client, price: &str) -> Result<Option<Offer>, Error> {
         let asked = async {
             match client.retrieve_price(price).await {
                 Ok(found) => Ok(Some(Offer::of(&found))),
@@ -90,31 +90,100 @@ impl Prices {
         match found {
             Ok(Some(offer)) => {
                 self.last.insert(price.to_owned(), offer.clone()).await;
-                Some(offer)
+                Ok(Some(offer))
             }
-            Ok(None) => None,
-            Err(error) => {
-                let error: &Error = &error;
-                tracing::warn!(%error, price, "a price could not be read; it is not shown until it can");
-                self.unanswered.insert(price.to_owned(), ()).await;
-                self.last.get(price).await
-            }
+            Ok(None) => Ok(None),
+            Err(error) => match self.last.get(price).await {
+                // What it is does not change; whether it is sold, Stripe says when it is bought.
+                Some(last) => Ok(Some(last)),
+                None => Err(Error::clone(&error)),
+            },
         }
+    }
+
+    /// A price for a page; where Stripe does not answer in time, as it was last known, else as one that is told in
+    /// Checkout. `None` where Stripe has none such.
+    async fn shown(&self, client: &Client, price: &str) -> Option<Offer> {
+        if !self.unanswered.contains_key(price) {
+            let why = match tokio::time::timeout(PATIENCE, self.get(client, price)).await {
+                Ok(Ok(found)) => return found,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "no answer came in time".to_owned(),
+            };
+            tracing::warn!(error = why, price, "a price could not be read; it is not shown until it can");
+            self.unanswered.insert(price.to_owned(), ()).await;
+        }
+        Some(self.last.get(price).await.unwrap_or_else(|| Offer::unknown(price)))
     }
 
     /// What each of these plans costs, those that are sold. Where Stripe does not answer in time, the price is told
     /// in Checkout.
     pub(crate) async fn of(&self, client: &Client, plans: &[Plan]) -> BTreeMap<String, Offer> {
         let ids: Vec<&String> = plans.iter().flat_map(|it| &it.stripe_prices).collect();
-        let each = ids.iter().map(|id| async move {
-            match tokio::time::timeout(PATIENCE, self.get(client, id)).await {
-                Ok(Some(offer)) => Some(offer),
-                // Stripe says that there is none such: nothing can be bought at it.
-                Ok(None) if self.known.contains_key(*id) => None,
-                Ok(None) | Err(_) => Some(Offer::unknown(id)),
-            }
-        });
-        let found = futures::future::join_all(each).await;
+        let found = futures::future::join_all(ids.iter().map(|id| self.shown(client, id))).await;
         found.into_iter().flatten().filter(|it| it.active).map(|it| (it.price.clone(), it)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
+
+    use axum::extract::State;
+    use axum::{Json, Router};
+    use paywall_stripe::{Limits, StripeKey};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::built_in_plans;
+
+    /// A Stripe that tells of one price until it hangs.
+    async fn stripe() -> (Arc<AtomicBool>, Client) {
+        let hangs = Arc::new(AtomicBool::new(false));
+        let answer = async |State(hangs): State<Arc<AtomicBool>>| {
+            if hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            Json::<Value>(json!({"id": "price_1", "object": "price", "unit_amount": 4900, "currency": "eur",
+                "recurring": {"interval": "month", "interval_count": 1, "usage_type": "metered"}}))
+        };
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&hangs));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (hangs, Client::new(&url, StripeKey::new("rk_test_1"), Limits::NONE).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_stripe_that_hangs_is_waited_for_once_and_takes_no_price_from_the_page() {
+        let (hangs, client) = stripe().await;
+        let mut plans = built_in_plans();
+        plans.truncate(1);
+        plans[0].stripe_prices = vec!["price_1".to_owned()];
+        let prices = Prices::new();
+        let shown = prices.of(&client, &plans).await;
+        assert_eq!(shown["price_1"].amount, Some(Money::new(4900, "eur")));
+        prices.known.invalidate_all();
+        hangs.store(true, Ordering::SeqCst);
+        assert_eq!(prices.of(&client, &plans).await, shown, "as it was last known");
+        let began = Instant::now();
+        assert_eq!(prices.of(&client, &plans).await, shown);
+        assert!(began.elapsed() < PATIENCE / 2, "the next visitor waits for nothing");
+    }
+
+    #[tokio::test]
+    async fn a_price_that_cannot_be_read_is_not_taken_for_one_that_is_not_metered() {
+        let (_, client) = stripe().await;
+        let prices = Prices::new();
+        assert!(prices.get(&client, "price_1").await.unwrap().unwrap().metered);
+        // Nothing listens there any more.
+        let away = Client::new("http://127.0.0.1:9", StripeKey::new("rk_test_1"), Limits::NONE).unwrap();
+        prices.known.invalidate_all();
+        assert!(prices.get(&away, "price_1").await.unwrap().unwrap().metered);
+        let nothing_known = Prices::new();
+        assert!(nothing_known.get(&away, "price_1").await.unwrap_err().passing());
     }
 }
