@@ -19,7 +19,7 @@ use paywall_domain::billing::{
     account_drifts, checkout_terms, choose, standing, upcoming,
 };
 use paywall_domain::{DAY_MS, Role, TenantId, Timestamp};
-use paywall_stripe::{ErrorKind, KeyKind};
+use paywall_stripe::KeyKind;
 
 use super::auth::Caller;
 use super::document::{ChangeProblems, ReadProblems};
@@ -29,7 +29,6 @@ use crate::billing::account::{AccountSeen, webhook_url};
 use crate::billing::drifts::{DriftKey, DriftRow};
 use crate::billing::duties::Duty;
 use crate::billing::health::{BLOCKED_MS, DAYS, KnownEvent, OPEN_MS};
-use crate::billing::reading::error_code;
 use crate::billing::{Billing, checkouts, drifts, duties, health, inbox, ledger};
 use crate::server::State;
 use crate::store::time::rolled;
@@ -76,13 +75,10 @@ fn connection(billing: &Billing, asked_at: Option<Timestamp>) -> StripeConnectio
         },
         reachable: failure.as_ref().map(|_| false).or(asked_at.map(|_| true)),
         error: failure.map(|it| StripeFailure {
-            code: error_code(&it.error).split(' ').next().unwrap_or_default().to_owned(),
+            code: it.code.split(' ').next().unwrap_or_default().to_owned(),
             since: it.since,
-            missing_permission: match &it.error.kind {
-                ErrorKind::PermissionMissing { permission, .. } => permission.clone(),
-                _ => None,
-            },
-            request_id: it.error.request_id.clone(),
+            missing_permission: it.missing_permission,
+            request_id: it.request_id,
         }),
     }
 }

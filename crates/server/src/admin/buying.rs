@@ -67,7 +67,9 @@ fn fault(error: BuyError) -> Fault {
         BuyError::NoAddress | BuyError::NoCustomer | BuyError::Refused(_) | BuyError::Paid { .. } => {
             Fault::new(ProblemCode::ChangeRefused, error.to_string())
         }
-        BuyError::Unreadable(_) | BuyError::Busy => Fault::new(ProblemCode::Unavailable, error.to_string()),
+        BuyError::Unreadable(_) | BuyError::Busy | BuyError::Another(_) => {
+            Fault::new(ProblemCode::Unavailable, error.to_string())
+        }
         BuyError::Stripe(error) => away(&error),
         BuyError::Store(error) => error.into(),
     }

@@ -32,8 +32,8 @@ use super::read::{BodyOrDefault, Params};
 use crate::billing::inbox::{Claim, Fate};
 use crate::billing::outbox::{change_of, write_of};
 use crate::billing::reading::{Reading, error_code, is_missing};
-use crate::billing::worker::{WorkError, known, look_now, renewed};
-use crate::billing::{Billing, account, drifts, inbox, ledger, poll, reading, repairs, taking_over};
+use crate::billing::worker::{self, WorkError, look_now, renewed};
+use crate::billing::{Billing, account, drifts, inbox, ledger, poll, repairs, taking_over};
 use crate::server::State;
 use crate::store::time::{rolled, up_to};
 use crate::store::{Connection, KeyRecord, Plans, TenantRow, keys, plans, tenants};
@@ -186,9 +186,7 @@ impl By<'_> {
     async fn preview(&self, drift: &Drift, tenant: &TenantId) -> Result<RepairOutcome, Fault> {
         let mut readings = Vec::new();
         for customer in self.customers(drift, tenant).await? {
-            let known = known(self.state, &customer).await;
-            let read =
-                reading::customer(&self.billing.client, &customer, &known).await.map_err(|error| away(&error))?;
+            let read = worker::read(self.state, self.billing, &customer).await.map_err(undone)?;
             readings.push((customer, read));
         }
         let now = self.state.clock.now();
@@ -213,14 +211,13 @@ impl By<'_> {
         let mut read = Vec::new();
         for customer in self.customers(drift, tenant).await? {
             let claim = self.turn(&customer).await?;
-            let known = known(self.state, &customer).await;
-            let reading = renewed(self.state, &claim, reading::customer(&self.billing.client, &customer, &known)).await;
+            let reading = renewed(self.state, &claim, worker::read(self.state, self.billing, &customer)).await;
             match reading {
                 Ok(reading) => read.push((claim, reading)),
                 Err(error) => {
                     read.push((claim, Reading::default()));
                     self.give_back(&read).await;
-                    return Err(away(&error));
+                    return Err(undone(error));
                 }
             }
         }
@@ -514,5 +511,6 @@ fn undone(error: WorkError) -> Fault {
     match error {
         WorkError::Store(error) => error.into(),
         WorkError::Stripe(error) => away(&error),
+        WorkError::Another(_) => Fault::new(ProblemCode::Unavailable, error.to_string()),
     }
 }

@@ -17,7 +17,7 @@ use paywall_stripe::{Error, ErrorKind, IdempotencyKey};
 
 use super::attempts::{self, Attempt, Request};
 use super::reading::{self, TENANT, at};
-use super::worker::{WorkError, known};
+use super::worker::{self, WorkError};
 use super::{Billing, checkouts, customers, ledger, nightly};
 use crate::server::State;
 use crate::store::time::rolled;
@@ -72,6 +72,8 @@ pub(crate) enum BuyError {
     Busy,
     #[error("Stripe: {0}")]
     Stripe(#[from] Error),
+    #[error("the server's key is not of the account whose subscriptions are kept here ({0})")]
+    Another(&'static str),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -81,6 +83,7 @@ impl From<WorkError> for BuyError {
         match error {
             WorkError::Store(error) => Self::Store(error),
             WorkError::Stripe(error) => Self::Stripe(error),
+            WorkError::Another(code) => Self::Another(code),
         }
     }
 }
@@ -108,7 +111,7 @@ async fn open_once(state: &State, billing: &Billing, want: &Want) -> Result<Link
         drop(read);
         let standing = standing(state, billing, &want.tenant, newest.as_ref()).await?;
         let next = newest.map_or(1, |it| it.number + i64::from(standing.is_none()));
-        let read = reading::customer(&billing.client, &customer, &known(state, &customer).await).await?;
+        let read = worker::read(state, billing, &customer).await?;
         if let Some((id, why)) = read.unreadable.first_key_value() {
             return Err(BuyError::Unreadable(format!("{id}: {why}")));
         }

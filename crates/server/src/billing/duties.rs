@@ -206,9 +206,7 @@ pub(crate) async fn step(state: &State, billing: &Billing, duty: Duty) -> Result
         Ok(outcome) => store.end_duty(duty, &turn, Ok(outcome), duty.next(billing, now), now).await?,
         Err(error) => {
             let code = error.code();
-            if let WorkError::Stripe(error) = error {
-                billing.failed(error, now);
-            }
+            billing.note(error, now);
             tracing::warn!(%error, code, duty = duty.word(), "billing's duty failed, and is tried again");
             store.end_duty(duty, &turn, Err(&code), now.plus_ms(AGAIN_MS), now).await?;
         }

@@ -420,12 +420,14 @@ pub(crate) fn read_row(row: &AnyRow) -> Result<InboxRow, StoreError> {
     })
 }
 
-/// Whether an event is known and nothing is to be done about it any more.
-pub(crate) async fn is_done(connection: &mut Connection, id: &str) -> Result<bool, StoreError> {
-    let found: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM stripe_inbox WHERE id = $1 AND state = 'done'")
-        .bind(storable(id))
-        .fetch_optional(connection)
-        .await?;
+/// Whether an event waits for a turn: it is neither done nor put off.
+pub(crate) async fn is_due(connection: &mut Connection, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    let found: Option<(i64,)> =
+        sqlx::query_as("SELECT 1 FROM stripe_inbox WHERE id = $1 AND state = 'pending' AND next_attempt_at <= $2")
+            .bind(storable(id))
+            .bind(now.0)
+            .fetch_optional(connection)
+            .await?;
     Ok(found.is_some())
 }
 

@@ -75,6 +75,33 @@ pub(crate) async fn forget(connection: &mut Connection, subscription: &str) -> R
     Ok(())
 }
 
+/// The subscriptions of a customer that are kept.
+pub(crate) async fn of_customer(
+    connection: &mut Connection,
+    customer: &str,
+) -> Result<Vec<StripeSubscription>, StoreError> {
+    let rows: Vec<(String,)> = sqlx::query_as("SELECT body FROM stripe_subscriptions WHERE customer = $1 ORDER BY id")
+        .bind(customer)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|(body,)| Ok(serde_json::from_str(body)?)).collect()
+}
+
+/// Subscriptions that are kept, by their ids, up to `most`.
+pub(crate) async fn page(
+    connection: &mut Connection,
+    after: &str,
+    most: i64,
+) -> Result<Vec<StripeSubscription>, StoreError> {
+    let rows: Vec<(String,)> =
+        sqlx::query_as("SELECT body FROM stripe_subscriptions WHERE id > $1 ORDER BY id LIMIT $2")
+            .bind(after)
+            .bind(most)
+            .fetch_all(connection)
+            .await?;
+    rows.iter().map(|(body,)| Ok(serde_json::from_str(body)?)).collect()
+}
+
 /// The ids of a customer's subscriptions that are kept.
 pub(crate) async fn ids_of_customer(connection: &mut Connection, customer: &str) -> Result<Vec<String>, StoreError> {
     let rows: Vec<(String,)> = sqlx::query_as("SELECT id FROM stripe_subscriptions WHERE customer = $1 ORDER BY id")

@@ -16,6 +16,7 @@ pub(crate) mod attempts;
 pub(crate) mod checkout;
 pub(crate) mod checkouts;
 mod customers;
+pub(crate) mod disputes;
 pub(crate) mod drifts;
 pub(crate) mod duties;
 pub(crate) mod health;
@@ -33,8 +34,9 @@ pub(crate) mod taking_over;
 pub(crate) mod webhook;
 pub(crate) mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use paywall_domain::Timestamp;
 use paywall_domain::billing::{BillingPolicy, Grace, PriceBook};
@@ -47,6 +49,7 @@ use crate::store::StoreError;
 
 use self::checkout::BuyError;
 use self::prices::Prices;
+use self::reading::error_code;
 use self::worker::WorkError;
 
 /// What billing keeps in memory.
@@ -55,8 +58,9 @@ pub(crate) struct Billing {
     pub(crate) client: Client,
     pub(crate) prices: Prices,
     due: Notify,
-    failing: AtomicBool,
-    failure: Mutex<Option<Failure>>,
+    /// Which loops do not go on, by what is said of it.
+    failing: Mutex<BTreeSet<&'static str>>,
+    failures: Mutex<Failures>,
     /// Deliveries that were refused and are not counted in the store yet.
     refused: AtomicI64,
 }
@@ -64,8 +68,35 @@ pub(crate) struct Billing {
 /// Why Stripe could not be asked, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
-    pub(crate) error: Error,
+    /// A stable word for it.
+    pub(crate) code: String,
+    /// What a key would have to be allowed.
+    pub(crate) missing_permission: Option<String>,
+    pub(crate) request_id: Option<String>,
     pub(crate) since: Timestamp,
+}
+
+impl Failure {
+    fn of(error: &Error, since: Timestamp) -> Self {
+        Self {
+            code: error_code(error),
+            missing_permission: match &error.kind {
+                ErrorKind::PermissionMissing { permission, .. } => permission.clone(),
+                _ => None,
+            },
+            request_id: error.request_id.clone(),
+            since,
+        }
+    }
+}
+
+/// What is wrong with asking Stripe.
+#[derive(Debug, Default)]
+struct Failures {
+    /// It does not answer, or answers for another account; over with the next answer that is as it should be.
+    outage: Option<Failure>,
+    /// The key is not allowed an operation. That others are allowed says nothing of it.
+    forbidden: BTreeMap<&'static str, Failure>,
 }
 
 impl Billing {
@@ -78,8 +109,8 @@ impl Billing {
             client,
             prices: Prices::new(),
             due: Notify::new(),
-            failing: AtomicBool::new(false),
-            failure: Mutex::new(None),
+            failing: Mutex::default(),
+            failures: Mutex::default(),
             refused: AtomicI64::new(0),
         })
     }
@@ -126,21 +157,53 @@ impl Billing {
         written
     }
 
-    /// Why Stripe cannot be asked; `None` = it can, for all that is known.
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why Stripe cannot be asked, all or some of it; `None` = it can, for all that is known.
     pub(crate) fn failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut failures = self.failures();
+        failures.forbidden.retain(|operation, _| self.client.is_forbidden(operation));
+        failures.outage.clone().or_else(|| failures.forbidden.values().min_by_key(|it| it.since).cloned())
     }
 
     /// Stripe answered.
     fn answered(&self) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.failures().outage = None;
     }
 
     /// Stripe could not be asked.
     fn failed(&self, error: &Error, now: Timestamp) {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = failure.as_ref().map_or(now, |it| it.since);
-        *failure = Some(Failure { error: error.clone(), since });
+        let mut failures = self.failures();
+        match (&error.kind, error.operation) {
+            (ErrorKind::PermissionMissing { .. }, Some(operation)) => {
+                failures.forbidden.entry(operation).or_insert_with(|| {
+                    tracing::warn!(%error, operation, "Stripe's key lacks a permission");
+                    Failure::of(error, now)
+                });
+            }
+            _ => {
+                let since = failures.outage.as_ref().map_or(now, |it| it.since);
+                failures.outage = Some(Failure::of(error, since));
+            }
+        }
+    }
+
+    /// What answers is another account, or the other half of this one.
+    fn is_another(&self, code: &'static str, now: Timestamp) {
+        let mut failures = self.failures();
+        let since = failures.outage.as_ref().map_or(now, |it| it.since);
+        failures.outage = Some(Failure { code: code.to_owned(), missing_permission: None, request_id: None, since });
+    }
+
+    /// Takes note of why work could not be done, where that was Stripe.
+    fn note(&self, error: &WorkError, now: Timestamp) {
+        match error {
+            WorkError::Store(_) => {}
+            WorkError::Stripe(error) => self.failed(error, now),
+            WorkError::Another(code) => self.is_another(code, now),
+        }
     }
 
     /// Takes note of how asking Stripe went for somebody who buys.
@@ -153,16 +216,18 @@ impl Billing {
             {
                 self.failed(error, now);
             }
+            Some(BuyError::Another(code)) => self.is_another(code, now),
             Some(_) => {}
         }
     }
 
-    /// Logs why something did not go on, once per outage.
-    fn noted(&self, what: &str, done: Result<(), WorkError>) {
+    /// Logs why something did not go on, once per outage of it.
+    fn noted(&self, what: &'static str, done: Result<(), WorkError>) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         match done {
-            Ok(()) => self.failing.store(false, Ordering::Relaxed),
+            Ok(()) => drop(failing.remove(what)),
             Err(error) => {
-                if !self.failing.swap(true, Ordering::Relaxed) {
+                if failing.insert(what) {
                     tracing::error!(%error, "{what}");
                 }
             }

@@ -9,7 +9,7 @@ use paywall_stripe::shapes;
 
 use super::duties::Outcome;
 use super::inbox::{self, Source, Told, Work};
-use super::worker::{WorkError, look_now};
+use super::worker::{self, WorkError, look_now, same_account};
 use super::{Billing, account, drifts, ledger, reading};
 use crate::server::State;
 use crate::store::time::rolled;
@@ -22,6 +22,8 @@ const PAGE: i64 = 500;
 /// at at once; all else is for staff to see, and to repair.
 pub(crate) async fn compare_all(state: &State, billing: &Billing) -> Result<Outcome, WorkError> {
     let begun = state.clock.now();
+    // What another account does not have is not gone.
+    same_account(state, billing).await?;
     list(state, billing).await?;
     vanished(state, billing, begun).await?;
     compare_tenants(state, billing).await?;
@@ -44,7 +46,7 @@ async fn list(state: &State, billing: &Billing) -> Result<(), WorkError> {
         let mut listed = Vec::with_capacity(page.items.len());
         for it in &page.items {
             match reading::base(it) {
-                Ok(base) => listed.push(whole(billing, it, base).await?),
+                Ok(base) => listed.push(whole(state, billing, it, base).await?),
                 Err(error) => tracing::warn!(subscription = it.id, error, "a subscription cannot be read"),
             }
         }
@@ -63,13 +65,19 @@ async fn list(state: &State, billing: &Billing) -> Result<(), WorkError> {
 
 /// With what a list does not say, where access depends on it; and whether that was read.
 async fn whole(
+    state: &State,
     billing: &Billing,
     it: &shapes::Subscription,
     mut base: StripeSubscription,
 ) -> Result<(StripeSubscription, bool), WorkError> {
     let owing = matches!(base.status.known(), Some(SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid));
     if owing {
-        reading::complete(&billing.client, it, &mut base).await?;
+        let mut read = state.store.read().await?;
+        let before = ledger::get(&mut read, &base.id).await?;
+        drop(read);
+        if let Some(error) = reading::complete(&billing.client, it, &mut base, before.as_ref()).await? {
+            worker::lacking(billing, &error, &base.customer, state.clock.now());
+        }
     }
     Ok((base, owing))
 }
@@ -84,12 +92,13 @@ async fn keep(
     let mut subscription = listed.clone();
     let before = ledger::get(write, &listed.id).await?;
     if let Some(before) = before.filter(|_| !whole) {
-        let invoice = |it: &StripeSubscription| it.latest_invoice.as_ref().map(|it| it.id.clone());
-        if invoice(&before) == invoice(listed) {
+        reading::keep_reversals(&mut subscription, Some(&before));
+        let same = |it: &paywall_domain::billing::Invoice| {
+            listed.latest_invoice.as_ref().is_some_and(|listed| listed.id == it.id)
+        };
+        if before.latest_invoice.as_ref().is_some_and(same) {
             subscription.latest_invoice = before.latest_invoice;
-            subscription.refunded_at = before.refunded_at;
         }
-        subscription.disputed_since = before.disputed_since;
     }
     let owners = ledger::tenants_of_customer(write, &listed.customer).await?;
     let tenant = match &listed.tenant {
@@ -179,8 +188,8 @@ pub(crate) async fn compare_one(
     Ok(compare(&side, &stripe, policy, now))
 }
 
-/// Whether what was asked for is done.
-pub(crate) async fn is_done(state: &State, id: &str) -> Result<bool, StoreError> {
+/// Whether what was asked for is still to come.
+pub(crate) async fn is_due(state: &State, id: &str) -> Result<bool, StoreError> {
     let mut read = state.store.read().await?;
-    inbox::is_done(&mut read, id).await
+    inbox::is_due(&mut read, id, state.clock.now()).await
 }

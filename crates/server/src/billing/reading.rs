@@ -10,6 +10,7 @@ use paywall_stripe::parameters::InvoicesQuery;
 use paywall_stripe::shapes::{self, Expandable, PaymentIntent};
 use paywall_stripe::{Client, Error, ErrorKind};
 
+use super::disputes::{self, Disputed};
 use super::outbox;
 
 /// Under which key a tenant's id stands in what was sold to it.
@@ -26,11 +27,27 @@ pub(crate) struct Reading {
     pub(crate) gone: bool,
     /// Subscriptions that are there and could not be read, with why.
     pub(crate) unreadable: BTreeMap<String, String>,
+    /// Subscriptions that took money when they were last read, and that Stripe does not have at all. It keeps those
+    /// that are over, too: whether it is the same account has to be seen before that is believed.
+    pub(crate) lost: Vec<String>,
+    /// Why something could not be read on which no access depends: what was known of it stays.
+    pub(crate) lacking: Option<Error>,
+    /// Charges that are disputed.
+    pub(crate) disputed: Vec<Disputed>,
 }
 
-/// Reads every subscription of a customer. `known`: those that were read before; where the customer is gone they
-/// are read by themselves.
-pub(crate) async fn customer(client: &Client, id: &str, known: &[String]) -> Result<Reading, Error> {
+impl Reading {
+    /// Of several things that could not be read, one that another try may read is told.
+    pub(super) fn lacks(&mut self, error: Option<Error>) {
+        if let Some(error) = error.filter(|it| self.lacking.is_none() || it.passing()) {
+            self.lacking = Some(error);
+        }
+    }
+}
+
+/// Reads every subscription of a customer. `known`: those that were read before; those that are not listed are read by
+/// themselves.
+pub(crate) async fn customer(client: &Client, id: &str, known: &[StripeSubscription]) -> Result<Reading, Error> {
     let mut reading = Reading::default();
     let mut found = Vec::new();
     match client.customer_subscriptions(id).await {
@@ -40,22 +57,26 @@ pub(crate) async fn customer(client: &Client, id: &str, known: &[String]) -> Res
                 reading.unreadable.insert(it.id, format!("{}: {}", it.path, it.error));
             }
         }
-        Err(error) if is_missing(&error) => {
-            reading.gone = true;
-            for subscription in known {
-                match client.retrieve_subscription(subscription).await {
-                    Ok(it) => found.push(it),
-                    Err(error) if is_missing(&error) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
+        Err(error) if is_missing(&error) => reading.gone = true,
         Err(error) => return Err(error),
+    }
+    for before in known {
+        let listed = found.iter().any(|it| it.id == before.id) || reading.unreadable.contains_key(&before.id);
+        if listed || !(reading.gone || before.live()) {
+            continue;
+        }
+        match client.retrieve_subscription(&before.id).await {
+            Ok(it) => found.push(it),
+            Err(error) if is_missing(&error) && before.live() => reading.lost.push(before.id.clone()),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(error),
+        }
     }
     for it in found {
         match base(&it) {
             Ok(mut subscription) => {
-                complete(client, &it, &mut subscription).await?;
+                let before = known.iter().find(|before| before.id == it.id);
+                reading.lacks(complete(client, &it, &mut subscription, before).await?);
                 reading.subscriptions.push(subscription);
             }
             Err(lacking) => drop(reading.unreadable.insert(it.id, lacking)),
@@ -129,29 +150,95 @@ pub(crate) fn base(it: &shapes::Subscription) -> Result<StripeSubscription, Stri
     })
 }
 
-/// Adds what hangs on it and the object itself does not say: what is owed and why, what went back.
+/// Adds what hangs on it and the object itself does not say: what is owed and why, what went back. Answers why
+/// something of it could not be read on which no access depends; what is known of that by `before` stays.
 pub(crate) async fn complete(
     client: &Client,
     it: &shapes::Subscription,
     subscription: &mut StripeSubscription,
-) -> Result<(), Error> {
-    let latest = it.latest_invoice.as_ref().and_then(Expandable::object);
+    before: Option<&StripeSubscription>,
+) -> Result<Option<Error>, Error> {
+    let mut lacking = None;
     match subscription.status.known() {
         Some(SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid | SubscriptionStatus::Incomplete) => {
             subscription.open_invoices = open(client, &it.id).await?;
-            let newest = subscription.open_invoices.iter().max_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-            if let Some(id) = newest.map(|it| it.id.clone()) {
-                let whole = invoice(&client.retrieve_invoice(&id).await?);
-                subscription.latest_invoice =
-                    subscription.latest_invoice.take().map(|it| if it.id == id { whole.clone() } else { it });
-                subscription.open_invoices.retain(|it| it.id != id);
-                subscription.open_invoices.push(whole);
-                subscription.open_invoices.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+            let explained = explain(client, subscription).await;
+            if let Err(error) = explained.and(last_attempt(client, subscription).await) {
+                keep_reasons(subscription, before);
+                lacking = Some(error);
             }
         }
-        Some(SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired) => return Ok(()),
+        Some(SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired) => return Ok(None),
         _ => {}
     }
+    match reversals(client, it).await {
+        Ok(back) => (subscription.refunded_at, subscription.disputed_since) = (back.refunded_at, back.disputed_since),
+        Err(error) => {
+            keep_reversals(subscription, before);
+            lacking = lacking.filter(Error::passing).or(Some(error));
+        }
+    }
+    Ok(lacking)
+}
+
+/// Why the newest of the open invoices is not paid.
+async fn explain(client: &Client, subscription: &mut StripeSubscription) -> Result<(), Error> {
+    let newest = subscription.open_invoices.iter().max_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    let Some(id) = newest.map(|it| it.id.clone()) else { return Ok(()) };
+    let whole = invoice(&client.retrieve_invoice(&id).await?);
+    subscription.latest_invoice =
+        subscription.latest_invoice.take().map(|it| if it.id == id { whole.clone() } else { it });
+    subscription.open_invoices.retain(|it| it.id != id);
+    subscription.open_invoices.push(whole);
+    subscription.open_invoices.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    Ok(())
+}
+
+/// When Stripe last tried to take what is owed for longest, where it gave up: since then there is no access.
+async fn last_attempt(client: &Client, subscription: &mut StripeSubscription) -> Result<(), Error> {
+    let gave_up = subscription.status.known() == Some(SubscriptionStatus::Unpaid);
+    let Some(id) = subscription.oldest_owed().filter(|_| gave_up).map(|it| it.id.clone()) else { return Ok(()) };
+    let Some(charge) = charge_of(&client.retrieve_invoice(&id).await?) else { return Ok(()) };
+    let tried = at(client.retrieve_charge(&charge).await?.created);
+    for invoice in subscription.open_invoices.iter_mut().chain(&mut subscription.latest_invoice) {
+        if invoice.id == id {
+            invoice.last_attempt_at = tried;
+        }
+    }
+    Ok(())
+}
+
+/// What is known of why invoices are not paid, where that cannot be read.
+fn keep_reasons(subscription: &mut StripeSubscription, before: Option<&StripeSubscription>) {
+    let known = || before.into_iter().flat_map(|it| it.open_invoices.iter().chain(&it.latest_invoice));
+    for invoice in subscription.open_invoices.iter_mut().chain(&mut subscription.latest_invoice) {
+        if let Some(known) = known().find(|it| it.id == invoice.id && it.attempts == invoice.attempts) {
+            invoice.failure.clone_from(&known.failure);
+            invoice.action_required = known.action_required;
+            invoice.last_attempt_at = known.last_attempt_at;
+        }
+    }
+}
+
+/// What is known of what went back, where that is not read: of a refund as long as the latest invoice is the same.
+pub(crate) fn keep_reversals(subscription: &mut StripeSubscription, before: Option<&StripeSubscription>) {
+    let latest = |it: &StripeSubscription| it.latest_invoice.as_ref().map(|it| it.id.clone());
+    let same = before.filter(|it| latest(it) == latest(subscription));
+    subscription.refunded_at = same.and_then(|it| it.refunded_at);
+    subscription.disputed_since = before.and_then(|it| it.disputed_since);
+}
+
+/// What went back of what was paid, or may go back.
+#[derive(Default)]
+struct Reversals {
+    refunded_at: Option<Timestamp>,
+    disputed_since: Option<Timestamp>,
+}
+
+/// What went back of the latest payment.
+async fn reversals(client: &Client, it: &shapes::Subscription) -> Result<Reversals, Error> {
+    let mut found = Reversals::default();
+    let latest = it.latest_invoice.as_ref().and_then(Expandable::object);
     let costing = |it: &shapes::Invoice| it.status.as_deref() == Some("paid") && it.amount_paid.unwrap_or(0) > 0;
     let paid = if let Some(latest) = latest.filter(|it| costing(it)) {
         Some(latest.id.clone())
@@ -164,28 +251,27 @@ pub(crate) async fn complete(
         };
         client.list_invoices(&query).await?.items.into_iter().find(costing).map(|it| it.id)
     };
-    let Some(paid) = paid else { return Ok(()) };
-    let Some(charge) = charge_of(&client.retrieve_invoice(&paid).await?) else { return Ok(()) };
+    let Some(paid) = paid else { return Ok(found) };
+    let Some(charge) = charge_of(&client.retrieve_invoice(&paid).await?) else { return Ok(found) };
     let charge = client.retrieve_charge(&charge).await?;
     let back = charge.refunded == Some(true)
         || charge.amount.is_some_and(|amount| amount > 0 && charge.amount_refunded.unwrap_or(0) >= amount);
     if back {
         let refunds = charge.refunds.iter().flat_map(|it| &it.data);
         let last = refunds.filter_map(|it| it.created).max();
-        subscription.refunded_at = at(last.or(charge.created));
+        found.refunded_at = at(last.or(charge.created));
     }
     if charge.disputed == Some(true) {
         for dispute in client.charge_disputes(&charge.id).await?.items {
             let since = at(dispute.created.or(charge.created));
-            match dispute.status.as_deref() {
-                Some("won" | "warning_closed" | "prevented") => {}
-                Some("lost") => subscription.refunded_at = subscription.refunded_at.or(since),
-                // Also where the word is a new one: what is not known to be over goes on.
-                _ => subscription.disputed_since = subscription.disputed_since.min(since).or(since),
+            if !disputes::is_over(&dispute) {
+                found.disputed_since = disputes::earlier(found.disputed_since, since);
+            } else if dispute.status.as_deref() == Some("lost") {
+                found.refunded_at = found.refunded_at.or(since);
             }
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Every open invoice of a subscription.
@@ -239,7 +325,11 @@ fn invoice(it: &shapes::Invoice) -> Invoice {
         due_at: at(it.due_date),
         amount_remaining: it.amount_remaining,
         attempts: it.attempt_count.and_then(|it| u32::try_from(it).ok()).unwrap_or(0),
-        last_attempt_at: it.payment().and_then(|it| at(it.created)),
+        // Its payment is made with the first attempt; of later ones only the charge tells.
+        last_attempt_at: it
+            .payment()
+            .filter(|_| it.attempt_count.is_some_and(|attempts| attempts <= 1))
+            .and_then(|it| at(it.created)),
         next_attempt_at: at(it.next_payment_attempt),
         action_required: intent.is_some_and(|it| it.status.as_deref() == Some("requires_action")),
         failure: error.map(|it| PaymentFailure {

@@ -10,8 +10,8 @@ use paywall_domain::billing::{
 use paywall_domain::{Subscription, SubscriptionStatus, TenantId, Timestamp};
 
 use super::inbox::{self, Claim, Fate};
-use super::reading::Reading;
-use super::{checkouts, drifts, ledger, outbox};
+use super::reading::{Reading, error_code};
+use super::{checkouts, disputes, drifts, ledger, outbox};
 use crate::clock::Clock;
 use crate::store::time::up_to;
 use crate::store::{Connection, NewEntry, Store, StoreError, TenantRow, entries, plans, tenants};
@@ -34,6 +34,8 @@ pub(crate) enum Ended {
     Parked,
     /// Somebody else reads it by now: what this one read may be older, and is not kept.
     Overtaken,
+    /// Stripe could not be asked; it is asked again after a pause.
+    Postponed,
 }
 
 impl Store {
@@ -71,6 +73,10 @@ impl Store {
                     tenant: wanted.iter().next().cloned(),
                     next_attempt_at: now.plus_ms(inbox::pause_ms(event.attempts, inbox::PARKED_MOST_MS)),
                 }
+            } else if let Some(error) = reading.lacking.as_ref().filter(|it| it.passing()) {
+                // What access follows from is in force; what was not told of beside that is asked for again.
+                let next_attempt_at = now.plus_ms(inbox::pause_ms(event.attempts, inbox::LATER_MOST_MS));
+                Fate::Later { error: error_code(error), next_attempt_at }
             } else if let Some(error) = reading.unreadable.values().next() {
                 Fate::Failed { error: format!("stripe_unreadable {error}") }
             } else {
@@ -134,6 +140,7 @@ pub(crate) async fn keep(
             ledger::forget(write, &id).await?;
         }
     }
+    disputes::put(write, &claim.subject, &reading.disputed).await?;
     sqlx::query("UPDATE stripe_subjects SET tenant_id = $2, deleted = $3 WHERE id = $1")
         .bind(&claim.subject)
         .bind(only.map(TenantId::as_str))

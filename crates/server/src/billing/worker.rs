@@ -4,17 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paywall_domain::TenantId;
-use paywall_domain::billing::BillingPolicy;
-use paywall_stripe::Error;
+use paywall_domain::Timestamp;
+use paywall_domain::billing::{BillingPolicy, StripeSubscription};
 use paywall_stripe::shapes::Reference;
+use paywall_stripe::{Error, ErrorKind};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::inbox::{self, Claim, Fate, LEASE_MS};
 use super::reading::{self, Reading, error_code, is_missing};
-use super::taking_over::Named;
-use super::{Billing, checkouts, ledger, nightly};
+use super::taking_over::{Ended, Named};
+use super::{Billing, attempts, checkouts, disputes, ledger, nightly};
 use crate::server::State;
 use crate::store::StoreError;
 
@@ -38,6 +38,9 @@ pub(crate) enum WorkError {
     Store(#[from] StoreError),
     #[error("Stripe: {0}")]
     Stripe(#[from] Error),
+    /// Stripe has nothing of what is kept of it: the key is of another account, or of its other half.
+    #[error("the key is not of the account whose subscriptions are kept here ({0})")]
+    Another(&'static str),
 }
 
 impl WorkError {
@@ -46,6 +49,7 @@ impl WorkError {
         match self {
             Self::Store(_) => "store_away".to_owned(),
             Self::Stripe(error) => error_code(error),
+            Self::Another(code) => (*code).to_owned(),
         }
     }
 }
@@ -111,29 +115,29 @@ pub(crate) async fn step(state: &State, billing: &Billing) -> Result<bool, WorkE
 }
 
 /// Looks at a customer at once, whether or not anything was heard of it: for who comes back from Checkout, and
-/// after something was changed in Stripe. Done when it returns, by this server or by another.
+/// after something was changed in Stripe. Done when it returns, by this server or by another, unless Stripe could not
+/// be asked: then it is in the inbox, and done when Stripe answers.
 pub(crate) async fn look_now(state: &State, billing: &Billing, customer: &str) -> Result<(), WorkError> {
     let asked = nightly::look_at(state, billing, customer).await?;
     let begun = Instant::now();
     while begun.elapsed() < LOOK_PATIENCE {
-        if nightly::is_done(state, &asked).await? {
+        if !nightly::is_due(state, &asked).await? {
             return Ok(());
         }
         match state.store.claim_of(customer, state.clock.now()).await? {
-            Some(claim) => turn(state, billing, claim).await?,
+            Some(claim) => match turn(state, billing, claim).await? {
+                Ended::Overtaken => {}
+                // What could not be done now has its pause like any other.
+                Ended::Settled | Ended::Parked | Ended::Postponed => return Ok(()),
+            },
             None => tokio::time::sleep(LOOK_AGAIN).await,
         }
     }
-    // It is in the inbox, and done when Stripe answers.
     Ok(())
 }
 
-/// Reads what a claim is about, with the claim renewed meanwhile.
-pub(crate) async fn renewed<T>(
-    state: &State,
-    claim: &Claim,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
+/// Does a claim's work, with the claim renewed meanwhile.
+pub(crate) async fn renewed<T>(state: &State, claim: &Claim, work: impl Future<Output = T>) -> T {
     // Side by side: the work may itself hold what renewing waits for.
     tokio::select! {
         done = work => done,
@@ -151,29 +155,110 @@ async fn renewing(state: &State, claim: &Claim) -> Infallible {
     }
 }
 
-async fn turn(state: &State, billing: &Billing, claim: Claim) -> Result<(), WorkError> {
-    match renewed(state, &claim, look(state, billing, &claim)).await {
-        Ok(Looked::Customer { reading, named }) => {
-            let policy = |prices| BillingPolicy { prices, ..billing.policy() };
-            let ended = state.store.take_over(&claim, &reading, &named, policy, &*state.clock).await?;
-            billing.answered();
-            tracing::debug!(customer = claim.subject, events = claim.events.len(), ?ended, "billing was looked at");
+async fn turn(state: &State, billing: &Billing, claim: Claim) -> Result<Ended, WorkError> {
+    let done = renewed(state, &claim, async {
+        match look(state, billing, &claim).await? {
+            Looked::Customer { reading, named } => {
+                let policy = |prices| BillingPolicy { prices, ..billing.policy() };
+                let ended = state.store.take_over(&claim, &reading, &named, policy, &*state.clock).await?;
+                tracing::debug!(customer = claim.subject, events = claim.events.len(), ?ended, "billing was looked at");
+                return Ok(ended);
+            }
+            Looked::Of(customer) => put_off(state, &claim, |_| Fate::Of { customer: customer.clone() }).await?,
+            Looked::Nothing => put_off(state, &claim, |_| Fate::Done).await?,
         }
-        Ok(Looked::Of(customer)) => put_off(state, &claim, |_| Fate::Of { customer: customer.clone() }).await?,
-        Ok(Looked::Nothing) => put_off(state, &claim, |_| Fate::Done).await?,
+        Ok(Ended::Settled)
+    });
+    match done.await {
+        Err(WorkError::Store(error)) => Err(error.into()),
         Err(error) => {
-            let code = error_code(&error);
-            billing.failed(&error, state.clock.now());
+            let (code, now) = (error.code(), state.clock.now());
+            billing.note(&error, now);
             tracing::warn!(%error, code, subject = claim.subject, "Stripe could not be asked about a customer");
-            let now = state.clock.now();
             put_off(state, &claim, |attempts| Fate::Later {
                 error: code.clone(),
                 next_attempt_at: now.plus_ms(inbox::pause_ms(attempts, inbox::LATER_MOST_MS)),
             })
             .await?;
+            Ok(Ended::Postponed)
+        }
+        ended => ended,
+    }
+}
+
+/// Reads a customer anew.
+pub(crate) async fn read(state: &State, billing: &Billing, customer: &str) -> Result<Reading, WorkError> {
+    read_with(state, billing, customer, &[]).await
+}
+
+/// Reads a customer anew, and the disputes that were told of.
+async fn read_with(state: &State, billing: &Billing, customer: &str, told: &[&str]) -> Result<Reading, WorkError> {
+    let mut read = state.store.read().await?;
+    let known = ledger::of_customer(&mut read, customer).await?;
+    let disputed = disputes::of_customer(&mut read, customer).await?;
+    drop(read);
+    let mut reading = reading::customer(&billing.client, customer, &known).await?;
+    disputes::read(&billing.client, &mut reading, disputed, told).await;
+    if !reading.lost.is_empty() {
+        has_others(state, billing, customer).await?;
+    }
+    billing.answered();
+    if let Some(error) = &reading.lacking {
+        lacking(billing, error, customer, state.clock.now());
+    }
+    Ok(reading)
+}
+
+/// Takes note of what could not be read beside what access follows from.
+pub(crate) fn lacking(billing: &Billing, error: &Error, customer: &str, now: Timestamp) {
+    match error.kind {
+        ErrorKind::PermissionMissing { .. } => billing.failed(error, now),
+        _ => tracing::warn!(%error, customer, "what went back of a payment, or why one failed, could not be read"),
+    }
+}
+
+/// How many subscriptions are asked for before it is believed that an account has none of them.
+const WITNESSES: usize = 5;
+
+/// Whether Stripe has what is kept of it, before what it does not list is taken for gone: an account, or the half of
+/// one, that has none of the subscriptions that took money is another one.
+pub(super) async fn same_account(state: &State, billing: &Billing) -> Result<(), WorkError> {
+    let kept = witnesses(state, StripeSubscription::live).await?;
+    if kept.is_empty() { Ok(()) } else { any_there(billing, &kept).await }
+}
+
+/// The same for a customer whose subscriptions are not there: what else is kept proves the account.
+async fn has_others(state: &State, billing: &Billing, customer: &str) -> Result<(), WorkError> {
+    let kept = witnesses(state, |it| it.customer != customer && it.live()).await?;
+    any_there(billing, &kept).await
+}
+
+/// Some of what is kept.
+async fn witnesses(
+    state: &State,
+    which: impl Fn(&StripeSubscription) -> bool,
+) -> Result<Vec<StripeSubscription>, WorkError> {
+    let (mut found, mut after) = (Vec::new(), String::new());
+    let mut read = state.store.read().await?;
+    while found.len() < WITNESSES {
+        let page = ledger::page(&mut read, &after, 200).await?;
+        let Some(last) = page.last() else { break };
+        last.id.clone_into(&mut after);
+        found.extend(page.into_iter().filter(&which));
+    }
+    Ok(found)
+}
+
+async fn any_there(billing: &Billing, kept: &[StripeSubscription]) -> Result<(), WorkError> {
+    for it in kept.iter().take(WITNESSES) {
+        match billing.client.retrieve_subscription(&it.id).await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    let other_half = !kept.is_empty() && kept.iter().all(|it| it.mode() != billing.settings.mode);
+    Err(WorkError::Another(if other_half { "stripe_other_mode" } else { "stripe_other_account" }))
 }
 
 /// What a look found.
@@ -189,7 +274,7 @@ enum Looked {
 }
 
 /// Reads what a claim is about.
-async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked, Error> {
+async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked, WorkError> {
     let client = &billing.client;
     let mut named = Named::default();
     for session in sessions(claim) {
@@ -200,13 +285,17 @@ async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked,
                 {
                     return Ok(Looked::Of(customer.to_owned()));
                 }
-                let reference = session.client_reference_id.as_deref().and_then(|it| TenantId::parse(it).ok());
-                named.tenants.extend(reference.or_else(|| reading::tenant(session.metadata.as_ref())));
+                // Whom a session names that was not opened here is believed of its metadata only: those were written by
+                // the account's owner, but its reference by whoever followed a payment link.
+                let mut read = state.store.read().await?;
+                let opened = attempts::of_session(&mut read, &session.id).await?.map(|(tenant, _)| tenant);
+                drop(read);
+                named.tenants.extend(opened.or_else(|| reading::tenant(session.metadata.as_ref())));
                 let status = session.status.unwrap_or_default();
                 named.sessions.push(checkouts::Seen { id: session.id, status });
             }
             Err(error) if is_missing(&error) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     let subject = claim.subject.as_str();
@@ -214,17 +303,18 @@ async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked,
         let customer = match customer_of(billing, subject).await {
             Ok(customer) => customer,
             Err(error) if is_missing(&error) => None,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         return Ok(customer.map_or(Looked::Nothing, Looked::Of));
     }
-    let known = known(state, subject).await;
-    let reading = reading::customer(client, subject, &known).await?;
+    let told = claim.events.iter().map(|it| it.object.as_str());
+    let told: Vec<&str> = told.filter(|it| it.starts_with("dp_") || it.starts_with("du_")).collect();
+    let reading = read_with(state, billing, subject, &told).await?;
     if named.tenants.is_empty() && reading.subscriptions.iter().all(|it| it.tenant.is_none()) {
         match client.retrieve_customer(subject).await {
             Ok(customer) => named.tenants.extend(reading::tenant(customer.metadata.as_ref())),
             Err(error) if is_missing(&error) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(Looked::Customer { reading, named })
@@ -250,16 +340,6 @@ async fn customer_of(billing: &Billing, id: &str) -> Result<Option<String>, Erro
     };
     let Some(charge) = charge else { return Ok(None) };
     Ok(client.retrieve_charge(&charge).await?.customer.map(|it| it.id().to_owned()))
-}
-
-/// The subscriptions of a customer that were read before. Where the store is away nothing is known; the reading
-/// is then not kept either.
-pub(crate) async fn known(state: &State, customer: &str) -> Vec<String> {
-    let ids = async {
-        let mut read = state.store.read().await?;
-        ledger::ids_of_customer(&mut read, customer).await
-    };
-    ids.await.unwrap_or_default()
 }
 
 /// Ends a turn without a reading.

@@ -122,7 +122,9 @@ impl Buyer<'_> {
         tracing::warn!(%error, tenant = tenant.as_str(), "a customer could not be led to Stripe");
         match error {
             BuyError::Stripe(error) if error.passing() => self.answer(StatusCode::SERVICE_UNAVAILABLE, Notice::Away),
-            BuyError::Store(_) | BuyError::Busy => self.answer(StatusCode::SERVICE_UNAVAILABLE, Notice::Away),
+            BuyError::Store(_) | BuyError::Busy | BuyError::Another(_) => {
+                self.answer(StatusCode::SERVICE_UNAVAILABLE, Notice::Away)
+            }
             _ => self.answer(StatusCode::CONFLICT, Notice::Refused),
         }
     }

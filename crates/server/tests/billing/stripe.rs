@@ -19,10 +19,12 @@ use tokio::net::TcpListener;
 pub(crate) const SECRET: &str = "whsec_of_this_test";
 pub(crate) const KEY: &str = "rk_test_of_this_test";
 
+/// Objects by collection and id.
+pub(crate) type Objects = BTreeMap<&'static str, BTreeMap<String, Value>>;
+
 #[derive(Default)]
 pub(crate) struct World {
-    /// By collection and id.
-    objects: BTreeMap<&'static str, BTreeMap<String, Value>>,
+    objects: Objects,
     /// The oldest first.
     pub(crate) events: Vec<Value>,
     /// What was asked, with what was sent.
@@ -33,6 +35,8 @@ pub(crate) struct World {
     pub(crate) refusing: Option<&'static str>,
     /// How a request begins whose answer takes long.
     pub(crate) slow: Option<&'static str>,
+    /// How requests begin that are answered otherwise, with what.
+    pub(crate) answering: Vec<(&'static str, u16, Value)>,
     /// How long answers take.
     pub(crate) delay: Duration,
 }
@@ -76,7 +80,27 @@ impl Stripe {
 
     /// A request that was sent, by how it begins.
     pub(crate) fn was_asked(&self, beginning: &str) -> bool {
-        self.world().asked.iter().any(|it| it.starts_with(beginning))
+        self.asked(beginning) > 0
+    }
+
+    /// How many requests were sent that begin so.
+    pub(crate) fn asked(&self, beginning: &str) -> usize {
+        self.world().asked.iter().filter(|it| it.starts_with(beginning)).count()
+    }
+
+    /// The key lacks a permission for requests that begin so.
+    pub(crate) fn forbid(&self, beginning: &'static str, permission: &str) {
+        let message = format!(
+            "The provided key does not have the required permissions for this endpoint on account 'acct_1'. Having the \
+             '{permission}' permission would allow this request to continue."
+        );
+        let refusal = json!({"error": {"type": "invalid_request_error", "message": message}});
+        self.world().answering.push((beginning, 403, refusal));
+    }
+
+    /// Puts other objects in the place of all, as in another account. Answers those that were there.
+    pub(crate) fn swap(&self, objects: Objects) -> Objects {
+        std::mem::replace(&mut self.world().objects, objects)
     }
 }
 
@@ -118,6 +142,9 @@ impl World {
                 "customer" | "charge" => all.retain(|it| it[name.as_str()] == *value),
                 "subscription" => {
                     all.retain(|it| it.pointer("/parent/subscription_details/subscription") == Some(&json!(value)));
+                }
+                "payment[payment_intent]" => {
+                    all.retain(|it| it.pointer("/payment/payment_intent") == Some(&json!(value)));
                 }
                 "status" if value != "all" => all.retain(|it| it["status"] == *value),
                 "created[gte]" => all.retain(|it| it["created"].as_i64().unwrap() >= value.parse().unwrap()),
@@ -174,6 +201,10 @@ fn answered(world: &mut World, method: &Method, uri: &Uri, sent: &str, query: &B
     if world.refusing.is_some_and(|it| format!("{method} {}", uri.path()).starts_with(it)) {
         let error = json!({"error": {"type": "invalid_request_error", "message": "This cannot be done."}});
         return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
+    }
+    let asked = format!("{method} {}", uri.path());
+    if let Some((_, status, error)) = world.answering.iter().find(|(it, ..)| asked.starts_with(it)) {
+        return (StatusCode::from_u16(*status).unwrap(), error.to_string()).into_response();
     }
     let path = uri.path().strip_prefix("/v1/").unwrap_or_default().replace("checkout/sessions", "sessions");
     let parts: Vec<&str> = path.split('/').collect();
