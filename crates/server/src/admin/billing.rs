@@ -56,7 +56,10 @@ pub(crate) async fn get(Extract(state): Extract<Arc<State>>, _: Caller) -> Resul
             failed: waiting.failed,
             oldest_pending_at: waiting.oldest,
         },
-        undelivered: seen.undelivered.and_then(|it| i64::try_from(it).ok()),
+        undelivered: match seen.undelivered {
+            Some(_) => Some(inbox::undelivered(&mut read, now).await?.0),
+            None => None,
+        },
         drifts: counts(&mut read).await?,
         stuck: StuckCounts { checkout_open, paid_not_unblocked },
         polled_at: polled.done_at,
@@ -237,7 +240,7 @@ pub(crate) async fn retry_event(
 
 fn event(it: KnownEvent) -> InboxEvent {
     let row = it.row;
-    let customer = Some(row.subject).filter(|it| it.starts_with("cus_"));
+    let customer = Some(row.subject).filter(|it| row.of_customer || it.starts_with("cus_"));
     let waits = matches!(row.state, inbox::InboxState::Pending | inbox::InboxState::Parked);
     let named = row.tenant.as_deref().and_then(|it| TenantId::parse(it).ok());
     let (tenant_id, tenant_name) = match it.tenant {

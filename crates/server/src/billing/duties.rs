@@ -63,8 +63,6 @@ pub(crate) struct Turn {
 /// What a turn came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// Where the next turn goes on; `None` = where this one did.
-    pub(crate) cursor: Option<String>,
     /// What was found, for whoever looks at how billing is.
     pub(crate) body: Option<String>,
 }
@@ -85,8 +83,10 @@ const CLAIM: &str = "INSERT INTO billing_duties (name, due_at, fence, leased_unt
 
 const RENEW: &str = "UPDATE billing_duties SET leased_until = $3 WHERE name = $1 AND fence = $2";
 
+const GO_ON: &str = "UPDATE billing_duties SET cursor = $3 WHERE name = $1 AND fence = $2";
+
 const FINISH: &str = "UPDATE billing_duties SET leased_until = 0, due_at = $3, done_at = $4, error = NULL,
-         cursor = coalesce($5, cursor), body = coalesce($6, body)
+         body = coalesce($5, body)
      WHERE name = $1 AND fence = $2";
 
 const FAIL: &str = "UPDATE billing_duties SET leased_until = 0, due_at = $3, error = $4 WHERE name = $1 AND fence = $2";
@@ -119,6 +119,14 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps where the next turn goes on.
+    async fn go_on_from(&self, duty: Duty, turn: &Turn, cursor: &str) -> Result<(), StoreError> {
+        let mut write = self.write_beside().await?;
+        sqlx::query(GO_ON).bind(duty.word()).bind(turn.fence).bind(cursor).execute(&mut *write).await?;
+        write.commit().await?;
+        Ok(())
+    }
+
     async fn end_duty(
         &self,
         duty: Duty,
@@ -134,7 +142,6 @@ impl Store {
                 .bind(turn.fence)
                 .bind(next.0)
                 .bind(now.0)
-                .bind(outcome.cursor.as_deref())
                 .bind(outcome.body.as_deref()),
             Err(error) => sqlx::query(FAIL).bind(duty.word()).bind(turn.fence).bind(next.0).bind(error),
         };
@@ -190,8 +197,10 @@ pub(crate) async fn step(state: &State, billing: &Billing, duty: Duty) -> Result
         match duty {
             Duty::Poll => {
                 let cursor = poll::new_events(state, billing, turn.cursor.as_deref()).await?;
+                // By itself: what was taken need not be taken again because the account could not be looked at.
+                store.go_on_from(duty, &turn, &cursor).await?;
                 let seen = account::look(state, billing).await?;
-                Ok::<_, WorkError>(Outcome { cursor: Some(cursor), body: Some(seen) })
+                Ok::<_, WorkError>(Outcome { body: Some(seen) })
             }
             Duty::Reconcile => nightly::compare_all(state, billing).await,
         }

@@ -69,7 +69,7 @@ pub(crate) async fn waiting(connection: &mut Connection) -> Result<Waiting, Stor
     let mut waiting = Waiting::default();
     for state in [InboxState::Pending, InboxState::Parked, InboxState::Failed] {
         let (count, oldest): (i64, Option<i64>) =
-            sqlx::query_as("SELECT count(*), min(received_at) FROM stripe_inbox WHERE state = $1")
+            sqlx::query_as("SELECT count(*), min(received_at) FROM stripe_inbox WHERE state = $1 AND source <> 'look'")
                 .bind(state.word())
                 .fetch_one(&mut *connection)
                 .await?;
@@ -130,7 +130,7 @@ macro_rules! events {
         concat!(
             "SELECT stripe_inbox.id AS id, type, object, subject, coalesce(tenants.id, '') AS known, tenants.name AS name,
                     stripe_inbox.tenant_id AS tenant_id, created, livemode, received_at, source, repeats, state,
-                    attempts, next_attempt_at, error, done_at
+                    attempts, next_attempt_at, error, done_at, of_customer
              FROM stripe_inbox
              LEFT JOIN stripe_subjects ON stripe_subjects.id = subject
              LEFT JOIN tenants ON tenants.id = stripe_subjects.tenant_id

@@ -3,10 +3,13 @@
 //! An event only says *whose* billing to look at. The work is a customer's: whoever claims one reads it anew and
 //! is done with everything that had been heard of it before the reading began.
 
+use std::collections::BTreeSet;
+
 use paywall_domain::{DAY_MS, TenantId, Timestamp};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use super::webhook::MODE_MIXED;
 use crate::store::{Connection, Store, StoreError, storable};
 
 /// How long what is done is remembered: longer than Stripe repeats an event, or tells of it when asked.
@@ -35,6 +38,8 @@ pub(crate) enum Source {
     Webhook,
     /// This server asked for it.
     Poll,
+    /// This server asked for it, and Stripe could not deliver it by itself.
+    Undelivered,
     /// No event: a customer is looked at without one.
     Look,
 }
@@ -43,7 +48,7 @@ impl Source {
     fn word(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
-            Self::Poll => "poll",
+            Self::Poll | Self::Undelivered => "poll",
             Self::Look => "look",
         }
     }
@@ -88,6 +93,8 @@ pub(crate) struct Told {
     pub(crate) object: String,
     /// Whose: a customer, or what leads to one.
     pub(crate) subject: String,
+    /// Whether the subject is a customer: ids of old ones look like anything.
+    pub(crate) of_customer: bool,
     pub(crate) created: Timestamp,
     pub(crate) api_version: Option<String>,
     pub(crate) livemode: bool,
@@ -113,6 +120,7 @@ pub(crate) struct InboxRow {
     pub(crate) kind: String,
     pub(crate) object: String,
     pub(crate) subject: String,
+    pub(crate) of_customer: bool,
     pub(crate) tenant: Option<String>,
     pub(crate) created: Timestamp,
     pub(crate) livemode: bool,
@@ -130,8 +138,9 @@ macro_rules! take {
     ($conflict:literal) => {
         concat!(
             "INSERT INTO stripe_inbox (id, type, object, subject, created, api_version, livemode, received_at, source,
-                                       repeats, state, attempts, next_attempt_at, error, done_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, $8, $11, $12) ON CONFLICT (id) ",
+                                       repeats, state, attempts, next_attempt_at, error, done_at, of_customer,
+                                       undelivered)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, $8, $11, $12, $13, $14) ON CONFLICT (id) ",
             $conflict,
             " RETURNING repeats"
         )
@@ -139,15 +148,23 @@ macro_rules! take {
 }
 
 /// Again from Stripe: nothing is to be done twice, and it is counted.
-const TAKE_DELIVERED: &str = take!("DO UPDATE SET repeats = stripe_inbox.repeats + 1");
+const TAKE_DELIVERED: &str = take!("DO UPDATE SET repeats = stripe_inbox.repeats + 1, undelivered = 0");
 
 /// Found by asking: that it is known already is no repetition.
 const TAKE_FOUND: &str = take!("DO NOTHING");
 
+/// Found among those that Stripe could not deliver. One that waits is tried again at once.
+const TAKE_UNDELIVERED: &str = take!(
+    "DO UPDATE SET undelivered = 1,
+         next_attempt_at = CASE WHEN stripe_inbox.state = 'pending'
+                                     AND stripe_inbox.next_attempt_at > excluded.next_attempt_at
+                                THEN excluded.next_attempt_at ELSE stripe_inbox.next_attempt_at END"
+);
+
 macro_rules! columns {
     () => {
         "id, type, object, subject, tenant_id, created, livemode, received_at, source, repeats, state, attempts, \
-         next_attempt_at, error, done_at"
+         next_attempt_at, error, done_at, of_customer"
     };
 }
 
@@ -180,11 +197,13 @@ const WANTED: &str = "SELECT id FROM stripe_inbox
 
 const HASTEN: &str = "UPDATE stripe_inbox SET next_attempt_at = $2 WHERE id = $1 AND state = 'parked'";
 
+/// One of the other half of the account stays refused: with this key nothing of it can be read.
 const RETRY: &str = "UPDATE stripe_inbox SET state = 'pending', next_attempt_at = $2, error = NULL
-     WHERE id = $1 AND state IN ('pending', 'parked', 'failed')";
+     WHERE id = $1 AND state IN ('pending', 'parked', 'failed') AND coalesce(error, '') <> $3";
 
+/// What waits for Stripe is not forgotten. Who pays and is nobody is a difference of its own by then.
 const FORGET: &str = "DELETE FROM stripe_inbox WHERE id IN (
-     SELECT id FROM stripe_inbox WHERE state = 'done' AND received_at < $1 ORDER BY received_at LIMIT $2)";
+     SELECT id FROM stripe_inbox WHERE state <> 'pending' AND received_at < $1 ORDER BY received_at LIMIT $2)";
 
 /// A customer whose billing one server looks at.
 #[derive(Debug)]
@@ -195,6 +214,13 @@ pub(crate) struct Claim {
     pub(crate) begun_at: Timestamp,
     /// What had been heard before the reading began, the oldest first.
     pub(crate) events: Vec<InboxRow>,
+}
+
+impl Claim {
+    /// Whether its subject is a customer, and not only leads to one.
+    pub(crate) fn is_of_customer(&self) -> bool {
+        self.subject.starts_with("cus_") || self.events.iter().any(|it| it.of_customer)
+    }
 }
 
 /// What becomes of an event after a look.
@@ -280,7 +306,7 @@ impl Store {
     /// Lets an event be tried again at once. Answers whether there is such a one that is not done.
     pub(crate) async fn retry_event(&self, id: &str, now: Timestamp) -> Result<bool, StoreError> {
         let mut write = self.write_beside().await?;
-        let done = sqlx::query(RETRY).bind(storable(id)).bind(now.0).execute(&mut *write).await?;
+        let done = sqlx::query(RETRY).bind(storable(id)).bind(now.0).bind(MODE_MIXED).execute(&mut *write).await?;
         write.commit().await?;
         Ok(done.rows_affected() > 0)
     }
@@ -308,6 +334,7 @@ pub(crate) async fn take(connection: &mut Connection, told: &Told, now: Timestam
     let statement = match told.source {
         Source::Webhook => TAKE_DELIVERED,
         Source::Poll | Source::Look => TAKE_FOUND,
+        Source::Undelivered => TAKE_UNDELIVERED,
     };
     let (state, done_at) = match told.work {
         Work::Due => (InboxState::Pending, None),
@@ -330,6 +357,8 @@ pub(crate) async fn take(connection: &mut Connection, told: &Told, now: Timestam
             Work::Due | Work::None => None,
         })
         .bind(done_at)
+        .bind(i64::from(told.of_customer))
+        .bind(i64::from(told.source == Source::Undelivered))
         .fetch_optional(connection)
         .await?;
     Ok(repeats.map_or(1, |(repeats,)| repeats))
@@ -391,9 +420,9 @@ pub(crate) async fn decide(
                 .bind(id)
                 .bind(error.as_str())
         }
-        Fate::Of { customer } => {
-            sqlx::query("UPDATE stripe_inbox SET subject = $2 WHERE id = $1").bind(id).bind(storable(customer))
-        }
+        Fate::Of { customer } => sqlx::query("UPDATE stripe_inbox SET subject = $2, of_customer = 1 WHERE id = $1")
+            .bind(id)
+            .bind(storable(customer)),
     };
     query.execute(connection).await?;
     Ok(())
@@ -406,6 +435,7 @@ pub(crate) fn read_row(row: &AnyRow) -> Result<InboxRow, StoreError> {
         kind: row.try_get("type")?,
         object: row.try_get("object")?,
         subject: row.try_get("subject")?,
+        of_customer: row.try_get::<i64, _>("of_customer")? != 0,
         tenant: row.try_get("tenant_id")?,
         created: instant("created")?,
         livemode: row.try_get::<i64, _>("livemode")? != 0,
@@ -429,6 +459,32 @@ pub(crate) async fn is_due(connection: &mut Connection, id: &str, now: Timestamp
             .fetch_optional(connection)
             .await?;
     Ok(found.is_some())
+}
+
+/// How many events Stripe could not deliver that are not done, and how many of them are due.
+pub(crate) async fn undelivered(connection: &mut Connection, now: Timestamp) -> Result<(i64, i64), StoreError> {
+    let counts = sqlx::query_as(
+        "SELECT count(*),
+                CAST(coalesce(sum(CASE WHEN state = 'pending' AND next_attempt_at <= $1 THEN 1 ELSE 0 END), 0) AS BIGINT)
+         FROM stripe_inbox WHERE undelivered = 1 AND state <> 'done'",
+    )
+    .bind(now.0)
+    .fetch_one(connection)
+    .await?;
+    Ok(counts)
+}
+
+/// Keeps of the events that Stripe could not deliver those that it still could not.
+pub(crate) async fn delivered_but(
+    connection: &mut Connection,
+    undelivered: &BTreeSet<String>,
+) -> Result<(), StoreError> {
+    let known: Vec<(String,)> =
+        sqlx::query_as("SELECT id FROM stripe_inbox WHERE undelivered = 1").fetch_all(&mut *connection).await?;
+    for (id,) in known.iter().filter(|(id,)| !undelivered.contains(id)) {
+        sqlx::query("UPDATE stripe_inbox SET undelivered = 0 WHERE id = $1").bind(id).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// Whether an event came since an instant that failed for this reason.

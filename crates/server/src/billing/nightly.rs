@@ -128,6 +128,7 @@ pub(crate) async fn look_at(state: &State, billing: &Billing, customer: &str) ->
         kind: "look".to_owned(),
         object: customer.to_owned(),
         subject: customer.to_owned(),
+        of_customer: true,
         created: now,
         api_version: None,
         livemode: billing.settings.mode == paywall_domain::billing::StripeMode::Live,

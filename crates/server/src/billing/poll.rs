@@ -1,9 +1,13 @@
 //! Asks Stripe for events that no webhook brought.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use paywall_domain::Timestamp;
 use paywall_domain::billing::WEBHOOK_EVENTS;
 use paywall_stripe::parameters::EventsQuery;
 use paywall_stripe::shapes::Event;
+use tokio::time::Instant;
 
 use super::Billing;
 use super::inbox::{self, Source};
@@ -24,6 +28,10 @@ const FIRST_S: i64 = 86_400;
 /// How long Stripe keeps events, less a margin.
 const KEPT_S: i64 = 29 * 86_400;
 
+/// How long it is waited for the turns of what could not be delivered, and the time between two looks.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// Takes the events since the last look. Answers where the next one begins.
 pub(crate) async fn new_events(state: &State, billing: &Billing, cursor: Option<&str>) -> Result<String, WorkError> {
     let now = state.clock.now().0.div_euclid(1000);
@@ -33,12 +41,13 @@ pub(crate) async fn new_events(state: &State, billing: &Billing, cursor: Option<
     let mut pages = Pages::of(&EventsQuery { created_gte: Some(from), ..EventsQuery::default() });
     while let Some(events) = pages.next(billing).await? {
         newest = events.iter().filter_map(|it| it.created).fold(newest, i64::max);
-        take(state, billing, &events).await?;
+        take(state, billing, &events, Source::Poll).await?;
     }
     Ok(newest.to_string())
 }
 
-/// Takes the events that Stripe could not deliver. Answers how many of them were not processed before.
+/// Takes the events that Stripe could not deliver, and gives each a turn. Answers how many are not processed
+/// then.
 pub(crate) async fn undelivered(state: &State, billing: &Billing) -> Result<u64, WorkError> {
     let now = state.clock.now().0.div_euclid(1000);
     let mut pages = Pages::of(&EventsQuery {
@@ -46,23 +55,31 @@ pub(crate) async fn undelivered(state: &State, billing: &Billing) -> Result<u64,
         delivery_success: Some(false),
         ..EventsQuery::default()
     });
-    let mut count = 0;
+    let mut ids = BTreeSet::new();
     while let Some(events) = pages.next(billing).await? {
-        let mut read = state.store.read().await?;
-        for event in &events {
-            count += u64::from(!inbox::is_done(&mut read, &event.id).await?);
-        }
-        drop(read);
-        take(state, billing, &events).await?;
+        take(state, billing, &events, Source::Undelivered).await?;
+        ids.extend(events.into_iter().map(|it| it.id));
     }
-    Ok(count)
+    let mut write = state.store.write_beside().await?;
+    inbox::delivered_but(&mut write, &ids).await?;
+    write.commit().await.map_err(StoreError::from)?;
+    let begun = Instant::now();
+    loop {
+        let mut read = state.store.read().await?;
+        let (count, due) = inbox::undelivered(&mut read, state.clock.now()).await?;
+        drop(read);
+        if due == 0 || begun.elapsed() > PATIENCE {
+            return Ok(u64::try_from(count).unwrap_or_default());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
-async fn take(state: &State, billing: &Billing, events: &[Event]) -> Result<(), WorkError> {
+async fn take(state: &State, billing: &Billing, events: &[Event], source: Source) -> Result<(), WorkError> {
     let now: Timestamp = state.clock.now();
     let mut write = state.store.write_beside().await?;
     for event in events {
-        inbox::take(&mut write, &told(event, billing.settings.mode, Source::Poll, now), now).await?;
+        inbox::take(&mut write, &told(event, billing.settings.mode, source, now), now).await?;
     }
     write.commit().await.map_err(StoreError::from)?;
     billing.wake();

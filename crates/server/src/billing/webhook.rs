@@ -89,6 +89,7 @@ pub(crate) fn told(event: &Event, mode: StripeMode, source: Source, now: Timesta
         kind,
         object: id.to_owned(),
         subject: subject.unwrap_or(id).to_owned(),
+        of_customer: object.is_some_and(|it| it.customer_id().is_some()),
         created: at(event.created).unwrap_or(now),
         api_version: event.api_version.clone(),
         livemode,

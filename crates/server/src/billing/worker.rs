@@ -281,7 +281,7 @@ async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked,
         match client.retrieve_checkout_session(session).await {
             Ok(session) => {
                 if let Some(customer) = session.customer.as_ref().map(Reference::id).filter(|it| *it != claim.subject)
-                    && !claim.subject.starts_with("cus_")
+                    && !claim.is_of_customer()
                 {
                     return Ok(Looked::Of(customer.to_owned()));
                 }
@@ -299,7 +299,7 @@ async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked,
         }
     }
     let subject = claim.subject.as_str();
-    if !subject.starts_with("cus_") {
+    if !claim.is_of_customer() {
         let customer = match customer_of(billing, subject).await {
             Ok(customer) => customer,
             Err(error) if is_missing(&error) => None,

@@ -80,6 +80,7 @@ fn migrator(dialect: Dialect) -> Migrator {
             migration(6, "changed credentials, passed requests, old usage", include_str!("schema_6.sql")),
             migration(7, "what Stripe tells", include_str!("../billing/schema_sqlite.sql")),
             migration(8, "what is bought, and what Stripe is told", include_str!("../billing/buying_sqlite.sql")),
+            migration(9, "whose an event is, and what is disputed", include_str!("../billing/told_sqlite.sql")),
         ],
         Dialect::Postgres => vec![
             migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("postgres/schema_1.sql")),
@@ -89,6 +90,7 @@ fn migrator(dialect: Dialect) -> Migrator {
             migration(6, "changed credentials, passed requests, old usage", include_str!("postgres/schema_6.sql")),
             migration(7, "what Stripe tells", include_str!("../billing/schema_postgres.sql")),
             migration(8, "what is bought, and what Stripe is told", include_str!("../billing/buying_postgres.sql")),
+            migration(9, "whose an event is, and what is disputed", include_str!("../billing/told_postgres.sql")),
         ],
     })
 }

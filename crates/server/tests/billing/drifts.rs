@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Database, NOW, extend, id, trying};
 use crate::staff::{self, outcome};
-use crate::stripe::{Stripe, subscription};
+use crate::stripe::{Stripe, event, subscription};
 use crate::world::{SECONDS, World, updated};
 
 on_each_database! {
@@ -252,15 +252,20 @@ async fn the_account_is_looked_at_and_repaired(on: Database) {
     repaired(&world, &only(&world, DriftKind::WebhookEventsMissing).await).await;
     let events = world.stripe.get("webhook_endpoints", "we_1")["enabled_events"].clone();
     assert!(events.as_array().unwrap().contains(&json!("customer.created")), "what it heard of stays");
-    // Undelivered, and about nobody yet, so that asking alone does not process it.
-    let mut stranger = subscription("sub_7", "cus_00000007", "active", SECONDS);
-    stranger["items"]["data"][0]["price"]["id"] = json!("price_of_another_product");
-    world.stripe.put("subscriptions", stranger.clone());
-    let mut lost = updated("evt_lost", &stranger);
+    // Undelivered, and Stripe does not tell what of, so that asking alone does not process it.
+    world.stripe.forbid("GET /v1/disputes/dp_7", "rak_dispute_read");
+    let dispute = json!({"id": "dp_7", "object": "dispute", "status": "won", "created": SECONDS});
+    let mut lost = event("evt_lost", "charge.dispute.closed", &dispute, SECONDS - 10 * 86_400);
     lost["delivered"] = json!(false);
-    lost["created"] = json!(SECONDS - 10 * 86_400);
     world.stripe.world().events.push(lost);
-    let drift = only(&world, DriftKind::UndeliveredEvents).await;
+    world.app.clock.advance_ms(1_000);
+    let mut connection = world.app.intruder().await;
+    sqlx::query("UPDATE billing_duties SET due_at = 0 WHERE name = 'poll'").execute(&mut connection).await.unwrap();
+    drop(connection);
+    world.until("SELECT count(*) FROM stripe_drifts WHERE kind = 'undelivered_events' AND gone_at IS NULL", 1).await;
+    assert_eq!(world.health().await.undelivered, Some(1));
+    world.stripe.world().answering.clear();
+    let drift = world.drifts().await.remove(0);
     repaired(&world, &drift).await;
     world.app.stop().await;
 }

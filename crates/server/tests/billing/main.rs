@@ -11,6 +11,7 @@ mod checkout;
 mod deliveries;
 mod drifts;
 mod histories;
+mod inbox;
 mod killed;
 mod outbox;
 mod parked;
