@@ -12,10 +12,10 @@ use super::webhook::MODE_MIXED;
 use super::worker::WorkError;
 use super::{Billing, drifts, inbox, ledger, poll};
 use crate::server::State;
-use crate::store::{StoreError, plans};
+use crate::store::{Read, StoreError, plans};
 
-/// Subscriptions of nobody that are looked at.
-const ORPHANS_MOST: i64 = 10_000;
+/// Subscriptions of nobody that are looked at in one go.
+const ORPHANS_AT_A_TIME: i64 = 1_000;
 
 /// For how long an event of the other mode is told of.
 const MIXED_MS: i64 = 7 * DAY_MS;
@@ -68,7 +68,7 @@ async fn record(state: &State, billing: &Billing, seen: &AccountSeen, now: Times
     let mut read = state.store.read().await?;
     let prices = PriceBook::of(&plans::all(&mut read).await?.into_list());
     let policy = BillingPolicy { prices, ..billing.policy() };
-    let orphans = ledger::orphans(&mut read, ORPHANS_MOST).await?;
+    let orphans = orphans(&mut read, &policy).await?;
     let mixed = inbox::any_failed(&mut read, MODE_MIXED, now.plus_ms(-MIXED_MS)).await?;
     drop(read);
     let url = webhook_url(state);
@@ -76,9 +76,10 @@ async fn record(state: &State, billing: &Billing, seen: &AccountSeen, now: Times
         webhook_url: url.as_deref(),
         endpoints: seen.endpoints.as_deref(),
         undelivered: seen.undelivered,
-        orphans: &orphans,
+        orphans: &[],
     };
     let mut found = account_drifts(&side, &policy);
+    found.extend(orphans);
     if mixed {
         found.push(mode_mixed(policy.mode));
     }
@@ -95,15 +96,25 @@ async fn record(state: &State, billing: &Billing, seen: &AccountSeen, now: Times
     Ok(write.commit().await?)
 }
 
+/// Who pays for a plan and is no tenant here. The account may sell many other things to many others.
+async fn orphans(read: &mut Read, policy: &BillingPolicy) -> Result<Vec<Drift>, StoreError> {
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let orphans = ledger::orphans(read, &after, ORPHANS_AT_A_TIME).await?;
+        let Some(last) = orphans.last() else { return Ok(found) };
+        last.id.clone_into(&mut after);
+        found.extend(account_drifts(&AccountSide { orphans: &orphans, ..AccountSide::default() }, policy));
+    }
+}
+
 /// Writes who pays for a plan and is no tenant here.
 pub(crate) async fn record_orphans(state: &State, billing: &Billing) -> Result<(), StoreError> {
     let now = state.clock.now();
     let mut read = state.store.read().await?;
     let prices = PriceBook::of(&plans::all(&mut read).await?.into_list());
     let policy = BillingPolicy { prices, ..billing.policy() };
-    let orphans = ledger::orphans(&mut read, ORPHANS_MOST).await?;
+    let found = orphans(&mut read, &policy).await?;
     drop(read);
-    let found = account_drifts(&AccountSide { orphans: &orphans, ..AccountSide::default() }, &policy);
     let mut write = state.store.write_beside().await?;
     drifts::record(&mut write, drifts::Scope::Account(&[DriftKind::UnknownCustomer]), &found, now).await?;
     Ok(write.commit().await?)

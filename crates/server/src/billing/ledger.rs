@@ -132,12 +132,17 @@ pub(crate) async fn kept_of_tenant(
     rows.iter().map(|(_, body, at)| Ok((serde_json::from_str(body)?, Timestamp(*at)))).collect()
 }
 
-/// Every subscription that is nobody's, up to `most`.
-pub(crate) async fn orphans(connection: &mut Connection, most: i64) -> Result<Vec<StripeSubscription>, StoreError> {
+/// Subscriptions that are nobody's, by their ids, up to `most`.
+pub(crate) async fn orphans(
+    connection: &mut Connection,
+    after: &str,
+    most: i64,
+) -> Result<Vec<StripeSubscription>, StoreError> {
     let rows: Vec<(String,)> = sqlx::query_as(
-        "SELECT body FROM stripe_subscriptions WHERE tenant_id IS NULL
-           AND NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.stripe_customer = customer) ORDER BY id LIMIT $1",
+        "SELECT body FROM stripe_subscriptions WHERE tenant_id IS NULL AND id > $1
+           AND NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.stripe_customer = customer) ORDER BY id LIMIT $2",
     )
+    .bind(after)
     .bind(most)
     .fetch_all(connection)
     .await?;
