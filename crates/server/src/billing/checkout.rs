@@ -129,6 +129,8 @@ async fn open_once(state: &State, billing: &Billing, want: &Want) -> Result<Link
                     customers::replace(state, billing, &want.tenant, &customer).await?;
                     continue;
                 }
+                // Under this attempt's key Stripe answers nothing else any more: the next has another.
+                Err(BuyError::Stripe(error)) if error.replayed => continue,
                 finished => return link(&finished?, now),
             }
         };
@@ -213,10 +215,15 @@ pub(crate) async fn note(state: &State, session: &str, status: &str) -> Result<(
 
 /// Closes a session. Where somebody was faster, the next look tells what came of it.
 async fn close(state: &State, billing: &Billing, session: &CheckoutSession) -> Result<(), BuyError> {
-    match billing.client.expire_checkout_session(&session.id, &key(&["expire", &session.id])?).await {
+    let expire = |key| async move { billing.client.expire_checkout_session(&session.id, &key).await };
+    match under_key(&["expire", &session.id], expire).await {
         Ok(_) => Ok(note(state, &session.id, "expired").await?),
-        Err(error) if matches!(error.kind, ErrorKind::Refused { .. } | ErrorKind::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(BuyError::Stripe(error))
+            if matches!(error.kind, ErrorKind::Refused { .. } | ErrorKind::NotFound { .. }) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -338,6 +345,27 @@ fn lacks_customer(error: &Error) -> bool {
 fn link(session: &CheckoutSession, now: Timestamp) -> Result<Link, BuyError> {
     let url = session.url.clone().ok_or(BuyError::Busy)?;
     Ok(Link { url, expires_at: at(session.expires_at).unwrap_or_else(|| now.plus_days(1)) })
+}
+
+/// How often something is asked for under another key, where Stripe only repeats a failure under the one before.
+const KEYS: usize = 5;
+
+/// Asks under a key that is the same for the same parts, so that whoever asks again makes nothing twice. A failure on
+/// Stripe's side is repeated under its key for a day; then the next of a series that is the same for everybody holds.
+pub(super) async fn under_key<T, A: Future<Output = Result<T, Error>>>(
+    parts: &[&str],
+    ask: impl Fn(IdempotencyKey) -> A,
+) -> Result<T, BuyError> {
+    let mut repeated = None;
+    for number in 0..KEYS {
+        let number = number.to_string();
+        let parts: Vec<&str> = if repeated.is_none() { parts.to_vec() } else { [parts, &[&number]].concat() };
+        match ask(key(&parts)?).await {
+            Err(error) if error.replayed && matches!(error.kind, ErrorKind::Server(_)) => repeated = Some(error),
+            answer => return Ok(answer?),
+        }
+    }
+    Err(repeated.map_or(BuyError::Busy, BuyError::Stripe))
 }
 
 /// A key that is the same for the same parts, and tells nothing.

@@ -4,7 +4,7 @@ use paywall_domain::TenantId;
 use paywall_stripe::parameters::NewCustomer;
 use paywall_stripe::shapes::Metadata;
 
-use super::checkout::{BuyError, key};
+use super::checkout::{BuyError, under_key};
 use super::reading::TENANT;
 use super::{Billing, ledger};
 use crate::server::State;
@@ -55,7 +55,8 @@ async fn make(
     };
     // The same each time for the same tenant; under one key Stripe takes the same name and address only.
     let parts = [state.store.instance(), tenant.as_str(), instead_of.unwrap_or_default(), &row.name, &row.email];
-    let made = billing.client.create_customer(&new, &key(&parts)?).await?.id;
+    let (client, new) = (&billing.client, &new);
+    let made = under_key(&parts, |key| async move { client.create_customer(new, &key).await }).await?.id;
     let mut write = state.store.write().await?;
     let mut row = tenants::get(&mut write, tenant).await?.ok_or(BuyError::NoTenant)?;
     if row.stripe_customer.as_deref() != instead_of {

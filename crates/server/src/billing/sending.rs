@@ -11,7 +11,7 @@ use paywall_domain::{DAY_MS, Timestamp};
 use paywall_stripe::{Error, ErrorKind};
 use tokio_util::sync::CancellationToken;
 
-use super::checkout::{BuyError, key};
+use super::checkout::{BuyError, under_key};
 use super::inbox;
 use super::outbox::{Due, Sent, change_of, write_of};
 use super::reading::{self, error_code, is_missing};
@@ -90,15 +90,17 @@ async fn send(state: &State, billing: &Billing, due: &Due) -> Result<Sent, BuyEr
     if let (Some(step), Some(written)) = (step, &written) {
         // Of the row and of what is sent: another value, since things changed meanwhile, is another change.
         let value = serde_json::to_string(written).map_err(crate::store::StoreError::from)?;
-        let key = key(&["outbox", state.store.instance(), &due.id, &value])?;
-        match billing.client.update_subscription(&due.subscription, &change_of(step), &key).await {
+        let parts = ["outbox", state.store.instance(), &due.id, &value];
+        let change = &change_of(step);
+        let update = |key| async move { billing.client.update_subscription(&due.subscription, change, &key).await };
+        match under_key(&parts, update).await {
             Ok(_) => {}
             // By Stripe's clock it has passed already.
-            Err(error) if matches!(error.kind, ErrorKind::Refused { .. }) && is_soon(step, now) => {
+            Err(BuyError::Stripe(error)) if matches!(error.kind, ErrorKind::Refused { .. }) && is_soon(step, now) => {
                 let at = now.plus_ms(inbox::pause_ms(due.attempts, inbox::LATER_MOST_MS));
                 return Ok(Sent::Later { error: error_code(&error), at });
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
         tracing::info!(
             adjustment = due.id,

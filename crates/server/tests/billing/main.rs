@@ -15,6 +15,8 @@ mod inbox;
 mod killed;
 mod outbox;
 mod parked;
+mod reading;
+mod replays;
 mod scripted;
 mod shop;
 mod staff;
