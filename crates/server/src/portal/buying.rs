@@ -3,8 +3,6 @@
 //! Where a browser comes back to says nothing of what was paid: that is asked of Stripe, by what was kept when the
 //! customer left.
 
-use std::time::Duration;
-
 use axum::extract::{Form, Query, State};
 use axum::http::header::{ACCEPT, HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
@@ -14,17 +12,16 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
+use super::looks::At;
 use super::notice::{self, Notice};
 use super::routes::{Portal, Wish, page_of};
 use super::ticket::{self, Purpose};
 use crate::billing::checkout::{self, BuyError, Want};
 use crate::billing::{Billing, attempts, portal as stripe_portal, reading, worker};
 use crate::gate::Language;
+use crate::server;
 use crate::store::time::rolled;
 use crate::store::{plans, tenants};
-
-/// How long whoever comes back waits for Stripe before being told to wait.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How often the page looks again, soon and then more rarely, before it leaves that to its reader.
 const SOON: (u32, u32) = (20, 3);
@@ -52,7 +49,13 @@ pub(super) async fn checkout(State(portal): State<Portal>, headers: HeaderMap, F
         price: asked.price,
         locale: Some(locale(caller.language)),
     };
-    match checkout::open(&portal.state, billing, &want).await {
+    // One after the other, and not without end: each asks Stripe for several things.
+    let Some(turn) = portal.buys.turn(&tenant).await else {
+        return caller.answer(StatusCode::TOO_MANY_REQUESTS, Notice::Away);
+    };
+    let opened = checkout::open(&portal.state, billing, &want).await;
+    drop(turn);
+    match opened {
         Ok(link) => caller.leave(&link.url),
         Err(BuyError::Paid { session }) => {
             Redirect::to(&format!("/paywall/return?session_id={session}")).into_response()
@@ -152,15 +155,14 @@ pub(super) struct Back {
 pub(super) async fn back(State(portal): State<Portal>, Query(back): Query<Back>, headers: HeaderMap) -> Response {
     let state = &portal.state;
     let to_page = || Redirect::to("/paywall/").into_response();
-    let Some(billing) = &state.billing else { return to_page() };
+    if state.billing.is_none() {
+        return to_page();
+    }
     let wish = Wish { lang: back.lang.clone() };
     let language = wish.language(&headers);
     if let Some(ticket) = &back.of {
         if let Some(tenant) = ticket::read(&state.config.token_key, Purpose::Return, ticket, state.clock.now()) {
-            let looked = tokio::time::timeout(PATIENCE, look_at_tenant(&portal, billing, &tenant)).await;
-            if !matches!(looked, Ok(Ok(()))) {
-                tracing::warn!(tenant = tenant.as_str(), "what was changed in the portal is looked at later");
-            }
+            portal.looks.wait(&portal, At::Tenant(tenant)).await;
         }
         return to_page();
     }
@@ -175,13 +177,9 @@ pub(super) async fn back(State(portal): State<Portal>, Query(back): Query<Back>,
         Ok(None) => return to_page(),
         Err(_) => return confirming(&portal, session, &back, language),
     };
-    if !portal.looked.contains_key(session) {
-        // Once for all that look at the same time.
-        portal.looked.insert(session.to_owned(), ()).await;
-        let looked = tokio::time::timeout(PATIENCE, look_at_session(&portal, billing, session)).await;
-        if let Ok(Err(error)) = looked {
-            tracing::warn!(%error, session, "what came of Checkout is looked at later");
-        }
+    // Whoever can work need not be looked at, however often the address is asked for.
+    if !matches!(came_of(&portal, &tenant, session).await, Ok(CameOf::Access)) {
+        portal.looks.wait(&portal, At::Session(session.to_owned())).await;
     }
     match came_of(&portal, &tenant, session).await {
         Ok(CameOf::Access) => page_of(StatusCode::OK, notice::html(Notice::Paid, None, None, language)),
@@ -231,8 +229,15 @@ fn confirming(portal: &Portal, session: &str, back: &Back, language: Language) -
     page_of(StatusCode::OK, notice::html(what, Some((pause, &again)), contact, language))
 }
 
-async fn look_at_session(portal: &Portal, billing: &Billing, session: &str) -> Result<(), BuyError> {
-    let state = &portal.state;
+/// Looks at what somebody comes back from.
+pub(super) async fn look(state: &server::State, billing: &Billing, at: &At) -> Result<(), BuyError> {
+    match at {
+        At::Session(session) => look_at_session(state, billing, session).await,
+        At::Tenant(tenant) => look_at_tenant(state, billing, tenant).await,
+    }
+}
+
+async fn look_at_session(state: &server::State, billing: &Billing, session: &str) -> Result<(), BuyError> {
     let found = match billing.client.retrieve_checkout_session(session).await {
         Ok(found) => found,
         Err(error) if reading::is_missing(&error) => return Ok(()),
@@ -246,12 +251,12 @@ async fn look_at_session(portal: &Portal, billing: &Billing, session: &str) -> R
     Ok(())
 }
 
-async fn look_at_tenant(portal: &Portal, billing: &Billing, tenant: &TenantId) -> Result<(), BuyError> {
-    let mut read = portal.state.store.read().await?;
+async fn look_at_tenant(state: &server::State, billing: &Billing, tenant: &TenantId) -> Result<(), BuyError> {
+    let mut read = state.store.read().await?;
     let customer = tenants::get(&mut read, tenant).await?.and_then(|it| it.stripe_customer);
     drop(read);
     if let Some(customer) = customer {
-        worker::look_now(&portal.state, billing, &customer).await?;
+        worker::look_now(state, billing, &customer).await?;
     }
     Ok(())
 }

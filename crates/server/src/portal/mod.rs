@@ -7,6 +7,7 @@
 
 mod buying;
 mod figures;
+mod looks;
 mod notice;
 mod offers;
 mod page;

@@ -1,7 +1,7 @@
 //! The page's routes, below `/paywall`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{DefaultBodyLimit, MatchedPath, Query, Request, State};
 use axum::http::header::{
@@ -12,11 +12,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::{Router, routing};
-use moka::future::Cache;
 use paywall_domain::DenyCode;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::looks::{Buys, Looks};
 use super::{Customer, Purchase, SCRIPT, STYLE, Visit, buying, html, offers, status_body};
 use crate::enforcement::{Enforcement, Standing};
 use crate::gate::Language;
@@ -30,21 +30,17 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 /// The largest form, in bytes.
 const FORM_LIMIT: usize = 16 * 1024;
 
-/// How long a look at a Checkout session does for all that ask.
-const LOOKED: Duration = Duration::from_millis(1_500);
-
 /// What the routes need.
 #[derive(Clone)]
 pub(super) struct Portal {
     pub(super) state: Arc<server::State>,
     pub(super) enforcement: Arc<Enforcement>,
-    /// Checkout sessions that were looked at just now.
-    pub(super) looked: Cache<String, ()>,
+    pub(super) looks: Looks,
+    pub(super) buys: Buys,
 }
 
 /// The page's routes.
 pub(crate) fn router(state: Arc<server::State>, enforcement: Arc<Enforcement>) -> Router {
-    let looked = Cache::builder().max_capacity(10_000).time_to_live(LOOKED).build();
     Router::new()
         .route("/paywall", routing::get(|| async { Redirect::permanent("/paywall/") }))
         .route("/paywall/", routing::get(page))
@@ -54,7 +50,7 @@ pub(crate) fn router(state: Arc<server::State>, enforcement: Arc<Enforcement>) -
         .route("/paywall/return", routing::get(buying::back))
         .route("/paywall/page.css", routing::get(|| async { asset("text/css; charset=utf-8", STYLE) }))
         .route("/paywall/page.js", routing::get(|| async { asset("text/javascript; charset=utf-8", SCRIPT) }))
-        .with_state(Portal { state, enforcement, looked })
+        .with_state(Portal { state, enforcement, looks: Looks::new(), buys: Buys::new() })
         .layer(DefaultBodyLimit::max(FORM_LIMIT))
         .layer(middleware::from_fn(line))
 }

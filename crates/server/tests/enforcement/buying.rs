@@ -1,10 +1,11 @@
 //! From the page of a blocked customer to Checkout and back.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use paywall_domain::Meter;
-use paywall_sandbox::Kind;
 use paywall_sandbox::scripted::{Card, Clock, Delivering, ScriptedStripe, Settings, Trouble};
+use paywall_sandbox::{Kind, Rules};
 use paywall_server::{Clock as _, StripeSettings, SystemClock};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -15,10 +16,16 @@ use crate::world::{Answer, Paywall, World, end_trial, eventually, limit};
 
 /// A Stripe, and a server that sells `pro` through it.
 async fn shop(world: &World) -> (Arc<ScriptedStripe>, Paywall, String) {
+    shop_of(world, Duration::ZERO).await
+}
+
+/// The same where each answer of Stripe's takes a while.
+async fn shop_of(world: &World, latency: Duration) -> (Arc<ScriptedStripe>, Paywall, String) {
     let settings = Settings {
         now: SystemClock.now(),
         clock: Clock::Running,
         delivering: Delivering::ByHand,
+        rules: Rules { latency, ..Rules::default() },
         ..Settings::default()
     };
     let stripe = Arc::new(ScriptedStripe::start(settings).await.unwrap());
@@ -124,6 +131,27 @@ async fn portal_return(left: &Answer, stripe: &ScriptedStripe) -> String {
     page[at..].split(['"', '<']).next().unwrap().to_owned()
 }
 
+async fn a_stripe_that_is_slow_is_waited_for_by_a_page_that_is_left(world: World) {
+    world.users(1);
+    let (stripe, paywall, price) = shop_of(&world, Duration::from_millis(900)).await;
+    eventually(async || paywall.find(1).await.is_some()).await;
+    let fields = [("plan", "pro"), ("price", price.as_str())];
+    let left = paywall.send(form(&paywall, "/paywall/checkout", &fields).bearer_auth(session(1))).await;
+    assert_eq!(left.status, 200, "{left:?}");
+    let opened = stripe.state(Kind::CheckoutSession).remove(0)["id"].as_str().unwrap().to_owned();
+    stripe.complete_checkout(&opened, Card::Good).unwrap();
+    // Reading takes longer than the page waits, and whoever waits goes away sooner than that; once is enough.
+    let impatient = Client::builder().timeout(Duration::from_millis(700)).build().unwrap();
+    let back = format!("{}/paywall/return?session_id={opened}", paywall.url);
+    assert!(impatient.get(&back).send().await.unwrap_err().is_timeout());
+    eventually(async || paywall.tenant(1).await.facts.subscription.is_some()).await;
+    let asked = Instant::now();
+    let page = paywall.send(paywall.bare(Method::GET, &format!("/paywall/return?session_id={opened}"))).await;
+    assert!(page.body.contains("Your subscription is in place"), "{page:?}");
+    assert!(asked.elapsed() < Duration::from_millis(900), "Stripe is not asked about whoever can work");
+    paywall.stop().await;
+}
+
 async fn only_the_owner_buys_and_only_from_the_page(world: World) {
     world.users(2);
     let (stripe, paywall, price) = shop(&world).await;
@@ -183,4 +211,8 @@ async fn only_the_owner_buys_and_only_from_the_page(world: World) {
     paywall.stop().await;
 }
 
-on_each_pair!(whoever_is_at_its_quota_pays_from_the_page_and_goes_on, only_the_owner_buys_and_only_from_the_page);
+on_each_pair!(
+    a_stripe_that_is_slow_is_waited_for_by_a_page_that_is_left,
+    whoever_is_at_its_quota_pays_from_the_page_and_goes_on,
+    only_the_owner_buys_and_only_from_the_page,
+);
