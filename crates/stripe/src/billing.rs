@@ -11,7 +11,7 @@ use crate::object::{self, Unreadable};
 use crate::operations;
 use crate::parameters::{
     Cancellation, CheckoutTrial, Collection, EndpointChange, EventsQuery, InvoicesQuery, NewCheckoutSession,
-    NewCustomer, NewPortalSession, PortalFlow, SubscriptionChange, SubscriptionsQuery, TrialEnd,
+    NewCustomer, NewPortalSession, SubscriptionChange, SubscriptionsQuery, TrialEnd,
 };
 use crate::shapes::{
     Charge, CheckoutSession, Customer, Dispute, Event, Invoice, InvoicePayment, PortalSession, Price, Subscription,
@@ -105,21 +105,11 @@ impl Client {
         new: &NewPortalSession,
         key: &IdempotencyKey,
     ) -> Result<PortalSession, Error> {
-        let mut call = Call::keyed(&operations::CREATE_PORTAL_SESSION, &[], key)?
+        let call = Call::keyed(&operations::CREATE_PORTAL_SESSION, &[], key)?
             .with("customer", &new.customer)
             .with_some("return_url", new.return_url.as_ref())
             .with_some("configuration", new.configuration.as_ref())
             .with_some("locale", new.locale.as_ref());
-        call = match &new.flow {
-            None => call,
-            Some(PortalFlow::UpdatePaymentMethod) => call.with("flow_data[type]", "payment_method_update"),
-            Some(PortalFlow::UpdateSubscription(id)) => call
-                .with("flow_data[type]", "subscription_update")
-                .with("flow_data[subscription_update][subscription]", id),
-            Some(PortalFlow::CancelSubscription(id)) => call
-                .with("flow_data[type]", "subscription_cancel")
-                .with("flow_data[subscription_cancel][subscription]", id),
-        };
         self.typed(call).await
     }
 
@@ -177,8 +167,6 @@ impl Client {
     /// [`ErrorKind::NotFound`] also where it has ended already, be it by this very call, whose first answer was lost.
     pub async fn cancel_subscription(&self, id: &str, how: &Cancellation) -> Result<Subscription, Error> {
         let call = Call::new(&operations::CANCEL_SUBSCRIPTION, &[id])?
-            .with_some("invoice_now", how.invoice_now.then_some(true))
-            .with_some("prorate", how.prorate.then_some(true))
             .with_some("cancellation_details[comment]", how.comment.as_ref());
         self.subscription(call).await
     }
@@ -226,7 +214,6 @@ impl Client {
         let mut call = Call::new(&operations::POLL_EVENTS, &[])?
             .with_some("delivery_success", query.delivery_success)
             .with_some("created[gte]", query.created_gte)
-            .with_some("created[lt]", query.created_lt)
             .with("limit", query.limit.unwrap_or(PAGE).clamp(1, PAGE))
             .with_some("starting_after", query.starting_after.as_ref());
         for kind in &query.types {

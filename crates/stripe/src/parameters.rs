@@ -66,19 +66,6 @@ pub struct NewPortalSession {
     pub configuration: Option<String>,
     /// The page's language; `None` = the browser's.
     pub locale: Option<String>,
-    /// Where in the portal it begins; `None` = at its front.
-    pub flow: Option<PortalFlow>,
-}
-
-/// A task that the portal begins with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PortalFlow {
-    /// Giving another way to pay.
-    UpdatePaymentMethod,
-    /// Choosing another plan for this subscription.
-    UpdateSubscription(String),
-    /// Canceling this subscription.
-    CancelSubscription(String),
 }
 
 /// What is to be changed of a subscription; what is `None` stays.
@@ -120,10 +107,6 @@ pub enum Collection {
 /// What becomes of invoices while payments are not collected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PausedInvoices {
-    /// They wait as drafts.
-    KeepAsDraft,
-    /// They are given up.
-    MarkUncollectible,
     /// They are void.
     Void,
 }
@@ -132,8 +115,6 @@ impl PausedInvoices {
     /// The word in Stripe.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::KeepAsDraft => "keep_as_draft",
-            Self::MarkUncollectible => "mark_uncollectible",
             Self::Void => "void",
         }
     }
@@ -142,10 +123,6 @@ impl PausedInvoices {
 /// How a subscription is ended at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cancellation {
-    /// Whether what is not billed yet is billed now.
-    pub invoice_now: bool,
-    /// Whether the unused time is credited.
-    pub prorate: bool,
     /// Why, for who looks at it in Stripe.
     pub comment: Option<String>,
 }
@@ -194,8 +171,6 @@ pub struct EventsQuery {
     pub delivery_success: Option<bool>,
     /// Made at or after, in Unix seconds.
     pub created_gte: Option<i64>,
-    /// Made before, in Unix seconds.
-    pub created_lt: Option<i64>,
     /// Per page, 1 to 100; 100 without it.
     pub limit: Option<u8>,
     /// After this one, which is towards older ones.

@@ -394,8 +394,7 @@ impl By<'_> {
                 client.update_subscription(subscription, &change, &key).await.map(drop)
             }
             Repair::CancelSubscription { subscription } => {
-                let how =
-                    Cancellation { comment: Some("ended from the paywall".to_owned()), ..Cancellation::default() };
+                let how = Cancellation { comment: Some("ended from the paywall".to_owned()) };
                 match client.cancel_subscription(subscription, &how).await {
                     // It has ended already, be it by this request when it was sent before.
                     Err(error) if is_missing(&error) => Ok(()),

@@ -126,15 +126,7 @@ pub static CREATE_PORTAL_SESSION: Operation = Operation {
     method: Method::Post,
     path: "/v1/billing_portal/sessions",
     purpose: "the page on which a tenant changes its plan or card, cancels or resumes",
-    parameters: &[
-        "customer",
-        "return_url",
-        "configuration",
-        "locale",
-        "flow_data[type]",
-        "flow_data[subscription_update][subscription]",
-        "flow_data[subscription_cancel][subscription]",
-    ],
+    parameters: &["customer", "return_url", "configuration", "locale"],
     permissions: &["rak_customer_portal_write"],
     ..BILLING
 };
@@ -202,7 +194,7 @@ pub static CANCEL_SUBSCRIPTION: Operation = Operation {
     path: "/v1/subscriptions/{subscription}",
     purpose: "ends a second subscription, or one whose tenant is gone",
     fixed: SUBSCRIPTION,
-    parameters: &["invoice_now", "prorate", "cancellation_details[comment]"],
+    parameters: &["cancellation_details[comment]"],
     permissions: SUBSCRIPTION_WRITE,
     ..BILLING
 };
@@ -274,7 +266,7 @@ pub static POLL_EVENTS: Operation = Operation {
     name: "poll_events",
     path: "/v1/events",
     purpose: "what no webhook brought: events since the last look, and those that could not be delivered",
-    parameters: &["types[]", "delivery_success", "created[gte]", "created[lt]", "limit", "starting_after"],
+    parameters: &["types[]", "delivery_success", "created[gte]", "limit", "starting_after"],
     permissions: &["rak_event_read"],
     ..BILLING
 };

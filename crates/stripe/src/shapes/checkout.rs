@@ -68,10 +68,3 @@ pub struct WebhookEndpoint {
     /// Whether it is real.
     pub livemode: Option<bool>,
 }
-
-impl WebhookEndpoint {
-    /// Whether it delivers events of this type.
-    pub fn hears(&self, event: &str) -> bool {
-        self.enabled_events.iter().flatten().any(|enabled| enabled == "*" || enabled == event)
-    }
-}

@@ -49,16 +49,10 @@ pub struct EventObject {
     pub customer: Option<Value>,
     /// Of which charge, for refunds and disputes.
     pub charge: Option<Value>,
-    /// Of which payment, for charges, refunds and disputes.
-    pub payment_intent: Option<Value>,
     /// Of which subscription, for Checkout sessions and, before basil, invoices.
     pub subscription: Option<Value>,
     /// What an invoice came from.
     pub parent: Option<Value>,
-    /// The tenant, on Checkout sessions.
-    pub client_reference_id: Option<Value>,
-    /// What was put on it.
-    pub metadata: Option<Value>,
 }
 
 impl EventObject {
@@ -79,25 +73,6 @@ impl EventObject {
     /// Its charge; the object itself where it is one.
     pub fn charge_id(&self) -> Option<&str> {
         if self.object.as_deref() == Some("charge") { self.id.as_deref() } else { id_of(self.charge.as_ref()?) }
-    }
-
-    /// Its payment; the object itself where it is one.
-    pub fn payment_intent_id(&self) -> Option<&str> {
-        if self.object.as_deref() == Some("payment_intent") {
-            self.id.as_deref()
-        } else {
-            id_of(self.payment_intent.as_ref()?)
-        }
-    }
-
-    /// What was put on it under `key`.
-    pub fn metadata(&self, key: &str) -> Option<&str> {
-        self.metadata.as_ref()?.get(key)?.as_str()
-    }
-
-    /// The tenant that a Checkout session was opened for.
-    pub fn client_reference_id(&self) -> Option<&str> {
-        self.client_reference_id.as_ref()?.as_str()
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use paywall_stripe::operations::{self, Method, Operation, SentBy};
 use paywall_stripe::parameters::{
     Cancellation, CheckoutTrial, Collection, EndpointChange, EventsQuery, InvoicesQuery, NewCheckoutSession,
-    NewCustomer, NewPortalSession, PausedInvoices, PortalFlow, SubscriptionChange, SubscriptionsQuery, TrialEnd,
+    NewCustomer, NewPortalSession, PausedInvoices, SubscriptionChange, SubscriptionsQuery, TrialEnd,
 };
 use paywall_stripe::shapes::Metadata;
 use paywall_stripe::{API_VERSION, Client, ClientOptions, IdempotencyKey, ListParams, Stream, StripeKey};
@@ -73,21 +73,13 @@ async fn send_everything(client: &Client) {
     client.expire_checkout_session("cs_1", &key()).await.unwrap();
 
     client.retrieve_price("price_pro").await.unwrap();
-    for flow in [
-        None,
-        Some(PortalFlow::UpdatePaymentMethod),
-        Some(PortalFlow::UpdateSubscription("sub_1".into())),
-        Some(PortalFlow::CancelSubscription("sub_1".into())),
-    ] {
-        let portal = NewPortalSession {
-            customer: "cus_1".into(),
-            return_url: Some("https://rag.example/paywall/".into()),
-            configuration: Some("bpc_1".into()),
-            locale: Some("zh".into()),
-            flow,
-        };
-        client.create_portal_session(&portal, &key()).await.unwrap();
-    }
+    let portal = NewPortalSession {
+        customer: "cus_1".into(),
+        return_url: Some("https://rag.example/paywall/".into()),
+        configuration: Some("bpc_1".into()),
+        locale: Some("zh".into()),
+    };
+    client.create_portal_session(&portal, &key()).await.unwrap();
 
     client.retrieve_subscription("sub_1").await.unwrap();
     let query =
@@ -110,7 +102,7 @@ async fn send_everything(client: &Client) {
     ] {
         client.update_subscription("sub_1", &change, &key()).await.unwrap();
     }
-    let how = Cancellation { invoice_now: true, prorate: true, comment: Some("a second subscription".into()) };
+    let how = Cancellation { comment: Some("a second subscription".into()) };
     client.cancel_subscription("sub_1", &how).await.unwrap();
 
     client.retrieve_invoice("in_1").await.unwrap();
@@ -130,7 +122,6 @@ async fn send_everything(client: &Client) {
         types: vec!["invoice.paid".into(), "customer.subscription.updated".into()],
         delivery_success: Some(false),
         created_gte: Some(1_790_000_000),
-        created_lt: Some(1_790_086_400),
         limit: Some(30),
         starting_after: Some("evt_9".into()),
     };
