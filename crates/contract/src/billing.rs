@@ -177,6 +177,9 @@ pub struct BillingHealth {
     pub stuck: StuckCounts,
     /// When Stripe was last asked for events; `null` = never.
     pub polled_at: Option<Timestamp>,
+    /// How often Stripe is asked for events, in milliseconds; `null` = it is not said.
+    #[serde(default)]
+    pub poll_every_ms: Option<i64>,
     /// When everything was last compared; `null` = never.
     pub reconciled_at: Option<Timestamp>,
     /// The instant for which this holds.

@@ -37,8 +37,10 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 /** How long an event may wait for its turn before somebody should look. */
 const STALLED_MS = 10 * MINUTE;
-/** How long Stripe is normally asked for events at the latest, and everything compared. */
-const POLLED_MS = 3 * HOUR;
+/** How often Stripe is asked for events by a server that does not say, and for how long that may be late. */
+const POLL_MS = HOUR;
+const POLL_LATE_MS = 2 * HOUR;
+/** How old the nightly comparison becomes at most. */
 const COMPARED_MS = 36 * HOUR;
 /** From when on a message is late. */
 const LATE_MS = 5 * MINUTE;
@@ -89,12 +91,13 @@ const comesLate = ({ webhook }: BillingHealth): boolean =>
 /** Since when Stripe should have been asked, or everything compared, and was not; `null` = it was. */
 function overdueSince({
   polled_at,
+  poll_every_ms,
   reconciled_at,
   as_of,
 }: BillingHealth): { what: string; at: number } | null {
   if (reconciled_at !== null && as_of - reconciled_at > COMPARED_MS)
     return { what: 'Not compared whole', at: reconciled_at };
-  if (polled_at !== null && as_of - polled_at > POLLED_MS)
+  if (polled_at !== null && as_of - polled_at > (poll_every_ms ?? POLL_MS) + POLL_LATE_MS)
     return { what: 'Stripe was not asked for events', at: polled_at };
   return null;
 }
@@ -366,7 +369,7 @@ function compared(health: BillingHealth, reader: Reader & { now: Timestamp }): B
     reconciled_at === null ? 'never compared whole' : `all compared ${ago(reconciled_at, reader.now)}`;
   const old = overdueSince(health) !== null;
   const next = old
-    ? 'It is asked every few minutes to hours and compared every night, by the server’s settings. See that a server runs, and its log.'
+    ? `It is asked every ${span(health.poll_every_ms ?? POLL_MS)} and compared every night. See that a server runs, and its log.`
     : null;
   return line('Comparison', `${asked} · ${all}`, next, old);
 }

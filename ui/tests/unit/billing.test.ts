@@ -37,6 +37,7 @@ const well: BillingHealth = {
   drifts: [],
   stuck: { checkout_open: 0, paid_not_unblocked: 0 },
   polled_at: NOW - 20 * MINUTE,
+  poll_every_ms: HOUR,
   reconciled_at: NOW - 7 * HOUR,
   as_of: NOW,
 };
@@ -238,7 +239,12 @@ describe('how billing is connected', () => {
     expect(line('Comparison', { polled_at: null, reconciled_at: null }).text).toBe(
       'Not asked for events yet · never compared whole',
     );
-    expect(line('Comparison', { polled_at: NOW - 4 * HOUR }).warns).toBe(true);
+    expect(line('Comparison', { polled_at: NOW - 4 * HOUR })).toMatchObject({
+      warns: true,
+      next: expect.stringMatching(/^It is asked every 1.h and compared every night/),
+    });
+    // A server that is told to ask once a day is not late after four hours.
+    expect(line('Comparison', { polled_at: NOW - 4 * HOUR, poll_every_ms: DAY }).warns).toBe(false);
   });
 
   it('reads spans from milliseconds on, and never less than nothing', () => {

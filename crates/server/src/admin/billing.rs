@@ -63,6 +63,7 @@ pub(crate) async fn get(Extract(state): Extract<Arc<State>>, _: Caller) -> Resul
         drifts: counts(&mut read).await?,
         stuck: StuckCounts { checkout_open, paid_not_unblocked },
         polled_at: polled.done_at,
+        poll_every_ms: state.billing.as_ref().and_then(|it| i64::try_from(it.settings.poll_every.as_millis()).ok()),
         reconciled_at: reconciled.done_at,
         as_of: now,
     }))

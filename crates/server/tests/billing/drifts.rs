@@ -68,6 +68,7 @@ async fn a_clean_world_has_none(on: Database) {
     let health = world.health().await;
     let then = Some(NOW.plus_ms(1_000));
     assert_eq!((health.polled_at, health.reconciled_at), (then, then));
+    assert!(health.poll_every_ms.is_some_and(|it| it >= 10_000), "by its age alone nobody knows whether it is late");
     assert_eq!(health.webhook.endpoint.unwrap().id, "we_1");
     assert_eq!((health.webhook.last_received_at, health.undelivered), (Some(NOW), Some(0)));
     world.app.stop().await;

@@ -129,6 +129,10 @@ stuck: StuckCounts,
  */
 polled_at: Timestamp | null, 
 /**
+ * How often Stripe is asked for events, in milliseconds; `null` = it is not said.
+ */
+poll_every_ms: number | null, 
+/**
  * When everything was last compared; `null` = never.
  */
 reconciled_at: Timestamp | null, 

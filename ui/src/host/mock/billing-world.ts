@@ -355,6 +355,7 @@ export function billingWorld(state: State): BillingWorld {
         paid_not_unblocked: conversions.filter((it) => it.at === 'paid_not_unblocked').length,
       },
       polled_at: at - 23 * MINUTE,
+      poll_every_ms: HOUR,
       reconciled_at: at - 7 * HOUR,
       as_of: at,
     };
