@@ -46,6 +46,9 @@ pub enum ProblemCode {
     RateLimited,
     /// 503: the database is away or full; try again later.
     Unavailable,
+    /// 503: Stripe cannot be asked now, or has not answered yet; try again later. Nothing was changed, unless `detail` says
+    /// that it may have been.
+    StripeUnavailable,
     /// 500: a fault of the server; the log tells more under the request id.
     Internal,
 }

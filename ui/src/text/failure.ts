@@ -175,6 +175,8 @@ export function problemText(problem: Problem, reader: Reader = {}): FailureText 
         'The server’s database is away or full.',
         'Try again in a minute. If it stays, look at the server’s log.',
       );
+    case 'stripe_unavailable':
+      return text('Stripe cannot be asked right now.', 'Try again in a minute.');
     case 'internal':
       return codeText({ code: 'server_fault' });
   }

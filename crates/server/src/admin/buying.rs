@@ -64,12 +64,13 @@ fn fault(error: BuyError) -> Fault {
         BuyError::Refused(refusal) if refusal.portal() => {
             Fault::new(ProblemCode::ChangeRefused, format!("{refusal}; it goes on in Stripe's portal"))
         }
-        BuyError::NoAddress | BuyError::NoCustomer | BuyError::Refused(_) | BuyError::Paid { .. } => {
-            Fault::new(ProblemCode::ChangeRefused, error.to_string())
-        }
-        BuyError::Unreadable(_) | BuyError::Busy | BuyError::Another(_) => {
-            Fault::new(ProblemCode::Unavailable, error.to_string())
-        }
+        // That a subscription cannot be read does not pass by itself.
+        BuyError::NoAddress
+        | BuyError::NoCustomer
+        | BuyError::Refused(_)
+        | BuyError::Paid { .. }
+        | BuyError::Unreadable(_) => Fault::new(ProblemCode::ChangeRefused, error.to_string()),
+        BuyError::Busy | BuyError::Another(_) => Fault::new(ProblemCode::StripeUnavailable, error.to_string()),
         BuyError::Stripe(error) => away(&error),
         BuyError::Store(error) => error.into(),
     }

@@ -28,7 +28,7 @@ impl IntoResponses for ReadProblems {
             ("401", "No known token, or its time is over"),
             ("404", "Nothing by that id"),
             ("500", "A fault of the server"),
-            ("503", "The database is away, busy or full"),
+            ("503", "The database is away, busy or full; or Stripe cannot be asked now"),
         ])
     }
 }

@@ -148,7 +148,9 @@ impl IntoResponse for Fault {
 pub(crate) fn render(mut fault: Fault, request_id: &str) -> Response {
     let cause = std::mem::replace(&mut fault.0.request_id, request_id.to_owned());
     // A server that is stopping says so without a cause: nothing is wrong with it.
-    if fault.0.status >= 500 && !(cause.is_empty() && fault.0.code == ProblemCode::Unavailable) {
+    if fault.0.status >= 500
+        && !(cause.is_empty() && matches!(fault.0.code, ProblemCode::Unavailable | ProblemCode::StripeUnavailable))
+    {
         tracing::error!(request_id, cause, code = word(fault.0.code), "a request failed");
     }
     let status = StatusCode::from_u16(fault.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -193,6 +195,7 @@ fn meaning(code: ProblemCode) -> (StatusCode, &'static str) {
         ProblemCode::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request is too large"),
         ProblemCode::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
         ProblemCode::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Not available now"),
+        ProblemCode::StripeUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "Stripe cannot be asked now"),
         ProblemCode::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "The server failed"),
     }
 }
