@@ -363,6 +363,7 @@ impl Server {
                 tokio::join!(
                     billing::worker::run(Arc::clone(&state), draining.clone()),
                     billing::sending::run(Arc::clone(&state), draining.clone()),
+                    admin::repair_in_stripe::run(Arc::clone(&state), draining.clone()),
                     billing::duties::run(state, draining)
                 )
             }

@@ -162,6 +162,6 @@ pub(super) fn collection_step(
 }
 
 /// Stripe counts in seconds: the one in which the instant lies, or the next.
-pub(super) fn next_second(at: Timestamp) -> Timestamp {
+pub fn next_second(at: Timestamp) -> Timestamp {
     Timestamp(at.0.saturating_add(999).div_euclid(1000).saturating_mul(1000))
 }

@@ -20,7 +20,7 @@ pub use checkout::{CheckoutOffer, CheckoutRefusal, CheckoutTerms, CheckoutTrial,
 pub use compare::compare;
 pub use derive::{BilledSubscription, Chosen, PaywallSide, choose, counts, derive, settle};
 pub use drift::{ByHand, Drift, DriftBody, DriftKind, Repair};
-pub use in_stripe::{StripePart, StripeStep, ends_too_soon, followed, stripe_step};
+pub use in_stripe::{StripePart, StripeStep, ends_too_soon, followed, next_second, stripe_step};
 pub use money::Money;
 pub use policy::{BillingPolicy, Grace, PriceBook, StripeMode};
 pub use standing::{Remedy, Standing, StandingAccess, standing};

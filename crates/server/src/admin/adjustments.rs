@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 
 use super::RequestId;
-use super::auth::Caller;
+use super::auth::{Actor, Caller};
 use super::document::{ChangeProblems, ReadProblems};
 use super::problem::Fault;
 use super::read::{Body, BodyOrDefault, Params, cursor, page_size, place, tenant_id};
@@ -96,7 +96,7 @@ pub(crate) async fn create(
     let after = applied(&row, &request.change, &caller, reason, now, &plans)?;
     let stripe = following(&state, &mut write, &row, &request.change, &after, now).await?;
     let draft = Draft { change: request.change, reason, ticket, undoes: None, request_id: &request_id.0 };
-    let mut made = record(&state, &mut write, &caller, &row, after, draft, &plans, now).await?;
+    let mut made = record(&state, &mut write, &caller.actor(), &row, after, draft, &plans, now).await?;
     let follows = stripe.put(&mut write, &made.adjustment.id, &row.id, now).await?;
     made.outcome.stripe_writes = stripe.writes;
     remember(&mut write, &key, request_hash, &made, now).await?;
@@ -164,7 +164,7 @@ pub(crate) async fn undo(
         undoes: Some(target.id.clone()),
         request_id: &request_id.0,
     };
-    let mut made = record(&state, &mut write, &caller, &row, after, draft, &plans, now).await?;
+    let mut made = record(&state, &mut write, &caller.actor(), &row, after, draft, &plans, now).await?;
     let follows = stripe.put(&mut write, &made.adjustment.id, &row.id, now).await?;
     made.outcome.stripe_writes = stripe.writes;
     target.undone_by = Some(made.adjustment.id.clone());
@@ -299,7 +299,7 @@ async fn without(connection: &mut Connection, target: &Adjustment, row: &TenantR
 pub(super) async fn record(
     state: &State,
     write: &mut Connection,
-    caller: &Caller,
+    actor: &Actor,
     row: &TenantRow,
     after: TenantFacts,
     draft: Draft<'_>,
@@ -317,8 +317,8 @@ pub(super) async fn record(
         id: format!("adj_{}", state.store.next_id(now)),
         tenant_id: row.id.clone(),
         at: now,
-        actor: caller.0.name.clone(),
-        actor_role: caller.0.role,
+        actor: actor.name.clone(),
+        actor_role: actor.role,
         change: draft.change,
         reason: draft.reason.to_owned(),
         ticket: draft.ticket.map(str::to_owned),
@@ -348,10 +348,9 @@ pub(super) async fn replayed(
             ProblemCode::IdempotencyKeyVoid,
             "the key was settled as unused; make the change again under a new one",
         )),
-        Some(KeyRecord::Made { request_hash: made, .. }) if made != request_hash => Err(Fault::new(
-            ProblemCode::IdempotencyKeyReused,
-            "another request was made under this key; take a new one",
-        )),
+        Some(KeyRecord::Made { request_hash: made, .. }) if made != request_hash => Err(reused()),
+        // A repair in Stripe; whoever asks for that again goes on with it, and does not come here.
+        Some(KeyRecord::Begun { .. }) => Err(reused()),
         Some(KeyRecord::Made { answer, version, .. }) => {
             let headers = [
                 (header::CONTENT_TYPE.as_str(), "application/json".to_owned()),
@@ -361,6 +360,10 @@ pub(super) async fn replayed(
             Ok(Some((StatusCode::OK, headers, answer).into_response()))
         }
     }
+}
+
+pub(super) fn reused() -> Fault {
+    Fault::new(ProblemCode::IdempotencyKeyReused, "another request was made under this key; take a new one")
 }
 
 async fn remember(

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::{header, request::Parts};
 use paywall_contract::{ProblemCode, token::looks_valid};
 use paywall_domain::Role;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::problem::Fault;
@@ -19,7 +20,19 @@ const LAST_USED_PRECISION_MS: i64 = 60_000;
 /// The holder of a known token whose time is not over.
 pub(crate) struct Caller(pub(crate) TokenRow);
 
+/// Who made something, as it is recorded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Actor {
+    pub(super) name: String,
+    pub(super) role: Role,
+}
+
 impl Caller {
+    /// The caller, as it is recorded.
+    pub(super) fn actor(&self) -> Actor {
+        Actor { name: self.0.name.clone(), role: self.0.role }
+    }
+
     /// Refuses a caller of a lower role.
     pub(crate) fn needs(&self, role: Role) -> Result<(), Fault> {
         if self.0.role >= role { Ok(()) } else { Err(Fault::role_too_low(role)) }

@@ -8,9 +8,12 @@ use paywall_contract::{ProblemCode, SettleQuery, Settlement};
 use paywall_domain::Role;
 
 use super::auth::Caller;
+use super::billing::not_configured;
 use super::document::ChangeProblems;
 use super::problem::Fault;
 use super::read::Params;
+use super::repair_in_stripe;
+use crate::billing::repairs;
 use crate::server::State;
 use crate::store::{KeyRecord, entries, keys};
 
@@ -33,9 +36,18 @@ pub(crate) async fn settle(
         ));
     }
     let mut write = state.store.write().await?;
+    if let Some(begun) = repairs::begun(&mut write, &key).await? {
+        // What was begun in Stripe may have been done: Stripe is asked before anything is said of it.
+        drop(write);
+        let billing = state.billing.as_ref().ok_or_else(not_configured)?;
+        let adjustment = Box::pin(repair_in_stripe::settle(&state, billing, &begun)).await?;
+        return Ok(Json(Settlement { adjustment }));
+    }
     let adjustment = match keys::get(&mut write, &key).await? {
         Some(KeyRecord::Made { adjustment_id, .. }) => entries::adjustment(&mut write, &adjustment_id).await?,
-        Some(KeyRecord::Void) => None,
+        Some(KeyRecord::Void | KeyRecord::Begun { .. }) => None,
+        // A repair of the account, which is no adjustment.
+        None if repairs::get(&mut write, &key).await?.is_some() => None,
         None => {
             keys::put(&mut write, &key, &KeyRecord::Void, state.clock.now()).await?;
             None

@@ -14,6 +14,7 @@ mod plans;
 mod problem;
 mod read;
 mod repair;
+pub(crate) mod repair_in_stripe;
 mod server;
 mod tenants;
 

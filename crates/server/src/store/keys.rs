@@ -15,6 +15,11 @@ const BATCH: i64 = 500;
 pub(crate) enum KeyRecord {
     /// Settled as unused: no change will be made under it.
     Void,
+    /// A repair in Stripe was begun under it, and what came of it is not recorded yet.
+    Begun {
+        /// The hash of the request that began it.
+        request_hash: Vec<u8>,
+    },
     /// A change was made under it.
     Made {
         /// The hash of the request that made it.
@@ -39,6 +44,7 @@ pub(crate) async fn get(connection: &mut Connection, key: &str) -> Result<Option
         (Some(request_hash), Some(adjustment_id), Some(answer), Some(version)) => {
             KeyRecord::Made { request_hash, adjustment_id, answer, version }
         }
+        (Some(request_hash), None, None, None) => KeyRecord::Begun { request_hash },
         _ => KeyRecord::Void,
     }))
 }
@@ -57,6 +63,9 @@ pub(crate) async fn put(
     .bind(key)
     .bind(now.0);
     let query = match record {
+        KeyRecord::Begun { request_hash } => {
+            query.bind(request_hash).bind(None::<String>).bind(None::<String>).bind(None::<i64>)
+        }
         KeyRecord::Void => query.bind(None::<Vec<u8>>).bind(None::<String>).bind(None::<String>).bind(None::<i64>),
         KeyRecord::Made { request_hash, adjustment_id, answer, version } => {
             query.bind(request_hash).bind(adjustment_id).bind(answer).bind(version)
@@ -64,6 +73,20 @@ pub(crate) async fn put(
     };
     query.execute(connection).await?;
     Ok(())
+}
+
+/// Writes what became of a key under which something was begun; `None` = nothing that is to be known.
+pub(crate) async fn replace(
+    connection: &mut Connection,
+    key: &str,
+    record: Option<&KeyRecord>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM idempotency_keys WHERE key = $1").bind(key).execute(&mut *connection).await?;
+    match record {
+        Some(record) => put(connection, key, record, now).await,
+        None => Ok(()),
+    }
 }
 
 impl Store {

@@ -81,6 +81,7 @@ fn migrator(dialect: Dialect) -> Migrator {
             migration(7, "what Stripe tells", include_str!("../billing/schema_sqlite.sql")),
             migration(8, "what is bought, and what Stripe is told", include_str!("../billing/buying_sqlite.sql")),
             migration(9, "whose an event is, and what is disputed", include_str!("../billing/told_sqlite.sql")),
+            migration(10, "repairs that are begun", include_str!("../billing/repairs_sqlite.sql")),
         ],
         Dialect::Postgres => vec![
             migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("postgres/schema_1.sql")),
@@ -91,6 +92,7 @@ fn migrator(dialect: Dialect) -> Migrator {
             migration(7, "what Stripe tells", include_str!("../billing/schema_postgres.sql")),
             migration(8, "what is bought, and what Stripe is told", include_str!("../billing/buying_postgres.sql")),
             migration(9, "whose an event is, and what is disputed", include_str!("../billing/told_postgres.sql")),
+            migration(10, "repairs that are begun", include_str!("../billing/repairs_postgres.sql")),
         ],
     })
 }

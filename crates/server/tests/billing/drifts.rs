@@ -25,13 +25,13 @@ on_each_database! {
 }
 
 /// An endpoint that hears of everything.
-fn endpoint() -> Value {
+pub(crate) fn endpoint() -> Value {
     json!({"id": "we_1", "object": "webhook_endpoint", "url": "https://paywall.example/stripe/webhook",
         "status": "enabled", "enabled_events": ["*"], "livemode": false, "created": SECONDS})
 }
 
 /// Tenant 1 has paid, and Stripe delivers here.
-async fn paying(on: Database) -> World {
+pub(crate) async fn paying(on: Database) -> World {
     let stripe = Stripe::start().await;
     stripe.put("webhook_endpoints", endpoint());
     let world = World::start_with(on, stripe).await;
@@ -43,7 +43,7 @@ async fn paying(on: Database) -> World {
 }
 
 /// The only drift, of this kind.
-async fn only(world: &World, kind: DriftKind) -> KnownDrift {
+pub(crate) async fn only(world: &World, kind: DriftKind) -> KnownDrift {
     world.duties().await;
     let mut found = staff::drifts(world).await;
     assert_eq!(found.len(), 1, "{kind:?}: {found:?}");

@@ -16,6 +16,7 @@ mod killed;
 mod outbox;
 mod parked;
 mod reading;
+mod repairs;
 mod replays;
 mod scripted;
 mod shop;
