@@ -289,12 +289,22 @@ impl By<'_> {
         if keys::get(&mut write, key).await?.is_some() {
             return Err(Fault::new(ProblemCode::IdempotencyKeyVoid, "the key was used or settled meanwhile"));
         }
+        let mut shared = BTreeSet::new();
         for (claim, reading) in read {
             if !inbox::is_latest(&mut write, claim).await? {
                 let detail = "the customer was read from Stripe anew meanwhile; nothing was changed, try again";
                 return Err(Fault::new(ProblemCode::StripeUnavailable, detail));
             }
-            taking_over::keep(&mut write, claim, reading, &BTreeSet::from([tenant.clone()])).await?;
+            let mut owners = ledger::tenants_of_customer(&mut write, &claim.subject).await?;
+            for sold in reading.subscriptions.iter().filter_map(|it| it.tenant.clone()).chain([tenant.clone()]) {
+                if tenants::get(&mut write, &sold).await?.is_some() {
+                    owners.insert(sold);
+                }
+            }
+            taking_over::keep(&mut write, claim, reading, &owners).await?;
+            if owners.len() > 1 {
+                shared.insert(claim.subject.as_str());
+            }
         }
         let (policy, plans) = self.policy(&mut write).await?;
         let row = tenants::get(&mut write, tenant).await?.ok_or_else(|| Fault::not_found("tenant"))?;
@@ -330,7 +340,9 @@ impl By<'_> {
         let left = compare(&after, &stripe, &policy, now);
         drifts::record(&mut write, drifts::Scope::Tenant(tenant), &left, now).await?;
         for (claim, _) in read {
-            for event in &claim.events {
+            // Of a customer of several tenants it is for a turn of its own to take over for the others, too.
+            let others = shared.contains(claim.subject.as_str());
+            for event in claim.events.iter().filter(|_| !others) {
                 inbox::decide(&mut write, &event.id, &Fate::Done, now).await?;
             }
             inbox::release(&mut write, claim, true).await?;

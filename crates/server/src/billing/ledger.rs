@@ -27,9 +27,11 @@ const KEEP: &str = keep!(
 /// What was read without a turn, by the clocks: where it seems to be older, a later look finds what differs.
 const KEEP_LISTED: &str = keep!("excluded.fetched_at WHERE stripe_subscriptions.fetched_at <= excluded.fetched_at");
 
-/// Those of a tenant: sold to it, or of its customer and of nobody else.
+/// Those of a tenant: sold to it, or of its customer and of nobody else. What was sold to nobody by a customer of several
+/// tenants is none's.
 const OF_TENANT: &str = "SELECT id, body, fetched_at FROM stripe_subscriptions WHERE tenant_id = $1
-     UNION SELECT id, body, fetched_at FROM stripe_subscriptions WHERE customer = $2 AND tenant_id IS NULL ORDER BY id";
+     UNION SELECT id, body, fetched_at FROM stripe_subscriptions WHERE customer = $2 AND tenant_id IS NULL
+         AND NOT EXISTS (SELECT 1 FROM tenants WHERE stripe_customer = $2 AND tenants.id <> $1) ORDER BY id";
 
 /// Keeps a subscription as it was read in its customer's turn.
 pub(crate) async fn keep(
@@ -140,7 +142,7 @@ pub(crate) async fn orphans(
 ) -> Result<Vec<StripeSubscription>, StoreError> {
     let rows: Vec<(String,)> = sqlx::query_as(
         "SELECT body FROM stripe_subscriptions WHERE tenant_id IS NULL AND id > $1
-           AND NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.stripe_customer = customer) ORDER BY id LIMIT $2",
+           AND (SELECT count(*) FROM tenants WHERE tenants.stripe_customer = customer) <> 1 ORDER BY id LIMIT $2",
     )
     .bind(after)
     .bind(most)
@@ -162,6 +164,14 @@ pub(crate) async fn tenants_of_customer(
     .fetch_all(connection)
     .await?;
     Ok(rows.iter().filter_map(|(id,)| TenantId::parse(id).ok()).collect())
+}
+
+/// Whose a subscription is, of the tenants of its customer: the one that it says it was sold to, else the only one.
+pub(crate) fn owner_of<'a>(subscription: &StripeSubscription, tenants: &'a BTreeSet<TenantId>) -> Option<&'a TenantId> {
+    match &subscription.tenant {
+        Some(sold) => tenants.get(sold),
+        None => tenants.first().filter(|_| tenants.len() == 1),
+    }
 }
 
 /// What was last taken over for a tenant.

@@ -100,12 +100,13 @@ async fn keep(
             subscription.latest_invoice = before.latest_invoice;
         }
     }
-    let owners = ledger::tenants_of_customer(write, &listed.customer).await?;
-    let tenant = match &listed.tenant {
-        Some(sold) => tenants::get(write, sold).await?.map(|it| it.id),
-        None => owners.into_iter().next(),
-    };
-    ledger::keep_listed(write, &subscription, tenant.as_ref(), asked_at).await
+    let mut owners = ledger::tenants_of_customer(write, &listed.customer).await?;
+    if let Some(sold) = &listed.tenant
+        && tenants::get(write, sold).await?.is_some()
+    {
+        owners.insert(sold.clone());
+    }
+    ledger::keep_listed(write, &subscription, ledger::owner_of(listed, &owners), asked_at).await
 }
 
 /// Subscriptions that are kept and were not listed: their customers are looked at before anything is compared.

@@ -125,14 +125,9 @@ pub(crate) async fn keep(
     reading: &Reading,
     tenants: &BTreeSet<TenantId>,
 ) -> Result<(), StoreError> {
-    // Of one customer's tenants each subscription is one's: whose it says, else the only one's.
     let only = tenants.first().filter(|_| tenants.len() == 1);
     for subscription in &reading.subscriptions {
-        let tenant = match &subscription.tenant {
-            Some(sold) => tenants.get(sold),
-            None => only,
-        };
-        ledger::keep(write, subscription, tenant, claim.begun_at).await?;
+        ledger::keep(write, subscription, ledger::owner_of(subscription, tenants), claim.begun_at).await?;
     }
     for id in ledger::ids_of_customer(write, &claim.subject).await? {
         let there = reading.subscriptions.iter().any(|it| it.id == id) || reading.unreadable.contains_key(&id);

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use paywall_contract::{Problem, ProblemCode, Settlement};
+use paywall_contract::{Problem, ProblemCode, Settlement, TenantIntake};
 use paywall_domain::billing::DriftKind;
 use paywall_domain::{Role, Status};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::app::Database;
+use crate::app::{Database, id, trying};
 use crate::drifts::{endpoint, only, paying};
 use crate::staff::outcome;
 use crate::stripe::{Stripe, subscription};
-use crate::world::{SECONDS, World, updated};
+use crate::world::{SECONDS, World, becomes, updated};
 
 on_each_database! {
     what_changed_since_it_was_seen_is_not_repaired_by_what_was_seen,
@@ -21,6 +21,7 @@ on_each_database! {
     a_repair_that_did_not_reach_stripe_is_not_made,
     whoever_is_unblocked_by_a_repair_is_stuck_no_more,
     an_outage_of_stripe_is_called_so_and_nothing_is_changed,
+    what_was_not_sold_here_to_a_customer_of_two_tenants_is_nobodys,
 }
 
 async fn what_changed_since_it_was_seen_is_not_repaired_by_what_was_seen(on: Database) {
@@ -163,5 +164,32 @@ async fn an_outage_of_stripe_is_called_so_and_nothing_is_changed(on: Database) {
     }
     world.stripe.world().failing = None;
     assert!(!world.tenant(1).await.facts.subscription.unwrap().cancel_at_period_end);
+    world.app.stop().await;
+}
+
+async fn what_was_not_sold_here_to_a_customer_of_two_tenants_is_nobodys(on: Database) {
+    let stripe = Stripe::start().await;
+    stripe.put("webhook_endpoints", endpoint());
+    let world = World::start_with(on, stripe).await;
+    let other = TenantIntake { stripe_customer: Some("cus_00000001".to_owned()), ..trying(2, "Two", -1) };
+    world.app.bring_in(vec![other]).await;
+    let bought = world.pays("cus_00000001");
+    // However it is heard of: by an event, or by comparing everything.
+    for heard in [true, false] {
+        if heard {
+            assert_eq!(world.deliver(&updated("evt_1", &bought)).await, StatusCode::OK);
+            world.settled().await;
+        }
+        let drift = only(&world, DriftKind::UnknownCustomer).await;
+        assert_eq!(drift.drift.subscription.as_deref(), Some("sub_1"));
+        for number in [1, 2] {
+            assert_eq!(world.tenant(number).await.status, Status::Expired, "nobody knows whose it is");
+        }
+    }
+    // Once it says whose it is, it is that one's alone.
+    world.stripe.set("subscriptions", "sub_1", "metadata", json!({"tenant_id": id(2).as_str()}));
+    world.duties().await;
+    becomes(&world.app, 2, |it| it.status == Status::Active).await;
+    assert_eq!((world.tenant(1).await.status, world.drifts().await), (Status::Expired, Vec::new()));
     world.app.stop().await;
 }
