@@ -160,6 +160,20 @@ pub fn checkout_terms(
     })
 }
 
+/// Whether a session that was opened before may still be paid, by what is on record. A first payment that is open is
+/// that session's own.
+pub fn may_still_buy(paywall: &PaywallSide) -> bool {
+    let subscribed = paywall.facts.subscription.as_ref().is_some_and(|it| match it.status {
+        SubscriptionStatus::Active
+        | SubscriptionStatus::Trialing
+        | SubscriptionStatus::PastDue
+        | SubscriptionStatus::Unpaid
+        | SubscriptionStatus::Paused => true,
+        SubscriptionStatus::Incomplete | SubscriptionStatus::IncompleteExpired | SubscriptionStatus::Canceled => false,
+    });
+    paywall.deleted_at.is_none() && paywall.facts.suspension.is_none() && !subscribed
+}
+
 /// A subscription that a second one must not be sold beside: the gravest in the way.
 fn in_the_way(offer: &CheckoutOffer<'_>, policy: &BillingPolicy) -> Option<CheckoutRefusal> {
     let paywall = offer.paywall;

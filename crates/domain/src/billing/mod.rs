@@ -16,7 +16,7 @@ mod subscription;
 mod upcoming;
 
 pub use account::{AccountSide, WEBHOOK_EVENTS, WebhookEndpoint, account_drifts};
-pub use checkout::{CheckoutOffer, CheckoutRefusal, CheckoutTerms, CheckoutTrial, checkout_terms};
+pub use checkout::{CheckoutOffer, CheckoutRefusal, CheckoutTerms, CheckoutTrial, checkout_terms, may_still_buy};
 pub use compare::compare;
 pub use derive::{BilledSubscription, Chosen, PaywallSide, choose, counts, derive, settle};
 pub use drift::{ByHand, Drift, DriftBody, DriftKind, Repair};

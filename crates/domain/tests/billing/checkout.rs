@@ -2,7 +2,7 @@
 
 use paywall_domain::billing::{
     CheckoutOffer, CheckoutRefusal, CheckoutTerms, CheckoutTrial, PaywallSide, StatusWord, StripeSubscription,
-    checkout_terms, settle,
+    checkout_terms, may_still_buy, settle,
 };
 use paywall_domain::{SubscriptionStatus, Suspension, Timestamp};
 
@@ -98,6 +98,21 @@ fn whoever_has_a_subscription_goes_to_the_portal_and_nobody_is_sold_two() {
     assert_eq!(ask(&recorded, &[], None, day(3)).err(), subscribed);
     assert_eq!(ask(&recorded, &[with(SubscriptionStatus::Canceled)], None, day(3)).err(), None);
     assert!([subscribed, overdue].into_iter().flatten().all(|it| it.portal()));
+}
+
+#[test]
+fn what_is_open_may_be_paid_until_there_is_another_way_or_none() {
+    let gone = PaywallSide { deleted_at: Some(day(1)), ..side(facts()) };
+    let mut suspended = side(facts());
+    suspended.facts.suspension =
+        Some(Suspension { since: day(1), by: "ada".into(), reason: "abuse".into(), message: None });
+    assert!(may_still_buy(&side(facts())) && !may_still_buy(&gone) && !may_still_buy(&suspended));
+    for status in SubscriptionStatus::ALL {
+        let recorded = settle(&side(facts()), &[with(status)], &policy());
+        // A first payment that is open is made in the very session.
+        let first = status == SubscriptionStatus::Incomplete;
+        assert_eq!(may_still_buy(&recorded), first || !with(status).live(), "{status:?}");
+    }
 }
 
 #[test]

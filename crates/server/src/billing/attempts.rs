@@ -65,16 +65,18 @@ pub(crate) async fn newest(connection: &mut Connection, tenant: &TenantId) -> Re
     }))
 }
 
-/// Whose a session is, and whether it was completed.
+/// Whose a session is, and whether it was completed and what it began is not over.
 pub(crate) async fn of_session(
     connection: &mut Connection,
     session: &str,
 ) -> Result<Option<(TenantId, bool)>, StoreError> {
-    let row: Option<(String, String)> =
-        sqlx::query_as("SELECT tenant_id, state FROM checkout_sessions WHERE session = $1")
-            .bind(storable(session))
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<(String, String)> = sqlx::query_as(
+        "SELECT tenant_id, CASE WHEN ended_at IS NULL THEN state ELSE 'ended' END FROM checkout_sessions
+             WHERE session = $1",
+    )
+    .bind(storable(session))
+    .fetch_optional(connection)
+    .await?;
     Ok(row.and_then(|(tenant, state)| TenantId::parse(&tenant).ok().map(|it| (it, state == "complete"))))
 }
 
@@ -122,6 +124,20 @@ impl Store {
         .bind(storable(&session.id))
         .bind(session.url.as_deref().map(storable))
         .bind(at(session.expires_at).map(|it| it.0))
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(())
+    }
+
+    /// Keeps that an attempt is over that another one took the place of.
+    pub(crate) async fn attempt_over(&self, tenant: &TenantId, number: i64) -> Result<(), StoreError> {
+        let mut write = self.write_beside().await?;
+        sqlx::query(
+            "UPDATE checkout_sessions SET state = 'expired' WHERE tenant_id = $1 AND attempt = $2 AND state = 'open'",
+        )
+        .bind(tenant.as_str())
+        .bind(number)
         .execute(&mut *write)
         .await?;
         write.commit().await?;

@@ -8,7 +8,8 @@
 //!    can be paid.
 
 use paywall_domain::billing::{
-    BillingPolicy, CheckoutOffer, CheckoutRefusal, CheckoutTrial, PriceBook, StripeSubscription, checkout_terms,
+    BillingPolicy, CheckoutOffer, CheckoutRefusal, CheckoutTerms, CheckoutTrial, PriceBook, StripeSubscription,
+    checkout_terms,
 };
 use paywall_domain::{PlanId, TenantId, Timestamp};
 use paywall_stripe::parameters::{self, NewCheckoutSession};
@@ -16,6 +17,7 @@ use paywall_stripe::shapes::{CheckoutSession, Metadata};
 use paywall_stripe::{Error, ErrorKind, IdempotencyKey};
 
 use super::attempts::{self, Attempt, Request};
+use super::checkouts::Seen;
 use super::reading::{self, TENANT, at};
 use super::worker::{self, WorkError};
 use super::{Billing, checkouts, customers, ledger, nightly};
@@ -172,7 +174,7 @@ async fn standing(
     let found = match billing.client.retrieve_checkout_session(&session).await {
         Ok(found) => found,
         Err(error) if reading::is_missing(&error) => {
-            note(state, &session, "expired").await?;
+            note(state, &Seen::expired(&session)).await?;
             return Ok(None);
         }
         Err(error) => return Err(error.into()),
@@ -180,7 +182,7 @@ async fn standing(
     match found.status.as_deref() {
         Some("open") => Ok(Some((attempt.clone(), found))),
         Some("complete") => {
-            note(state, &session, "complete").await?;
+            note(state, &Seen::of(&found)).await?;
             let bought = found.subscription.as_ref().map(|it| it.id().to_owned());
             if recorded(state, tenant).await? == bought {
                 // It was taken over, and what may be bought now follows from it.
@@ -192,7 +194,7 @@ async fn standing(
             Err(BuyError::Paid { session })
         }
         _ => {
-            note(state, &session, "expired").await?;
+            note(state, &Seen::expired(&session)).await?;
             Ok(None)
         }
     }
@@ -206,10 +208,9 @@ async fn recorded(state: &State, tenant: &TenantId) -> Result<Option<String>, St
 }
 
 /// Notes how far a session has come.
-pub(crate) async fn note(state: &State, session: &str, status: &str) -> Result<(), StoreError> {
-    let seen = checkouts::Seen { id: session.to_owned(), status: status.to_owned() };
+pub(crate) async fn note(state: &State, seen: &Seen) -> Result<(), StoreError> {
     let mut write = state.store.write_beside().await?;
-    checkouts::note(&mut write, &seen, state.clock.now()).await?;
+    checkouts::note(&mut write, seen, state.clock.now()).await?;
     Ok(write.commit().await?)
 }
 
@@ -217,7 +218,7 @@ pub(crate) async fn note(state: &State, session: &str, status: &str) -> Result<(
 async fn close(state: &State, billing: &Billing, session: &CheckoutSession) -> Result<(), BuyError> {
     let expire = |key| async move { billing.client.expire_checkout_session(&session.id, &key).await };
     match under_key(&["expire", &session.id], expire).await {
-        Ok(_) => Ok(note(state, &session.id, "expired").await?),
+        Ok(_) => Ok(note(state, &Seen::expired(&session.id)).await?),
         Err(BuyError::Stripe(error))
             if matches!(error.kind, ErrorKind::Refused { .. } | ErrorKind::NotFound { .. }) =>
         {
@@ -225,6 +226,39 @@ async fn close(state: &State, billing: &Billing, session: &CheckoutSession) -> R
         }
         Err(error) => Err(error),
     }
+}
+
+/// On what terms it may buy now, or why it may not.
+async fn terms(
+    state: &State,
+    billing: &Billing,
+    want: &Want,
+    customer: Option<&str>,
+    fresh: &[StripeSubscription],
+    number: i64,
+) -> Result<CheckoutTerms, BuyError> {
+    let now = state.clock.now();
+    let mut read = state.store.read().await?;
+    let row = tenants::get(&mut read, &want.tenant).await?.ok_or(BuyError::NoTenant)?;
+    let row = rolled(&mut read, row, now).await?;
+    let all = plans::all(&mut read).await?;
+    let plan = all.get(&want.plan).cloned().ok_or(BuyError::NoPlan)?;
+    let kept = ledger::of_tenant(&mut read, &want.tenant, customer).await?;
+    let paywall = ledger::side(&mut read, &row).await?;
+    drop(read);
+    // What was just read of the customer stands for what was kept of it.
+    let mut stripe: Vec<StripeSubscription> =
+        kept.into_iter().filter(|it| Some(it.customer.as_str()) != customer).collect();
+    stripe.extend(fresh.iter().cloned());
+    let policy = BillingPolicy { prices: PriceBook::of(&all.into_list()), ..billing.policy() };
+    let offer = CheckoutOffer {
+        paywall: &paywall,
+        stripe: &stripe,
+        plan: &plan,
+        price: want.price.as_deref(),
+        attempt: u32::try_from(number).unwrap_or(u32::MAX),
+    };
+    Ok(checkout_terms(&offer, &policy, now)?)
 }
 
 /// What would be asked for now, or why nothing can be.
@@ -237,32 +271,12 @@ async fn request(
     number: i64,
     address: &str,
 ) -> Result<Request, BuyError> {
-    let now = state.clock.now();
-    let mut read = state.store.read().await?;
-    let row = tenants::get(&mut read, &want.tenant).await?.ok_or(BuyError::NoTenant)?;
-    let row = rolled(&mut read, row, now).await?;
-    let all = plans::all(&mut read).await?;
-    let plan = all.get(&want.plan).cloned().ok_or(BuyError::NoPlan)?;
-    let kept = ledger::of_tenant(&mut read, &want.tenant, Some(customer)).await?;
-    let paywall = ledger::side(&mut read, &row).await?;
-    drop(read);
-    // What was just read of the customer stands for what was kept of it.
-    let mut stripe: Vec<StripeSubscription> = kept.into_iter().filter(|it| it.customer != customer).collect();
-    stripe.extend(fresh.iter().cloned());
-    let policy = BillingPolicy { prices: PriceBook::of(&all.into_list()), ..billing.policy() };
-    let offer = CheckoutOffer {
-        paywall: &paywall,
-        stripe: &stripe,
-        plan: &plan,
-        price: want.price.as_deref(),
-        attempt: u32::try_from(number).unwrap_or(u32::MAX),
-    };
-    let terms = checkout_terms(&offer, &policy, now)?;
+    let terms = terms(state, billing, want, Some(customer), fresh, number).await?;
     let metered = match billing.prices.get(&billing.client, &terms.price).await {
         Ok(price) => price.is_some_and(|it| it.metered),
         // A key that may not read prices may sell all the same, as most are: at so much each.
         Err(error) if matches!(error.kind, ErrorKind::PermissionMissing { .. }) => {
-            billing.failed(&error, now);
+            billing.failed(&error, state.clock.now());
             false
         }
         Err(error) => return Err(error.into()),
@@ -282,7 +296,7 @@ async fn request(
 }
 
 /// Has Stripe open the session of an attempt, or tell of the one that it has opened for it.
-async fn finish(
+pub(super) async fn finish(
     state: &State,
     billing: &Billing,
     tenant: &TenantId,

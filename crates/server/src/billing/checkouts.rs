@@ -1,6 +1,7 @@
 //! Checkouts that were opened, and how far each has come.
 
 use paywall_domain::{TenantId, Timestamp};
+use paywall_stripe::shapes::CheckoutSession;
 
 use crate::store::{Connection, StoreError, storable};
 
@@ -10,17 +11,54 @@ pub(crate) struct Seen {
     pub(crate) id: String,
     /// `open`, `complete` or `expired`.
     pub(crate) status: String,
+    /// Whether nothing is left to be paid: a debit comes days after a session is complete, or does not.
+    pub(crate) paid: bool,
+    /// The subscription that it began.
+    pub(crate) subscription: Option<String>,
+}
+
+impl Seen {
+    /// As Stripe tells it.
+    pub(crate) fn of(session: &CheckoutSession) -> Self {
+        let paid = matches!(session.payment_status.as_deref(), Some("paid" | "no_payment_required"));
+        Self {
+            id: session.id.clone(),
+            status: session.status.clone().unwrap_or_default(),
+            paid: paid && session.status.as_deref() == Some("complete"),
+            subscription: session.subscription.as_ref().map(|it| it.id().to_owned()),
+        }
+    }
+
+    /// One that Stripe has closed, or does not have.
+    pub(crate) fn expired(id: &str) -> Self {
+        Self { id: id.to_owned(), status: "expired".to_owned(), paid: false, subscription: None }
+    }
 }
 
 /// Notes how far a session has come; one that was not opened here is nothing to note.
 pub(crate) async fn note(connection: &mut Connection, session: &Seen, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE checkout_sessions SET state = $2,
-                completed_at = CASE WHEN $2 = 'complete' THEN coalesce(completed_at, $3) ELSE completed_at END
+        "UPDATE checkout_sessions SET state = $2, subscription = coalesce($5, subscription),
+                completed_at = CASE WHEN $4 = 1 THEN coalesce(completed_at, $3) ELSE completed_at END
          WHERE session = $1",
     )
     .bind(storable(&session.id))
     .bind(storable(&session.status))
+    .bind(now.0)
+    .bind(i64::from(session.paid))
+    .bind(session.subscription.as_deref().map(storable))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a subscription is over: whoever bought it and could not work by it does not wait any more.
+pub(crate) async fn ended(connection: &mut Connection, subscription: &str, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE checkout_sessions SET ended_at = $2
+         WHERE subscription = $1 AND unblocked_at IS NULL AND ended_at IS NULL",
+    )
+    .bind(storable(subscription))
     .bind(now.0)
     .execute(connection)
     .await?;
@@ -35,7 +73,7 @@ pub(crate) async fn unblocked(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE checkout_sessions SET unblocked_at = $2
-         WHERE tenant_id = $1 AND completed_at IS NOT NULL AND unblocked_at IS NULL",
+         WHERE tenant_id = $1 AND completed_at IS NOT NULL AND unblocked_at IS NULL AND ended_at IS NULL",
     )
     .bind(tenant.as_str())
     .bind(now.0)
@@ -51,6 +89,7 @@ pub(crate) struct CheckoutRow {
     pub(crate) tenant_name: String,
     pub(crate) attempt: i64,
     pub(crate) session: String,
+    pub(crate) subscription: Option<String>,
     pub(crate) plan: String,
     pub(crate) price: String,
     pub(crate) state: String,
@@ -66,7 +105,7 @@ macro_rules! sessions {
     ($condition:literal) => {
         concat!(
             "SELECT * FROM (
-                 SELECT tenant_id, name, attempt, session, checkout_sessions.plan AS plan, price, state, opened_at,
+                 SELECT tenant_id, name, attempt, session, subscription, ended_at, checkout_sessions.plan AS plan, price, state, opened_at,
                         expires_at, completed_at, unblocked_at, coalesce(completed_at, opened_at) AS since
                  FROM checkout_sessions JOIN tenants ON tenants.id = tenant_id WHERE session IS NOT NULL) AS opened
              WHERE ",
@@ -76,7 +115,7 @@ macro_rules! sessions {
 }
 
 const STUCK: &str = sessions!(
-    "unblocked_at IS NULL
+    "unblocked_at IS NULL AND ended_at IS NULL
        AND ((completed_at IS NULL AND state = 'open' AND opened_at <= $1) OR completed_at <= $2)
        AND (since, tenant_id, attempt) > ($3, $4, $5)
      ORDER BY since, tenant_id, attempt LIMIT $6"
@@ -124,7 +163,7 @@ pub(crate) async fn stuck_counts(
         "SELECT CAST(coalesce(sum(CASE WHEN completed_at IS NULL AND state = 'open' AND opened_at <= $1
                                        THEN 1 ELSE 0 END), 0) AS BIGINT),
                 CAST(coalesce(sum(CASE WHEN completed_at <= $2 THEN 1 ELSE 0 END), 0) AS BIGINT)
-         FROM checkout_sessions WHERE session IS NOT NULL AND unblocked_at IS NULL",
+         FROM checkout_sessions WHERE session IS NOT NULL AND unblocked_at IS NULL AND ended_at IS NULL",
     )
     .bind(opened_before.0)
     .bind(paid_before.0)
@@ -146,6 +185,7 @@ fn read_row(row: &sqlx::any::AnyRow) -> Result<CheckoutRow, StoreError> {
         tenant_name: row.try_get("name")?,
         attempt: row.try_get("attempt")?,
         session: row.try_get("session")?,
+        subscription: row.try_get("subscription")?,
         plan: row.try_get("plan")?,
         price: row.try_get("price")?,
         state: row.try_get("state")?,

@@ -10,11 +10,13 @@
 //!
 //! The other way round: a tenant is led to Checkout ([`checkout`]) or to Stripe's portal ([`portal`]), and what staff
 //! change of a trial that Stripe runs is written down with the change ([`outbox`]) and then sent ([`sending`]).
+//! A Checkout that must not be paid any more is closed ([`closing`]).
 
 pub(crate) mod account;
 pub(crate) mod attempts;
 pub(crate) mod checkout;
 pub(crate) mod checkouts;
+mod closing;
 mod customers;
 pub(crate) mod disputes;
 pub(crate) mod drifts;

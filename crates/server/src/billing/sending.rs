@@ -16,7 +16,7 @@ use super::inbox;
 use super::outbox::{Due, Sent, change_of, write_of};
 use super::reading::{self, error_code, is_missing};
 use super::worker::WorkError;
-use super::{Billing, ledger, nightly};
+use super::{Billing, closing, ledger, nightly};
 use crate::server::State;
 use crate::store::tenants;
 
@@ -30,8 +30,9 @@ pub(crate) async fn run(state: Arc<State>, stop: CancellationToken) {
         let woken = billing.woken();
         // One that was begun is ended: a kill is made good, but need not be provoked.
         let done = step(&state, billing).await;
-        let more = matches!(done, Ok(true));
-        billing.noted("what staff changed could not be sent to Stripe", done.map(drop));
+        let closed = closing::step(&state, billing).await;
+        let more = matches!(done, Ok(true)) || matches!(closed, Ok(true));
+        billing.noted("what staff changed could not be sent to Stripe", done.and(closed).map(drop));
         if stop.is_cancelled() {
             return;
         }

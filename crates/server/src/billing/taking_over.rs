@@ -166,6 +166,9 @@ async fn settle_tenant(
             stripe = ledger::of_tenant(write, &row.id, row.stripe_customer.as_deref()).await?;
         }
     }
+    for over in stripe.iter().filter(|it| !it.live() && it.status.known() != Some(SubscriptionStatus::Incomplete)) {
+        checkouts::ended(write, &over.id, now).await?;
+    }
     if row.facts.subscription.as_ref().is_some_and(|it| it.gives_access(now)) {
         checkouts::unblocked(write, &row.id, now).await?;
     }

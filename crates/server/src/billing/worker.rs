@@ -291,8 +291,7 @@ async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked,
                 let opened = attempts::of_session(&mut read, &session.id).await?.map(|(tenant, _)| tenant);
                 drop(read);
                 named.tenants.extend(opened.or_else(|| reading::tenant(session.metadata.as_ref())));
-                let status = session.status.unwrap_or_default();
-                named.sessions.push(checkouts::Seen { id: session.id, status });
+                named.sessions.push(checkouts::Seen::of(&session));
             }
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(error.into()),

@@ -17,7 +17,7 @@ use super::notice::{self, Notice};
 use super::routes::{Portal, Wish, page_of};
 use super::ticket::{self, Purpose};
 use crate::billing::checkout::{self, BuyError, Want};
-use crate::billing::{Billing, attempts, portal as stripe_portal, reading, worker};
+use crate::billing::{Billing, attempts, checkouts, portal as stripe_portal, reading, worker};
 use crate::gate::Language;
 use crate::server;
 use crate::store::time::rolled;
@@ -243,9 +243,8 @@ async fn look_at_session(state: &server::State, billing: &Billing, session: &str
         Err(error) if reading::is_missing(&error) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let status = found.status.clone().unwrap_or_default();
-    checkout::note(state, session, &status).await?;
-    if let (Some(customer), "complete") = (&found.customer, status.as_str()) {
+    checkout::note(state, &checkouts::Seen::of(&found)).await?;
+    if let (Some(customer), Some("complete")) = (&found.customer, found.status.as_deref()) {
         worker::look_now(state, billing, customer.id()).await?;
     }
     Ok(())

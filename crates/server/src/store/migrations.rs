@@ -82,6 +82,7 @@ fn migrator(dialect: Dialect) -> Migrator {
             migration(8, "what is bought, and what Stripe is told", include_str!("../billing/buying_sqlite.sql")),
             migration(9, "whose an event is, and what is disputed", include_str!("../billing/told_sqlite.sql")),
             migration(10, "repairs that are begun", include_str!("../billing/repairs_sqlite.sql")),
+            migration(11, "what sessions come to", include_str!("../billing/closing_sqlite.sql")),
         ],
         Dialect::Postgres => vec![
             migration(1, "tenants, plans, entries, runs, keys, tokens", include_str!("postgres/schema_1.sql")),
@@ -93,6 +94,7 @@ fn migrator(dialect: Dialect) -> Migrator {
             migration(8, "what is bought, and what Stripe is told", include_str!("../billing/buying_postgres.sql")),
             migration(9, "whose an event is, and what is disputed", include_str!("../billing/told_postgres.sql")),
             migration(10, "repairs that are begun", include_str!("../billing/repairs_postgres.sql")),
+            migration(11, "what sessions come to", include_str!("../billing/closing_postgres.sql")),
         ],
     })
 }

@@ -1,6 +1,6 @@
 //! From a link to Checkout to a tenant that can work.
 
-use paywall_contract::{PortalLink, Problem, ProblemCode, TenantBilling};
+use paywall_contract::{CheckoutState, PortalLink, Problem, ProblemCode, TenantBilling, TenantIntake};
 use paywall_domain::{DAY_MS, Role, Status};
 use paywall_sandbox::Kind;
 use paywall_sandbox::scripted::{Card, PortalAct, Trouble};
@@ -18,6 +18,9 @@ on_each_database! {
     what_is_left_of_a_trial_is_kept,
     a_trial_is_rounded_up_once_and_has_to_be_paid_for_soon,
     what_staff_extend_while_checkout_is_open_reaches_stripe,
+    what_is_open_is_closed_where_nothing_may_be_bought_any_more,
+    a_debit_that_is_on_its_way_is_no_payment_yet,
+    what_ended_before_it_was_seen_is_stuck_nowhere,
     many_that_ask_at_once_get_one_session,
     answers_that_are_lost_make_nothing_twice,
     what_was_paid_and_not_told_is_found_by_asking_again,
@@ -164,6 +167,84 @@ async fn what_staff_extend_while_checkout_is_open_reaches_stripe(on: Database) {
     shop.delivered().await;
     assert_eq!(shop.app.tenant(1).await.facts.trial.unwrap().ends_at, end);
     assert_eq!(shop.drifts().await, []);
+    shop.app.stop().await;
+}
+
+async fn what_is_open_is_closed_where_nothing_may_be_bought_any_more(on: Database) {
+    let shop = Shop::open(on).await;
+    for number in 1..=4 {
+        shop.bring_in(trying(number, "Buyer", -1)).await;
+        shop.link(number, "pro", None).await;
+    }
+    assert_eq!(shop.app.change(1, "s", json!({"kind": "suspend", "message": null})).await.status(), StatusCode::OK);
+    let customer = shop.app.tenant(2).await.stripe_customer;
+    let deleted = TenantIntake { deleted_at: Some(NOW), stripe_customer: customer, ..trying(2, "Buyer", -1) };
+    shop.app.bring_in(vec![deleted]).await;
+    // Made by hand in Stripe.
+    let customer = shop.app.tenant(3).await.stripe_customer.unwrap();
+    let fields = [
+        ("customer", customer.as_str()),
+        ("items[0][price]", shop.pro.as_str()),
+        ("trial_period_days", "7"),
+        ("metadata[tenant_id]", id(3).as_str()),
+    ]
+    .map(|(name, value)| (name, value.to_owned()));
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    shop.stripe.post("/v1/subscriptions", &fields).unwrap();
+    shop.delivered().await;
+    let begun = std::time::Instant::now();
+    while shop.open_sessions().len() > 1 {
+        assert!(begun.elapsed().as_secs() < 20, "they could still be paid: {:?}", shop.open_sessions());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    shop.until("SELECT count(*) FROM checkout_sessions WHERE state = 'open'", 1).await;
+    assert_eq!(shop.open_sessions()[0]["client_reference_id"], json!(id(4)), "who may buy still may");
+    shop.app.stop().await;
+}
+
+/// Tenant 1 at what it has bought.
+async fn billing_of(shop: &Shop) -> TenantBilling {
+    serde_json::from_value(shop.app.get(&format!("/admin/v1/tenants/{}/billing", id(1))).await).unwrap()
+}
+
+/// Where conversions are stuck, an hour later.
+async fn stuck(shop: &Shop) -> Value {
+    shop.app.clock.advance_ms(3_600_000);
+    shop.app.get("/admin/v1/billing/conversions").await["items"].clone()
+}
+
+async fn a_debit_that_is_on_its_way_is_no_payment_yet(on: Database) {
+    for (card, pays) in [(Card::Debit, true), (Card::DebitThatBounces, false)] {
+        let shop = Shop::open(on).await;
+        shop.bring_in(trying(1, "One", -1)).await;
+        let (_, session) = shop.link(1, "pro", None).await;
+        shop.stripe.complete_checkout(&session, card).unwrap();
+        shop.delivered().await;
+        let begun = billing_of(&shop).await.sessions.remove(0);
+        assert_eq!((begun.state, begun.completed_at), (CheckoutState::Complete, None), "nothing was paid");
+        shop.app.clock.advance_ms(14 * DAY_MS);
+        shop.stripe.advance(std::time::Duration::from_secs(14 * 86_400));
+        shop.delivered().await;
+        let ended = billing_of(&shop).await.sessions.remove(0);
+        assert_eq!((ended.completed_at.is_some(), ended.unblocked_at.is_some()), (pays, pays), "{ended:?}");
+        assert_eq!(stuck(&shop).await, json!([]));
+        shop.app.stop().await;
+    }
+}
+
+async fn what_ended_before_it_was_seen_is_stuck_nowhere(on: Database) {
+    let shop = Shop::open(on).await;
+    shop.bring_in(trying(1, "One", -1)).await;
+    let (_, session) = shop.link(1, "pro", None).await;
+    shop.stripe.complete_checkout(&session, Card::Good).unwrap();
+    let paid = shop.session(&session);
+    let act = PortalAct::CancelNow { subscription: paid["subscription"].as_str().unwrap().to_owned() };
+    shop.stripe.act_in_portal(paid["customer"].as_str().unwrap(), &act).unwrap();
+    shop.delivered().await;
+    becomes(&shop.app, 1, |it| it.facts.subscription.as_ref().is_some_and(|it| it.ended_at.is_some())).await;
+    let session = billing_of(&shop).await.sessions.remove(0);
+    assert!(session.completed_at.is_some() && session.unblocked_at.is_none(), "{session:?}");
+    assert_eq!(stuck(&shop).await, json!([]));
     shop.app.stop().await;
 }
 
