@@ -15,8 +15,8 @@ use paywall_contract::{
     TenantSubscription, WebhookHealth,
 };
 use paywall_domain::billing::{
-    AccountSide, BillingPolicy, CheckoutOffer, DriftBody, DriftKind, Money, PriceBook, StripeMode, StripeSubscription,
-    account_drifts, checkout_terms, choose, standing, upcoming,
+    AccountSide, BillingPolicy, CheckoutOffer, CheckoutRefusal, DriftBody, DriftKind, Money, PriceBook, StripeMode,
+    StripeSubscription, account_drifts, checkout_terms, choose, standing, upcoming,
 };
 use paywall_domain::{DAY_MS, Role, TenantId, Timestamp};
 use paywall_stripe::KeyKind;
@@ -298,15 +298,20 @@ pub(crate) async fn conversions(
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
         let Ok(tenant) = TenantId::parse(&row.tenant) else { continue };
-        let known = drifts::of_tenant(&mut read, &tenant).await?;
-        let drift = known.into_iter().next();
+        // Another difference is not why it does not get on.
+        let drift = if row.completed_at.is_some() {
+            let known = drifts::of_tenant(&mut read, &tenant).await?;
+            known.into_iter().find(|it| it.drift.kind() == DriftKind::PaidButBlocked)
+        } else {
+            None
+        };
         items.push(StuckConversion {
             tenant_id: tenant,
             tenant_name: row.tenant_name,
             at: if row.completed_at.is_some() { StuckAt::PaidNotUnblocked } else { StuckAt::CheckoutOpen },
             since: row.since,
             session: row.session,
-            subscription: drift.as_ref().and_then(|it| it.drift.subscription.clone()),
+            subscription: row.subscription.or_else(|| drift.as_ref().and_then(|it| it.drift.subscription.clone())),
             plan: row.plan.as_str().into(),
             price: row.price,
             drift: drift.map(|it| it.id),
@@ -361,7 +366,9 @@ pub(crate) async fn of_tenant(
     let attempt = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
     let refusal = plan.as_ref().and_then(|plan| {
         let offer = CheckoutOffer { paywall: &side, stripe: &stripe, plan, price: None, attempt };
-        checkout_terms(&offer, &policy, now).err()
+        // It may buy another plan than its own.
+        let of_plan = |it: &CheckoutRefusal| matches!(it, CheckoutRefusal::NoPrice | CheckoutRefusal::PriceOfOtherPlan);
+        checkout_terms(&offer, &policy, now).err().filter(|it| !of_plan(it))
     });
     let known_drifts = drifts::of_tenant(&mut read, &id).await?;
     Ok(Json(TenantBilling {

@@ -21,6 +21,7 @@ on_each_database! {
     what_is_open_is_closed_where_nothing_may_be_bought_any_more,
     a_debit_that_is_on_its_way_is_no_payment_yet,
     what_ended_before_it_was_seen_is_stuck_nowhere,
+    a_plan_without_a_price_keeps_nobody_from_buying_another,
     many_that_ask_at_once_get_one_session,
     answers_that_are_lost_make_nothing_twice,
     what_was_paid_and_not_told_is_found_by_asking_again,
@@ -245,6 +246,16 @@ async fn what_ended_before_it_was_seen_is_stuck_nowhere(on: Database) {
     let session = billing_of(&shop).await.sessions.remove(0);
     assert!(session.completed_at.is_some() && session.unblocked_at.is_none(), "{session:?}");
     assert_eq!(stuck(&shop).await, json!([]));
+    shop.app.stop().await;
+}
+
+async fn a_plan_without_a_price_keeps_nobody_from_buying_another(on: Database) {
+    let shop = Shop::open(on).await;
+    let mut given = trying(1, "One", -1);
+    given.facts.plan = "enterprise".into();
+    shop.bring_in(given).await;
+    assert_eq!(billing_of(&shop).await.checkout_refusal, None);
+    shop.link(1, "pro", None).await;
     shop.app.stop().await;
 }
 

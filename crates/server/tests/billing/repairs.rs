@@ -21,6 +21,7 @@ on_each_database! {
     a_repair_that_did_not_reach_stripe_is_not_made,
     whoever_is_unblocked_by_a_repair_is_stuck_no_more,
     an_outage_of_stripe_is_called_so_and_nothing_is_changed,
+    another_difference_is_not_why_a_conversion_is_stuck,
     what_was_not_sold_here_to_a_customer_of_two_tenants_is_nobodys,
 }
 
@@ -164,6 +165,25 @@ async fn an_outage_of_stripe_is_called_so_and_nothing_is_changed(on: Database) {
     }
     world.stripe.world().failing = None;
     assert!(!world.tenant(1).await.facts.subscription.unwrap().cancel_at_period_end);
+    world.app.stop().await;
+}
+
+async fn another_difference_is_not_why_a_conversion_is_stuck(on: Database) {
+    let stripe = Stripe::start().await;
+    stripe.put("webhook_endpoints", endpoint());
+    let world = World::start_with(on, stripe).await;
+    let mut connection = world.app.intruder().await;
+    let opened = "INSERT INTO checkout_sessions (tenant_id, attempt, session, plan, price, state, opened_at)
+         SELECT id, 1, 'cs_1', 'pro', 'price_pro', 'open', 1 FROM tenants";
+    sqlx::query(opened).execute(&mut connection).await.unwrap();
+    drop(connection);
+    let mut other = subscription("sub_1", "cus_00000001", "active", SECONDS);
+    other["items"]["data"][0]["price"]["id"] = json!("price_made_by_hand");
+    world.stripe.put("subscriptions", other);
+    only(&world, DriftKind::UnknownPrice).await;
+    let stuck = world.app.get("/admin/v1/billing/conversions").await["items"][0].clone();
+    assert_eq!((&stuck["at"], &stuck["drift"]), (&json!("checkout_open"), &json!(null)));
+    assert_eq!(stuck["subscription"], json!(null), "nothing was bought by it");
     world.app.stop().await;
 }
 
