@@ -106,6 +106,10 @@ pub(crate) async fn open(state: &State, billing: &Billing, want: &Want) -> Resul
 async fn open_once(state: &State, billing: &Billing, want: &Want) -> Result<Link, BuyError> {
     let address = state.config.public_url.as_deref().ok_or(BuyError::NoAddress)?;
     let address = address.trim_end_matches('/');
+    if customers::known(state, &want.tenant).await?.is_none() {
+        // What can be refused without Stripe is refused before it gets a customer there, and with it a portal.
+        terms(state, billing, want, None, &[], 1).await?;
+    }
     for _ in 0..ROUNDS {
         let customer = customers::of(state, billing, &want.tenant).await?;
         let mut read = state.store.read().await?;
