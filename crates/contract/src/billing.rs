@@ -308,6 +308,9 @@ pub struct InboxQuery {
     /// Only in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<InboxState>,
+    /// Only those that Stripe could not deliver; without a state, that are not done either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undelivered: Option<bool>,
     /// `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
@@ -349,6 +352,9 @@ pub struct InboxEvent {
     pub error: Option<String>,
     /// When its effects came into force.
     pub done_at: Option<Timestamp>,
+    /// Whether Stripe could not deliver it, and was asked for it instead.
+    #[serde(default)]
+    pub undelivered: bool,
 }
 
 /// Where a conversion is stuck.

@@ -273,6 +273,7 @@ describe('events and conversions', () => {
     next_attempt_at: null,
     error: 'stripe_object_missing',
     done_at: null,
+    undelivered: false,
     ...more,
   });
 

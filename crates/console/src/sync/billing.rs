@@ -150,7 +150,7 @@ async fn lists(client: &AdminClient, health: &BillingHealth) -> Result<BillingLi
     ] {
         if count > 0 {
             let page = |cursor| {
-                let query = InboxQuery { state: Some(state), cursor, limit };
+                let query = InboxQuery { state: Some(state), cursor, limit, ..InboxQuery::default() };
                 async move { client.billing_events(&query).await }.boxed()
             };
             let found = whole(&page, &mut lists.unknown).await?;

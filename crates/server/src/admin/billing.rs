@@ -209,7 +209,7 @@ pub(crate) async fn list_events(
         InboxState::Failed => inbox::InboxState::Failed,
     });
     let mut read = state.store.read().await?;
-    let mut rows = health::events(&mut read, only, after, limit + 1).await?;
+    let mut rows = health::events(&mut read, only, query.undelivered == Some(true), after, limit + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let key = |it: &KnownEvent| cursor(&(it.row.received_at.0, it.row.id.clone()));
@@ -272,6 +272,7 @@ fn event(it: KnownEvent) -> InboxEvent {
         next_attempt_at: Some(row.next_attempt_at).filter(|_| waits),
         error: row.error,
         done_at: row.done_at,
+        undelivered: row.undelivered,
     }
 }
 

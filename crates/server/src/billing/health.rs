@@ -130,7 +130,7 @@ macro_rules! events {
         concat!(
             "SELECT stripe_inbox.id AS id, type, object, subject, coalesce(tenants.id, '') AS known, tenants.name AS name,
                     stripe_inbox.tenant_id AS tenant_id, created, livemode, received_at, source, repeats, state,
-                    attempts, next_attempt_at, error, done_at, of_customer
+                    attempts, next_attempt_at, error, done_at, of_customer, undelivered
              FROM stripe_inbox
              LEFT JOIN stripe_subjects ON stripe_subjects.id = subject
              LEFT JOIN tenants ON tenants.id = stripe_subjects.tenant_id
@@ -147,6 +147,11 @@ const EVENTS_IN: &str = events!(
     "state = $4 AND (received_at, stripe_inbox.id) < ($1, $2) ORDER BY received_at DESC, stripe_inbox.id DESC LIMIT $3"
 );
 
+const EVENTS_UNDELIVERED: &str = events!(
+    "undelivered = 1 AND (state = $4 OR ($4 = '' AND state <> 'done')) AND (received_at, stripe_inbox.id) < ($1, $2)
+     ORDER BY received_at DESC, stripe_inbox.id DESC LIMIT $3"
+);
+
 const EVENT: &str = events!("stripe_inbox.id = $1");
 
 /// An event with whose it is.
@@ -156,18 +161,24 @@ pub(crate) struct KnownEvent {
     pub(crate) tenant: Option<(String, String)>,
 }
 
-/// A page of events, the newest first.
+/// A page of events, the newest first. `undelivered`: only those that Stripe could not deliver.
 pub(crate) async fn events(
     connection: &mut Connection,
     only: Option<InboxState>,
+    undelivered: bool,
     after: Option<(i64, String)>,
     limit: usize,
 ) -> Result<Vec<KnownEvent>, StoreError> {
     let (at, id) = after.unwrap_or((i64::MAX, String::new()));
-    let query = match only {
-        None => sqlx::query(EVENTS).bind(at).bind(storable(&id)).bind(limit as i64),
-        Some(state) => sqlx::query(EVENTS_IN).bind(at).bind(storable(&id)).bind(limit as i64).bind(state.word()),
+    let statement = match only {
+        _ if undelivered => EVENTS_UNDELIVERED,
+        None => EVENTS,
+        Some(_) => EVENTS_IN,
     };
+    let mut query = sqlx::query(statement).bind(at).bind(storable(&id)).bind(limit as i64);
+    if undelivered || only.is_some() {
+        query = query.bind(only.map(InboxState::word).unwrap_or_default());
+    }
     query.fetch_all(connection).await?.iter().map(read_event).collect()
 }
 

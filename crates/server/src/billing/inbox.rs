@@ -121,6 +121,8 @@ pub(crate) struct InboxRow {
     pub(crate) object: String,
     pub(crate) subject: String,
     pub(crate) of_customer: bool,
+    /// Whether Stripe could not deliver it when it was last asked.
+    pub(crate) undelivered: bool,
     pub(crate) tenant: Option<String>,
     pub(crate) created: Timestamp,
     pub(crate) livemode: bool,
@@ -164,7 +166,7 @@ const TAKE_UNDELIVERED: &str = take!(
 macro_rules! columns {
     () => {
         "id, type, object, subject, tenant_id, created, livemode, received_at, source, repeats, state, attempts, \
-         next_attempt_at, error, done_at, of_customer"
+         next_attempt_at, error, done_at, of_customer, undelivered"
     };
 }
 
@@ -436,6 +438,7 @@ pub(crate) fn read_row(row: &AnyRow) -> Result<InboxRow, StoreError> {
         object: row.try_get("object")?,
         subject: row.try_get("subject")?,
         of_customer: row.try_get::<i64, _>("of_customer")? != 0,
+        undelivered: row.try_get::<i64, _>("undelivered")? != 0,
         tenant: row.try_get("tenant_id")?,
         created: instant("created")?,
         livemode: row.try_get::<i64, _>("livemode")? != 0,

@@ -265,6 +265,8 @@ async fn the_account_is_looked_at_and_repaired(on: Database) {
     drop(connection);
     world.until("SELECT count(*) FROM stripe_drifts WHERE kind = 'undelivered_events' AND gone_at IS NULL", 1).await;
     assert_eq!(world.health().await.undelivered, Some(1));
+    let listed = world.app.get("/admin/v1/billing/events?undelivered=true&state=pending").await;
+    assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["undelivered"]), (&json!("evt_lost"), &json!(true)));
     world.stripe.world().answering.clear();
     let drift = world.drifts().await.remove(0);
     repaired(&world, &drift).await;

@@ -114,6 +114,8 @@ async fn what_was_undelivered_and_is_done_is_no_difference(on: Database) {
     let kinds: Vec<DriftKind> = world.drifts().await.iter().map(|it| it.drift.kind()).collect();
     assert!(!kinds.contains(&DriftKind::UndeliveredEvents), "{kinds:?}");
     assert_eq!(world.health().await.undelivered, Some(0));
+    let listed = world.app.get("/admin/v1/billing/events?undelivered=true").await;
+    assert_eq!(listed["items"], json!([]));
     world.app.stop().await;
 }
 

@@ -409,7 +409,11 @@ error: string | null,
 /**
  * When its effects came into force.
  */
-done_at: Timestamp | null, };
+done_at: Timestamp | null, 
+/**
+ * Whether Stripe could not deliver it, and was asked for it instead.
+ */
+undelivered: boolean, };
 
 /**
  * What waits to be processed.

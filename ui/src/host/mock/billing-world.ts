@@ -131,6 +131,7 @@ export function billingWorld(state: State): BillingWorld {
       next_attempt_at: status === 'parked' ? now + 12 * MINUTE : null,
       error,
       done_at: null,
+      undelivered: false,
       ...more,
     });
   };
