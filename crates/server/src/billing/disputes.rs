@@ -86,8 +86,8 @@ async fn named(client: &Client, id: &str) -> Result<Option<Disputed>, Error> {
     };
     let Some(payment) = payment else { return Ok(None) };
     let paid = client.invoice_payments(payment.id()).await?.items;
-    let invoices = paid.iter().filter_map(|it| it.invoice.as_ref().and_then(Expandable::object));
-    let subscription = invoices.filter_map(shapes::Invoice::subscription).next().map(str::to_owned);
+    let mut invoices = paid.iter().filter_map(|it| it.invoice.as_ref().and_then(Expandable::object));
+    let subscription = invoices.find_map(shapes::Invoice::subscription).map(str::to_owned);
     Ok(subscription.map(|subscription| Disputed { charge, subscription, since }))
 }
 

@@ -178,17 +178,14 @@ impl Billing {
     /// Stripe could not be asked.
     fn failed(&self, error: &Error, now: Timestamp) {
         let mut failures = self.failures();
-        match (&error.kind, error.operation) {
-            (ErrorKind::PermissionMissing { .. }, Some(operation)) => {
-                failures.forbidden.entry(operation).or_insert_with(|| {
-                    tracing::warn!(%error, operation, "Stripe's key lacks a permission");
-                    Failure::of(error, now)
-                });
-            }
-            _ => {
-                let since = failures.outage.as_ref().map_or(now, |it| it.since);
-                failures.outage = Some(Failure::of(error, since));
-            }
+        if let (ErrorKind::PermissionMissing { .. }, Some(operation)) = (&error.kind, error.operation) {
+            failures.forbidden.entry(operation).or_insert_with(|| {
+                tracing::warn!(%error, operation, "Stripe's key lacks a permission");
+                Failure::of(error, now)
+            });
+        } else {
+            let since = failures.outage.as_ref().map_or(now, |it| it.since);
+            failures.outage = Some(Failure::of(error, since));
         }
     }
 

@@ -156,7 +156,7 @@ async fn renewing(state: &State, claim: &Claim) -> Infallible {
 }
 
 async fn turn(state: &State, billing: &Billing, claim: Claim) -> Result<Ended, WorkError> {
-    let done = renewed(state, &claim, async {
+    let work = Box::pin(async {
         match look(state, billing, &claim).await? {
             Looked::Customer { reading, named } => {
                 let policy = |prices| BillingPolicy { prices, ..billing.policy() };
@@ -169,7 +169,7 @@ async fn turn(state: &State, billing: &Billing, claim: Claim) -> Result<Ended, W
         }
         Ok(Ended::Settled)
     });
-    match done.await {
+    match renewed(state, &claim, work).await {
         Err(WorkError::Store(error)) => Err(error.into()),
         Err(error) => {
             let (code, now) = (error.code(), state.clock.now());
@@ -211,9 +211,10 @@ async fn read_with(state: &State, billing: &Billing, customer: &str, told: &[&st
 
 /// Takes note of what could not be read beside what access follows from.
 pub(crate) fn lacking(billing: &Billing, error: &Error, customer: &str, now: Timestamp) {
-    match error.kind {
-        ErrorKind::PermissionMissing { .. } => billing.failed(error, now),
-        _ => tracing::warn!(%error, customer, "what went back of a payment, or why one failed, could not be read"),
+    if matches!(error.kind, ErrorKind::PermissionMissing { .. }) {
+        billing.failed(error, now);
+    } else {
+        tracing::warn!(%error, customer, "what went back of a payment, or why one failed, could not be read");
     }
 }
 
@@ -264,7 +265,7 @@ async fn any_there(billing: &Billing, kept: &[StripeSubscription]) -> Result<(),
 /// What a look found.
 enum Looked {
     Customer {
-        reading: Reading,
+        reading: Box<Reading>,
         named: Named,
     },
     /// What the event is about is this customer's.
@@ -316,7 +317,7 @@ async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Looked::Customer { reading, named })
+    Ok(Looked::Customer { reading: Box::new(reading), named })
 }
 
 /// The Checkout sessions that a claim's events are about, each once.
