@@ -198,7 +198,7 @@ async fn stage(write_mode: WriteMode) -> Stage {
         lists_at: NOW,
         unknown: 0,
     };
-    cache.apply_billing(&kept, Some(&BillingLists { drifts, events, conversions: vec![], unknown: 0 })).await.unwrap();
+    cache.apply_billing(&kept, Some(&BillingLists { drifts, events, ..BillingLists::default() })).await.unwrap();
     let server = Shared::default();
     {
         let mut it = server.lock().unwrap();
@@ -347,8 +347,6 @@ async fn events_links_and_a_tenants_billing_come_from_the_server() {
     let stage = stage(WriteMode::Review).await;
     assert_eq!(stage.desk.retry_event("evt_1").await.unwrap().state, InboxState::Pending);
     assert_eq!(stage.cache.billing_view().await.unwrap().failed, 0, "it waits for its turn now");
-    let link = CheckoutOrder { tenant_id: tenant_id(1), plan: "pro".into(), price: Some("price_1".into()) };
-    assert_eq!(stage.desk.checkout_link(&link).await.unwrap().expires_at, Timestamp(77));
     assert_eq!(stage.desk.portal_link(&tenant_id(1)).await.unwrap().url, "https://portal.example/p");
 
     let copy = stage.desk.tenant_billing(&tenant_id(1), false).await.unwrap();
@@ -358,5 +356,15 @@ async fn events_links_and_a_tenants_billing_come_from_the_server() {
     assert!(asked.drifts.is_empty(), "the server knows no more of the one that was here");
     // What was asked for stays, with its age.
     assert_eq!(stage.desk.tenant_billing(&tenant_id(1), false).await.unwrap().told.unwrap().as_of, NOW);
+    stage.cache.close().await;
+}
+
+#[tokio::test]
+async fn with_a_link_to_checkout_the_tenants_sessions_are_read_anew() {
+    let stage = stage(WriteMode::Review).await;
+    let link = CheckoutOrder { tenant_id: tenant_id(1), plan: "pro".into(), price: Some("price_1".into()) };
+    assert_eq!(stage.desk.checkout_link(&link).await.unwrap().expires_at, Timestamp(77));
+    let copy = stage.desk.tenant_billing(&tenant_id(1), false).await.unwrap();
+    assert!(copy.told.is_some(), "the copy would say that the one before is open");
     stage.cache.close().await;
 }

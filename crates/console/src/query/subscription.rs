@@ -39,14 +39,12 @@ pub(super) fn read(raw: &Value, open_invoices: &[Value]) -> Option<StripeSubscri
         canceled_at: at(it.canceled_at),
         ended_at: at(it.ended_at),
         pause: stopped.then(StripePause::default),
-        collection_pause: it
-            .pause_collection
-            // What is announced is the same whosever pause it is.
-            .map(|it| CollectionPause {
-                behavior: it.behavior.unwrap_or_default(),
-                resumes_at: at(it.resumes_at),
-                by_comp: false,
-            }),
+        collection_pause: it.pause_collection.map(|it| CollectionPause {
+            behavior: it.behavior.unwrap_or_default(),
+            resumes_at: at(it.resumes_at),
+            // Whose pause it is does not change when it ends.
+            by_comp: false,
+        }),
         latest_invoice: None,
         open_invoices: open_invoices.iter().filter_map(invoice).collect(),
         disputed_since: None,

@@ -82,8 +82,6 @@ async fn read(shared: &Shared, client: &AdminClient) -> Result<bool, Trouble> {
         as_of,
     };
     let lists = match &kept.health {
-        // What was listed stays for when the server says again how billing is; no screen shows it until then.
-        None => None,
         // Nothing is listed where nobody bills.
         Some(BillingHealth { stripe: StripeConnection::NotConfigured, .. }) => Some(BillingLists::default()),
         Some(health) if asked || due(before.as_ref(), health) => {
@@ -96,7 +94,9 @@ async fn read(shared: &Shared, client: &AdminClient) -> Result<bool, Trouble> {
                 }
             }
         }
-        Some(_) => None,
+        // Where the server does not say how billing is, what was listed stays for when it does again; no screen shows
+        // it until then.
+        None | Some(_) => None,
     };
     if let Some(lists) = &lists {
         (kept.lists_at, kept.unknown) = (as_of, lists.unknown);
