@@ -82,8 +82,7 @@ const ATTENTION: Record<AttentionKind, (count: number) => string> = {
   locked_out_active: (n) => `${n} locked out — trial or subscription ended, active this week`,
   quota_blocked: (n) => `${n} blocked by quota`,
   past_due: (n) => `${n} past due — a payment failed`,
-  dispute_open: (n) =>
-    `${counted(n, 'disputed payment')} ${n === 1 ? 'waits' : 'wait'} for an answer to the bank`,
+  dispute_open: (n) => `${counted(n, 'disputed payment')} ${n === 1 ? 'waits' : 'wait'} for an answer`,
   trial_ending: (n) => `${n} ${n === 1 ? 'trial ends' : 'trials end'} within 3 days`,
 };
 /** What is denied, as a person would say it. */

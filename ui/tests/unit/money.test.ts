@@ -166,7 +166,7 @@ describe('what needs attention on Overview', () => {
     expect(attention[0]?.kind).toBe('dispute_open');
     render(Overview);
     const item = await screen.findByTestId('attention-dispute_open');
-    expect(shown(item)).toMatch(/disputed payments? waits? for an answer to the bank \(.*due in \d d/);
+    expect(shown(item)).toMatch(/disputed payments? waits? for an answer \(.*due in \d d/);
     item.click();
     expect(app.route).toMatchObject({ screen: 'tenants', tenant: attention[0]?.tenant_id });
   });
