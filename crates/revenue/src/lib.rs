@@ -22,5 +22,7 @@ pub use facts::{
     SubscriptionFacts, SubscriptionStatus, TaxBehavior, Tier, TiersMode, TransformQuantity, UsageType,
 };
 pub use mrr::mrr;
-pub use policy::{CancellationRule, DiscountRule, MetricPolicy};
+pub use policy::{
+    BriefRule, CancellationRule, ChurnBase, DiscountRule, FreeRule, MeteredRule, MetricPolicy, Preset, TaxRule,
+};
 pub use stripe::{Catalog, NoCatalog};

@@ -9,18 +9,25 @@ use rust_decimal::Decimal;
 use crate::amount::stored;
 use crate::{
     CancellationRule, CouponDuration, CouponValue, Discount, DiscountRule, Interval, Item, MetricPolicy, Mrr, Price,
-    Recurring, RevenueError, Rounding, SubscriptionFacts, SubscriptionStatus, TaxBehavior, Tier, TiersMode, UsageType,
+    Recurring, RevenueError, Rounding, SubscriptionFacts, SubscriptionStatus, TaxBehavior, TaxRule, Tier, TiersMode,
+    UsageType,
 };
 
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// The monthly recurring revenue of a subscription at `at_ms`, by `policy`: 0 while it does not
-/// count, an error where it cannot be told.
+/// count, an error where it cannot be told. Metered usage is not part of it under any policy: only
+/// invoices know it, see the timeline.
 pub fn mrr(facts: &SubscriptionFacts, policy: &MetricPolicy, at_ms: i64) -> Result<Mrr, RevenueError> {
-    let mut figure = Mrr { currency: facts.currency.clone(), amount_10k: 0, including_tax: false };
-    if !counts(facts, policy, at_ms) {
-        return Ok(figure);
+    if counts(facts, policy, at_ms) {
+        return amount(facts, policy, at_ms);
     }
+    Ok(Mrr { currency: facts.currency.clone(), amount_10k: 0, including_tax: false })
+}
+
+/// What a subscription that counts is worth per month at `at_ms`.
+pub(crate) fn amount(facts: &SubscriptionFacts, policy: &MetricPolicy, at_ms: i64) -> Result<Mrr, RevenueError> {
+    let mut figure = Mrr { currency: facts.currency.clone(), amount_10k: 0, including_tax: false };
     let mut lines = Vec::new();
     for item in &facts.items {
         if item.price.currency != facts.currency {
@@ -37,7 +44,10 @@ pub fn mrr(facts: &SubscriptionFacts, policy: &MetricPolicy, at_ms: i64) -> Resu
     take_discounts_off(&mut lines, facts, policy, at_ms);
     let mut sum = BigRational::zero();
     for line in &mut lines {
-        figure.including_tax |= line.take_tax_out() && line.monthly.is_positive();
+        figure.including_tax |= match policy.tax {
+            TaxRule::Excluded => line.take_tax_out(),
+            TaxRule::Included => line.has_tax(),
+        } && line.monthly.is_positive();
         sum += &line.monthly;
     }
     figure.amount_10k = stored(&sum)?;
@@ -45,7 +55,7 @@ pub fn mrr(facts: &SubscriptionFacts, policy: &MetricPolicy, at_ms: i64) -> Resu
 }
 
 /// Whether the subscription counts at `at`.
-fn counts(facts: &SubscriptionFacts, policy: &MetricPolicy, at: i64) -> bool {
+pub(crate) fn counts(facts: &SubscriptionFacts, policy: &MetricPolicy, at: i64) -> bool {
     let overdue_too_long = || match (policy.past_due_days, facts.overdue_since) {
         (Some(days), Some(since)) => at.saturating_sub(since) >= i64::from(days).saturating_mul(DAY_MS),
         _ => false,
@@ -53,17 +63,48 @@ fn counts(facts: &SubscriptionFacts, policy: &MetricPolicy, at: i64) -> bool {
     let counted = match status_at(facts, at) {
         SubscriptionStatus::Active => true,
         SubscriptionStatus::PastDue => !overdue_too_long(),
+        SubscriptionStatus::Trialing => policy.trials_count,
         _ => false,
     };
     let collected = policy.paused_collection_counts
         || facts.pause_collection.is_none_or(|pause| pause.resumes_at.is_some_and(|resumes| resumes <= at));
+    counted && collected && !called_off(facts, policy, at)
+}
+
+/// Whether a cancellation that was asked for has taken effect by the policy's rule at `at`.
+pub(crate) fn called_off(facts: &SubscriptionFacts, policy: &MetricPolicy, at: i64) -> bool {
     let leaving = facts.cancel_at_period_end || facts.cancel_at.is_some() || facts.ended_at.is_some();
-    let called_off = policy.cancellation == CancellationRule::AtCall
+    policy.cancellation == CancellationRule::AtCall
         && match facts.canceled_at {
             Some(called) => called <= at,
             None => leaving,
-        };
-    counted && collected && !called_off
+        }
+}
+
+/// The instants between which [`mrr`] of these facts is constant, in no order, some of them more
+/// than once. There may be more than needed, never fewer.
+pub(crate) fn turning_points(facts: &SubscriptionFacts, policy: &MetricPolicy) -> Vec<i64> {
+    let overdue = facts.overdue_since.zip(policy.past_due_days);
+    let mut instants: Vec<i64> = [
+        Some(facts.started_at),
+        facts.trial_start,
+        facts.trial_end,
+        facts.canceled_at,
+        facts.cancel_at,
+        facts.ended_at,
+        facts.pause_collection.and_then(|pause| pause.resumes_at),
+        overdue.map(|(since, days)| since.saturating_add(i64::from(days).saturating_mul(DAY_MS))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let cycles: Vec<Recurring> = facts.items.iter().filter_map(|item| item.price.recurring).collect();
+    let own = facts.items.iter().flat_map(|item| &item.discounts);
+    for discount in own.chain(&facts.discounts).chain(&facts.customer_discount) {
+        instants.push(discount.start.unwrap_or(facts.started_at));
+        instants.extend(cycles.iter().filter_map(|cycle| end_of(discount, facts, *cycle)));
+    }
+    instants
 }
 
 /// The status at `at`, as far as a copy read at some other instant tells.
@@ -121,6 +162,12 @@ impl<'a> Line<'a> {
             return Err(out_of_range("the amount"));
         }
         Ok(Some(Self { item, recurring, monthly: per_period * per_month(recurring) }))
+    }
+
+    /// Whether tax is part of the amount.
+    fn has_tax(&self) -> bool {
+        self.item.inclusive_tax_percent.is_some_and(|percent| !percent.is_zero())
+            || self.item.price.tax_behavior == TaxBehavior::Inclusive
     }
 
     /// Takes the tax that is part of the amount out; true where there is some and its rate is unknown.
@@ -233,8 +280,14 @@ fn holds(discount: &Discount, rule: DiscountRule, facts: &SubscriptionFacts, cyc
         DiscountRule::All => true,
     };
     let start = discount.start.unwrap_or(facts.started_at);
+    counted && start <= at && end_of(discount, facts, cycle).is_none_or(|end| at < end)
+}
+
+/// The first instant at which a discount no longer holds.
+fn end_of(discount: &Discount, facts: &SubscriptionFacts, cycle: Recurring) -> Option<i64> {
+    let start = discount.start.unwrap_or(facts.started_at);
     // Stripe names no end for a discount of one invoice: it is spent with the first paid period.
-    let end = discount.end.or_else(|| match duration {
+    discount.end.or_else(|| match discount.coupon.duration {
         CouponDuration::Forever => None,
         CouponDuration::Repeating => discount.coupon.duration_in_months.and_then(|months| later(start, 0, months)),
         CouponDuration::Once => {
@@ -247,8 +300,7 @@ fn holds(discount: &Discount, rule: DiscountRule, facts: &SubscriptionFacts, cyc
                 Interval::Year => later(start, 0, n.saturating_mul(12)),
             }
         }
-    });
-    counted && start <= at && end.is_none_or(|end| at < end)
+    })
 }
 
 /// An instant so many days or calendar months later; the day stays within the month.
@@ -260,7 +312,7 @@ fn later(start: i64, days: u64, months: u32) -> Option<i64> {
 }
 
 /// The part of an amount per interval that falls on a month.
-fn per_month(recurring: Recurring) -> BigRational {
+pub(crate) fn per_month(recurring: Recurring) -> BigRational {
     let (above, below) = match recurring.interval {
         Interval::Day => (365, 12),
         Interval::Week => (52, 12),
@@ -270,10 +322,10 @@ fn per_month(recurring: Recurring) -> BigRational {
     BigRational::new(BigInt::from(above), BigInt::from(below) * BigInt::from(recurring.interval_count))
 }
 
-fn whole(number: i64) -> BigRational {
+pub(crate) fn whole(number: i64) -> BigRational {
     BigRational::from_integer(BigInt::from(number))
 }
 
-fn exact(decimal: Decimal) -> BigRational {
+pub(crate) fn exact(decimal: Decimal) -> BigRational {
     BigRational::new(BigInt::from(decimal.mantissa()), BigInt::from(10).pow(decimal.scale()))
 }

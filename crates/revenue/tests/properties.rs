@@ -115,6 +115,7 @@ fn policies() -> impl Strategy<Value = MetricPolicy> {
             paused_collection_counts,
             cancellation,
             discounts,
+            ..MetricPolicy::default()
         },
     )
 }
