@@ -28,6 +28,9 @@ pub enum RevenueError {
     /// The list of items goes on after the first page.
     #[error("items has more pages: read them all first")]
     ItemsIncomplete,
+    /// An invoice's list of lines goes on after the first page.
+    #[error("lines has more pages: read them all first")]
+    LinesIncomplete,
     /// A price has tiers that neither it nor the catalog carries.
     #[error("the tiers of price {price} are not known: read the price with its tiers expanded")]
     TiersMissing {

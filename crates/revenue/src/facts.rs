@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// A subscription's status, in Stripe's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionStatus {
     /// First payment not made yet.
@@ -32,7 +32,7 @@ pub enum SubscriptionStatus {
 }
 
 /// The unit of a billing interval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interval {
     /// 12/365 of a month.
@@ -46,7 +46,7 @@ pub enum Interval {
 }
 
 /// Whether a recurring price bills a quantity agreed on, or what was used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UsageType {
     /// The quantity on the subscription.
@@ -56,7 +56,7 @@ pub enum UsageType {
 }
 
 /// How often, and by what, a price bills.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Recurring {
     /// The unit.
     pub interval: Interval,
@@ -67,7 +67,7 @@ pub struct Recurring {
 }
 
 /// How tiers apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TiersMode {
     /// Each unit is priced by the tier it falls in.
@@ -77,7 +77,7 @@ pub enum TiersMode {
 }
 
 /// One tier of a price.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tier {
     /// The last quantity in it; `None` = all the rest.
     pub up_to: Option<i64>,
@@ -88,7 +88,7 @@ pub struct Tier {
 }
 
 /// Which way a divided quantity is rounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rounding {
     /// To the next whole package.
@@ -98,7 +98,7 @@ pub enum Rounding {
 }
 
 /// Turns a quantity of units into one of packages before it is priced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TransformQuantity {
     /// Units in a package, 1 or more.
     pub divide_by: i64,
@@ -107,7 +107,7 @@ pub struct TransformQuantity {
 }
 
 /// Whether a price has tax in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaxBehavior {
     /// Tax is part of the amount.
@@ -120,7 +120,7 @@ pub enum TaxBehavior {
 }
 
 /// A Stripe price.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Price {
     /// `price_…`
     pub id: String,
@@ -143,7 +143,7 @@ pub struct Price {
 }
 
 /// How long a coupon lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CouponDuration {
     /// One invoice.
@@ -155,7 +155,7 @@ pub enum CouponDuration {
 }
 
 /// What a coupon takes off.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CouponValue {
     /// So many hundredths of the amount, 0 to 100.
     Percent(Decimal),
@@ -169,7 +169,7 @@ pub enum CouponValue {
 }
 
 /// A coupon.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Coupon {
     /// Its id.
     pub id: String,
@@ -184,7 +184,7 @@ pub struct Coupon {
 }
 
 /// A coupon given to an item, a subscription or a customer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Discount {
     /// The coupon.
     pub coupon: Coupon,
@@ -195,7 +195,7 @@ pub struct Discount {
 }
 
 /// One line of a subscription.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Item {
     /// What is sold.
     pub price: Price,
@@ -208,7 +208,7 @@ pub struct Item {
 }
 
 /// A pause in the collection of invoices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CollectionPause {
     /// When collection resumes by itself; `None` = never.
     pub resumes_at: Option<i64>,
@@ -218,7 +218,7 @@ pub struct CollectionPause {
 ///
 /// It holds for the instant at which it was read from Stripe. For an earlier instant the status then
 /// is derived from the timestamps, as far as they tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SubscriptionFacts {
     /// `sub_…`
     pub id: String,

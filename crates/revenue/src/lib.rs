@@ -11,9 +11,11 @@
 mod amount;
 mod error;
 mod facts;
+mod invoice;
 mod mrr;
 mod policy;
 mod stripe;
+mod timeline;
 
 pub use amount::{AMOUNT_SCALE, Mrr, display_minor, totals};
 pub use error::RevenueError;
@@ -21,8 +23,10 @@ pub use facts::{
     CollectionPause, Coupon, CouponDuration, CouponValue, Discount, Interval, Item, Price, Recurring, Rounding,
     SubscriptionFacts, SubscriptionStatus, TaxBehavior, Tier, TiersMode, TransformQuantity, UsageType,
 };
+pub use invoice::{InvoiceFacts, InvoiceLine, InvoiceStatus, LineDiscount};
 pub use mrr::mrr;
 pub use policy::{
     BriefRule, CancellationRule, ChurnBase, DiscountRule, FreeRule, MeteredRule, MetricPolicy, Preset, TaxRule,
 };
 pub use stripe::{Catalog, NoCatalog};
+pub use timeline::{Level, Snapshot, levels};

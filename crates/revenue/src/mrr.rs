@@ -17,7 +17,7 @@ pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// The monthly recurring revenue of a subscription at `at_ms`, by `policy`: 0 while it does not
 /// count, an error where it cannot be told. Metered usage is not part of it under any policy: only
-/// invoices know it, see the timeline.
+/// invoices know it, see [`crate::levels`].
 pub fn mrr(facts: &SubscriptionFacts, policy: &MetricPolicy, at_ms: i64) -> Result<Mrr, RevenueError> {
     if counts(facts, policy, at_ms) {
         return amount(facts, policy, at_ms);
@@ -26,8 +26,18 @@ pub fn mrr(facts: &SubscriptionFacts, policy: &MetricPolicy, at_ms: i64) -> Resu
 }
 
 /// What a subscription that counts is worth per month at `at_ms`.
-pub(crate) fn amount(facts: &SubscriptionFacts, policy: &MetricPolicy, at_ms: i64) -> Result<Mrr, RevenueError> {
-    let mut figure = Mrr { currency: facts.currency.clone(), amount_10k: 0, including_tax: false };
+fn amount(facts: &SubscriptionFacts, policy: &MetricPolicy, at_ms: i64) -> Result<Mrr, RevenueError> {
+    let (exact, including_tax) = exact_amount(facts, policy, at_ms)?;
+    Ok(Mrr { currency: facts.currency.clone(), amount_10k: stored(&exact)?, including_tax })
+}
+
+/// The same in minor units, not rounded, and whether tax is in it.
+pub(crate) fn exact_amount(
+    facts: &SubscriptionFacts,
+    policy: &MetricPolicy,
+    at_ms: i64,
+) -> Result<(BigRational, bool), RevenueError> {
+    let mut including_tax = false;
     let mut lines = Vec::new();
     for item in &facts.items {
         if item.price.currency != facts.currency {
@@ -44,14 +54,13 @@ pub(crate) fn amount(facts: &SubscriptionFacts, policy: &MetricPolicy, at_ms: i6
     take_discounts_off(&mut lines, facts, policy, at_ms);
     let mut sum = BigRational::zero();
     for line in &mut lines {
-        figure.including_tax |= match policy.tax {
+        including_tax |= match policy.tax {
             TaxRule::Excluded => line.take_tax_out(),
             TaxRule::Included => line.has_tax(),
         } && line.monthly.is_positive();
         sum += &line.monthly;
     }
-    figure.amount_10k = stored(&sum)?;
-    Ok(figure)
+    Ok((sum, including_tax))
 }
 
 /// Whether the subscription counts at `at`.

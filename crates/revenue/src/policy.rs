@@ -140,11 +140,11 @@ pub enum Preset {
     Paywall,
     /// Stripe's Billing analytics.
     Stripe,
-    /// ChartMogul.
+    /// `ChartMogul`.
     Chartmogul,
     /// Baremetrics.
     Baremetrics,
-    /// ProfitWell, now Paddle's.
+    /// `ProfitWell`, now Paddle's.
     Profitwell,
 }
 
@@ -176,7 +176,7 @@ impl Preset {
     ///   can choose otherwise); a cancellation counts at the call (an account can choose the period's
     ///   end); customers lost are divided by those at the start and the new ones. Not published, so
     ///   ours: paused collection.
-    /// - **ChartMogul** (help.chartmogul.com, "Configuring Subscription Analytics settings", "Stripe
+    /// - **`ChartMogul`** (help.chartmogul.com, "Configuring Subscription Analytics settings", "Stripe
     ///   integration guide", "Lifecycle of a customer"; dev.chartmogul.com, "Implementing usage-based
     ///   billing"): churn when the subscription ends in the billing system; past due and paused ones
     ///   count until they end; revenue is what the invoices bill, so every discount comes off and
@@ -186,7 +186,7 @@ impl Preset {
     ///   those who sign up and cancel within the window are in the churn rate. All else is not
     ///   published in a form that settles it, so ours: recurring discounts, churn when a subscription
     ///   ends, no usage.
-    /// - **`ProfitWell`** (learn.profitwell.com, "ProfitWell vs. Stripe", "ProfitWell vs. Recurly",
+    /// - **`ProfitWell`** (learn.profitwell.com, "`ProfitWell` vs. Stripe", "`ProfitWell` vs. Recurly",
     ///   "… different than Chargify"): until the end of the cycle; discounts of any frequency come
     ///   off; recurring metered billing counts; on hold is zero; new and churned within a month is
     ///   ignored; coming back at any time is a reactivation; unpaid is churn, past due is not, for how

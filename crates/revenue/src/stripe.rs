@@ -347,7 +347,7 @@ fn coupon_facts(value: &Value, path: &str) -> Result<Coupon, RevenueError> {
     })
 }
 
-fn read<T: DeserializeOwned>(value: &Value, path: &str) -> Result<T, RevenueError> {
+pub(crate) fn read<T: DeserializeOwned>(value: &Value, path: &str) -> Result<T, RevenueError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let inner = error.path().to_string();
         let path = match (path, inner.as_str()) {
@@ -359,11 +359,11 @@ fn read<T: DeserializeOwned>(value: &Value, path: &str) -> Result<T, RevenueErro
     })
 }
 
-fn need<T>(value: Option<T>, path: &str) -> Result<T, RevenueError> {
+pub(crate) fn need<T>(value: Option<T>, path: &str) -> Result<T, RevenueError> {
     value.ok_or_else(|| missing(path))
 }
 
-fn missing(path: &str) -> RevenueError {
+pub(crate) fn missing(path: &str) -> RevenueError {
     RevenueError::Missing { path: path.to_owned() }
 }
 
@@ -372,6 +372,6 @@ fn first(decimal: Option<Exact>, plain: Option<Exact>) -> Option<Decimal> {
 }
 
 /// Stripe's seconds as milliseconds.
-fn ms(seconds: i64) -> i64 {
+pub(crate) fn ms(seconds: i64) -> i64 {
     seconds.saturating_mul(1000)
 }
