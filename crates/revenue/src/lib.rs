@@ -11,11 +11,16 @@
 mod amount;
 mod error;
 mod facts;
+mod figures;
 mod invoice;
+mod ledger;
+mod movement;
 mod mrr;
 mod policy;
 mod stripe;
 mod timeline;
+mod trials;
+mod zone;
 
 pub use amount::{AMOUNT_SCALE, Mrr, display_minor, totals};
 pub use error::RevenueError;
@@ -23,10 +28,15 @@ pub use facts::{
     CollectionPause, Coupon, CouponDuration, CouponValue, Discount, Interval, Item, Price, Recurring, Rounding,
     SubscriptionFacts, SubscriptionStatus, TaxBehavior, Tier, TiersMode, TransformQuantity, UsageType,
 };
+pub use figures::{CASES_MIN, Cell, Figures, Headline, Moved, Rate, Window};
 pub use invoice::{InvoiceFacts, InvoiceLine, InvoiceStatus, LineDiscount};
+pub use ledger::{Fact, Fault, Ledger, Lens, Objects};
+pub use movement::{Movement, MovementKind};
 pub use mrr::mrr;
 pub use policy::{
     BriefRule, CancellationRule, ChurnBase, DiscountRule, FreeRule, MeteredRule, MetricPolicy, Preset, TaxRule,
 };
 pub use stripe::{Catalog, NoCatalog};
 pub use timeline::{Level, Snapshot, levels};
+pub use trials::TrialFacts;
+pub use zone::{Day, Period, ReportingZone};

@@ -13,8 +13,8 @@ use num_traits::{Signed, Zero};
 use crate::amount::stored;
 use crate::mrr::{DAY_MS, called_off, counts, exact_amount, per_month, turning_points, whole};
 use crate::{
-    CouponDuration, DiscountRule, Interval, InvoiceFacts, InvoiceLine, InvoiceStatus, MeteredRule, MetricPolicy,
-    Recurring, RevenueError, SubscriptionFacts, SubscriptionStatus, TaxRule, UsageType,
+    CancellationRule, CouponDuration, DiscountRule, Interval, InvoiceFacts, InvoiceLine, InvoiceStatus, MeteredRule,
+    MetricPolicy, Recurring, RevenueError, SubscriptionFacts, SubscriptionStatus, TaxRule, UsageType,
 };
 
 /// A subscription as it was read from Stripe at an instant.
@@ -22,8 +22,8 @@ use crate::{
 pub struct Snapshot {
     /// When it was read.
     pub seen_at: i64,
-    /// What it said.
-    pub facts: SubscriptionFacts,
+    /// What it said. Snapshots that say the same can share it.
+    pub facts: Arc<SubscriptionFacts>,
 }
 
 /// What a subscription is worth from an instant on, until the next level.
@@ -71,10 +71,22 @@ pub fn levels(
     Ok(levels)
 }
 
+/// The level at one instant, told by what was known then and not by what changed before.
+pub(crate) fn level_at(
+    snapshots: &[Snapshot],
+    invoices: &[&InvoiceFacts],
+    policy: &MetricPolicy,
+    at: i64,
+) -> Result<Option<Level>, RevenueError> {
+    Timeline::of(snapshots, invoices, policy).map(|timeline| timeline.at(at)).transpose()
+}
+
 /// What was known of a subscription from an instant on.
 struct View<'a> {
     from: i64,
     facts: Cow<'a, SubscriptionFacts>,
+    /// When it stopped counting, as the next snapshot says.
+    ends: Option<i64>,
 }
 
 /// A line of an invoice, per month.
@@ -133,6 +145,7 @@ impl<'a> Timeline<'a> {
         for (n, view) in self.views.iter().enumerate() {
             let until = self.views.get(n + 1).map_or(i64::MAX, |next| next.from);
             instants.extend(Some(view.from).filter(|from| *from != i64::MIN));
+            instants.extend(view.ends);
             instants.extend(
                 turning_points(&view.facts, self.policy).into_iter().filter(|at| (view.from..until).contains(at)),
             );
@@ -156,6 +169,9 @@ impl<'a> Timeline<'a> {
             counts: false,
             estimated,
         };
+        if view.ends.is_some_and(|end| end <= at) {
+            return Ok(level);
+        }
         let billed = if estimated { self.billed(facts, at) } else { None };
         let mut exact = match billed {
             Some(billed) => billed,
@@ -268,7 +284,7 @@ fn line_concerns(line: &InvoiceLine, invoice: &InvoiceFacts, id: &str) -> bool {
 fn views<'a>(ordered: &[&'a Snapshot], invoices: &[&&InvoiceFacts], policy: &MetricPolicy) -> Vec<View<'a>> {
     let mut views: Vec<View<'a>> = Vec::with_capacity(ordered.len());
     for (n, snapshot) in ordered.iter().enumerate() {
-        let mut facts = Cow::Borrowed(&snapshot.facts);
+        let mut facts = Cow::Borrowed(&*snapshot.facts);
         if policy.past_due_days.is_some()
             && facts.status == SubscriptionStatus::PastDue
             && facts.overdue_since.is_none()
@@ -276,21 +292,16 @@ fn views<'a>(ordered: &[&'a Snapshot], invoices: &[&&InvoiceFacts], policy: &Met
         {
             facts.to_mut().overdue_since = Some(since);
         }
-        if let Some(next) = ordered.get(n + 1) {
+        let ends = ordered.get(n + 1).and_then(|next| {
             let between = |at: &i64| snapshot.seen_at < *at && *at <= next.seen_at;
-            if facts.ended_at.is_none()
-                && let Some(ended) = next.facts.ended_at.filter(between)
-            {
-                facts.to_mut().ended_at = Some(ended);
-            }
-            if facts.canceled_at.is_none()
-                && let Some(called) = next.facts.canceled_at.filter(between)
-            {
-                facts.to_mut().canceled_at = Some(called);
-            }
-        }
+            let ended = next.facts.ended_at.filter(|at| facts.ended_at.is_none() && between(at));
+            let called = next.facts.canceled_at.filter(|at| {
+                policy.cancellation == CancellationRule::AtCall && facts.canceled_at.is_none() && between(at)
+            });
+            ended.into_iter().chain(called).min()
+        });
         let from = if n == 0 { i64::MIN } else { takes_over_at(ordered[n - 1], snapshot) };
-        views.push(View { from, facts });
+        views.push(View { from, facts, ends });
     }
     views
 }

@@ -1,7 +1,11 @@
 //! Stripe's objects, small.
 
+use std::sync::Arc;
+
 use chrono::{NaiveDate, NaiveDateTime};
-use paywall_revenue::{InvoiceFacts, NoCatalog, Snapshot, SubscriptionFacts};
+use paywall_revenue::{
+    Fact, InvoiceFacts, Ledger, Lens, MetricPolicy, NoCatalog, ReportingZone, Snapshot, SubscriptionFacts, Window,
+};
 use serde_json::{Value, json};
 
 /// Unix seconds of a day's beginning in UTC.
@@ -41,7 +45,7 @@ pub(crate) fn ended(value: Value, at: &str) -> Value {
 }
 
 pub(crate) fn seen(at: &str, value: &Value) -> Snapshot {
-    Snapshot { seen_at: ms(at), facts: SubscriptionFacts::from_stripe(value, &NoCatalog).unwrap() }
+    Snapshot { seen_at: ms(at), facts: Arc::new(SubscriptionFacts::from_stripe(value, &NoCatalog).unwrap()) }
 }
 
 /// A paid invoice of `sub_1` with one line.
@@ -56,4 +60,22 @@ pub(crate) fn invoice(id: &str, from: &str, to: &str, minor: i64) -> Value {
 
 pub(crate) fn billed(value: &Value) -> InvoiceFacts {
     InvoiceFacts::from_stripe(value).unwrap()
+}
+
+/// A ledger with these subscriptions, each of a customer and as it was read on a day.
+pub(crate) fn ledger(subscriptions: &[(&str, &str, &Value)]) -> Ledger {
+    let mut ledger = Ledger::new();
+    for (customer, at, value) in subscriptions {
+        ledger.put(Fact::Subscription { customer: (*customer).into(), snapshot: seen(at, value) });
+    }
+    ledger
+}
+
+/// The lens of a policy that ends with a day in UTC.
+pub(crate) fn lens(policy: MetricPolicy, last: &str) -> Lens {
+    Lens { policy, zone: ReportingZone::UTC, until: ms(last) + 86_400_000 - 1 }
+}
+
+pub(crate) fn window(from: &str, to: &str) -> Window {
+    Window { from: from.parse().unwrap(), to: to.parse().unwrap() }
 }

@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod facts;
+mod oracle;
+mod properties;
+mod published;
+mod random;
 mod timeline;
