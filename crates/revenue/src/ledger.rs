@@ -293,6 +293,14 @@ impl Ledger {
     }
 }
 
+impl Extend<Fact> for Ledger {
+    fn extend<T: IntoIterator<Item = Fact>>(&mut self, facts: T) {
+        for fact in facts {
+            self.put(fact);
+        }
+    }
+}
+
 impl Account {
     pub(crate) fn invoice_list(&self) -> Vec<&InvoiceFacts> {
         self.invoices.iter().map(|(_, invoice)| invoice).collect()

@@ -47,7 +47,9 @@ fn of_customer(customer: &str, facts: &[Fact], lens: &Lens, (first, last): (Day,
             Fact::Trial { .. } => {}
         }
     }
-    subscriptions.values_mut().for_each(|snapshots| snapshots.sort());
+    for snapshots in subscriptions.values_mut() {
+        snapshots.sort();
+    }
     let invoices: Vec<&InvoiceFacts> = invoices.into_values().map(|it| it.1).collect();
     let mut closes: BTreeMap<String, Vec<Close>> = BTreeMap::new();
     let count = usize::try_from(last.since(first)).unwrap();
@@ -70,7 +72,7 @@ fn of_customer(customer: &str, facts: &[Fact], lens: &Lens, (first, last): (Day,
             let (before, after) = (all[day - 1].0, all[day].0);
             // Since the last day with an amount in this currency, some subscription always counted.
             let went_on = (0..day).rev().find(|past| all[*past].0 > 0).is_some_and(|paid| {
-                lens.policy.free == FreeRule::Contraction && all[paid..=day - 1].iter().all(|close| close.1 > 0)
+                lens.policy.free == FreeRule::Contraction && all[paid..day].iter().all(|close| close.1 > 0)
             });
             let comes_back = paid_on
                 .is_some_and(|past| lens.policy.reactivation_days.is_none_or(|most| day - past <= most as usize));
@@ -116,12 +118,11 @@ fn worth(snapshots: &[&Snapshot], invoices: &[&InvoiceFacts], policy: &MetricPol
             && next.facts.trial_end.is_some_and(|it| seen <= it && it < next.seen_at && it <= at);
         if converted {
             now += 1;
-        } else if facts.ended_at.is_none() && was(next.facts.ended_at) {
-            return None;
-        } else if policy.cancellation == CancellationRule::AtCall
-            && facts.canceled_at.is_none()
-            && was(next.facts.canceled_at)
-        {
+        }
+        let ended = !converted && facts.ended_at.is_none() && was(next.facts.ended_at);
+        let at_call = policy.cancellation == CancellationRule::AtCall;
+        let called = !converted && at_call && facts.canceled_at.is_none() && was(next.facts.canceled_at);
+        if ended || called {
             return None;
         }
     }

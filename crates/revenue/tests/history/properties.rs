@@ -15,9 +15,7 @@ fn lenses() -> impl Strategy<Value = Lens> {
 
 fn fed(facts: &[Fact], lens: &Lens) -> Ledger {
     let mut ledger = Ledger::new();
-    facts.iter().cloned().for_each(|fact| {
-        ledger.put(fact);
-    });
+    ledger.extend(facts.iter().cloned());
     ledger.refresh(lens);
     ledger
 }
@@ -108,9 +106,7 @@ proptest! {
         let mut paged = Ledger::new();
         let before = Lens { until: earlier.min(lens.until), ..lens.clone() };
         for facts in again.chunks(page) {
-            facts.iter().cloned().for_each(|fact| {
-                paged.put(fact);
-            });
+            paged.extend(facts.iter().cloned());
             paged.refresh(&before);
         }
         paged.refresh(&lens);

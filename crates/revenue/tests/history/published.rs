@@ -1,4 +1,4 @@
-//! Movements and rates that others published: Stripe's glossary, ChartMogul, Ghost.
+//! Movements and rates that others published: Stripe's glossary, `ChartMogul`, Ghost.
 
 use paywall_revenue::{BriefRule, Cell, FreeRule, Ledger, MetricPolicy, MovementKind, Preset, Rate};
 use serde_json::{Value, json};
