@@ -25,17 +25,40 @@ pub struct Mrr {
 
 /// `exact` minor units in 1/10,000 of the minor unit, rounded half to even.
 pub(crate) fn stored(exact: &BigRational) -> Result<i64, RevenueError> {
-    half_to_even(&(exact * BigRational::from_integer(BigInt::from(AMOUNT_SCALE))))
-        .to_i64()
-        .ok_or(RevenueError::TooLarge)
+    let small = exact.numer().to_i64().zip(exact.denom().to_i64());
+    let rounded = match small {
+        // Nearly all amounts are small, and then need no allocation.
+        Some((numer, denom)) => even(i128::from(numer) * i128::from(AMOUNT_SCALE), i128::from(denom)).to_i64(),
+        None => half_to_even(&(exact * BigRational::from_integer(BigInt::from(AMOUNT_SCALE)))).to_i64(),
+    };
+    rounded.ok_or(RevenueError::TooLarge)
+}
+
+/// A quotient rounded half to even; `by` is above zero.
+pub(crate) fn even(value: i128, by: i128) -> i128 {
+    let (whole, rest) = (value.div_euclid(by), value.rem_euclid(by));
+    match rest.cmp(&(by - rest)) {
+        std::cmp::Ordering::Less => whole,
+        std::cmp::Ordering::Equal if whole % 2 == 0 => whole,
+        _ => whole + 1,
+    }
 }
 
 /// A stored amount in whole minor units, rounded half to even: for display only. Adding such values
 /// does not give the headline; add the stored ones.
 pub fn display_minor(amount_10k: i64) -> i64 {
-    let (whole, rest) = (amount_10k.div_euclid(AMOUNT_SCALE), amount_10k.rem_euclid(AMOUNT_SCALE));
-    let half = AMOUNT_SCALE / 2;
-    if rest > half || (rest == half && whole % 2 != 0) { whole + 1 } else { whole }
+    even(i128::from(amount_10k), i128::from(AMOUNT_SCALE)) as i64
+}
+
+/// How many decimal places a currency's minor unit has in Stripe's amounts, by its ISO 4217 code in lower
+/// case. Stripe writes the Icelandic króna and the Ugandan shilling with two, though they have none.
+pub fn minor_digits(currency: &str) -> u32 {
+    match currency {
+        "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd" | "vuv" | "xaf"
+        | "xof" | "xpf" => 0,
+        "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
+        _ => 2,
+    }
 }
 
 /// The sum per currency. Currencies are never added to one another. A sum includes tax where one of
@@ -54,7 +77,7 @@ pub fn totals<'a>(rows: impl IntoIterator<Item = &'a Mrr>) -> Result<BTreeMap<St
     Ok(totals)
 }
 
-fn half_to_even(value: &BigRational) -> BigInt {
+pub(crate) fn half_to_even(value: &BigRational) -> BigInt {
     let floor = value.floor().to_integer();
     let above = value - BigRational::from_integer(floor.clone());
     let twice = above + (value - BigRational::from_integer(floor.clone()));
@@ -79,6 +102,11 @@ mod tests {
         assert_eq!(stored(&tenth(-1)), Ok(0));
         assert_eq!(stored(&tenth(-3)), Ok(-2));
         assert_eq!(stored(&BigRational::new(BigInt::from(13_000), BigInt::from(3))), Ok(43_333_333));
+        let large = |n: i64| BigRational::new(BigInt::from(i64::MAX) * n, BigInt::from(AMOUNT_SCALE) * i64::MAX * 2);
+        assert_eq!((stored(&large(3)), stored(&large(5))), (Ok(2), Ok(2)), "too long for 64 bits until it is reduced");
+        let long = BigRational::new(BigInt::from(i64::MAX) * 3 + 1, BigInt::from(i64::MAX) * 4);
+        assert_eq!(stored(&long), Ok(7500));
+        assert_eq!(stored(&BigRational::from_integer(BigInt::from(i64::MAX))), Err(RevenueError::TooLarge));
     }
 
     #[test]

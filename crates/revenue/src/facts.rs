@@ -245,6 +245,8 @@ pub struct SubscriptionFacts {
     pub overdue_since: Option<i64>,
     /// Present while collection is paused.
     pub pause_collection: Option<CollectionPause>,
+    /// Whether it is known to have something to be paid by, or the customer has.
+    pub has_payment_method: bool,
     /// Its lines, all of them.
     pub items: Vec<Item>,
     /// Discounts of the whole subscription.

@@ -27,6 +27,11 @@ impl Window {
         Self { from: last.plus(1 - days), to: last.plus(1) }
     }
 
+    /// Whether a day is one of them.
+    pub fn contains(self, day: Day) -> bool {
+        self.from <= day && day < self.to
+    }
+
     /// The window cut at the borders of periods; the first and the last can be parts of one.
     pub fn by(self, period: Period) -> Vec<Self> {
         let mut windows = Vec::new();
@@ -66,6 +71,11 @@ pub enum Rate {
 }
 
 impl Rate {
+    /// How many of how many.
+    pub(crate) fn of_count(counted: i64, of: i64) -> Result<Self, RevenueError> {
+        Self::of(i128::from(counted), i128::from(of), counted, of)
+    }
+
     fn of(numerator: i128, denominator: i128, counted: i64, of: i64) -> Result<Self, RevenueError> {
         if denominator == 0 {
             return Ok(Self::NotEnoughData);
@@ -215,7 +225,7 @@ impl Ledger {
             arr_10k: fit(end * 12)?,
             customers_start,
             customers_end,
-            customer_churn: Rate::of(i128::from(lost), i128::from(base), lost, base)?,
+            customer_churn: Rate::of_count(lost, base)?,
             gross_mrr_churn: Rate::of(down, start, downs, customers_start)?,
             net_mrr_churn: Rate::of(down - up, start, downs + ups, customers_start)?,
             nrr: Rate::of(start + up - down, start, downs + ups, customers_start)?,
@@ -288,7 +298,7 @@ impl Account {
     fn part_of(&self, currency: &str, window: Window, cell: Cell) -> Option<i128> {
         let mut part = None;
         for movement in self.outcome.movements.iter().filter(|it| *it.currency == *currency) {
-            let within = window.from <= movement.day && movement.day < window.to;
+            let within = window.contains(movement.day);
             let counts = match cell {
                 Cell::Start => movement.day < window.from,
                 Cell::End => movement.day < window.to,

@@ -9,34 +9,44 @@
 //! add up to the headline.
 
 mod amount;
+mod cohorts;
+mod comparison;
 mod error;
+mod exchange;
 mod facts;
 mod figures;
+mod forecast;
 mod invoice;
 mod ledger;
 mod movement;
 mod mrr;
+mod payments;
 mod policy;
 mod stripe;
 mod timeline;
 mod trials;
 mod zone;
 
-pub use amount::{AMOUNT_SCALE, Mrr, display_minor, totals};
+pub use amount::{AMOUNT_SCALE, Mrr, display_minor, minor_digits, totals};
+pub use cohorts::{Cohort, CohortMonth};
+pub use comparison::{Cause, Difference};
 pub use error::RevenueError;
+pub use exchange::{Converted, ExchangeRate, ExchangeRates, RateFault, RateProblem, Unknown, parse_rates};
 pub use facts::{
     CollectionPause, Coupon, CouponDuration, CouponValue, Discount, Interval, Item, Price, Recurring, Rounding,
     SubscriptionFacts, SubscriptionStatus, TaxBehavior, Tier, TiersMode, TransformQuantity, UsageType,
 };
 pub use figures::{CASES_MIN, Cell, Figures, Headline, Moved, Rate, Window};
+pub use forecast::{Assumption, Committed, Forecast};
 pub use invoice::{InvoiceFacts, InvoiceLine, InvoiceStatus, LineDiscount};
 pub use ledger::{Fact, Fault, Ledger, Lens, Objects};
 pub use movement::{Movement, MovementKind};
 pub use mrr::mrr;
+pub use payments::{FailedPayment, FailedPayments, Recovery};
 pub use policy::{
     BriefRule, CancellationRule, ChurnBase, DiscountRule, FreeRule, MeteredRule, MetricPolicy, Preset, TaxRule,
 };
 pub use stripe::{Catalog, NoCatalog};
 pub use timeline::{Level, Snapshot, levels};
-pub use trials::TrialFacts;
+pub use trials::{Trial, TrialCohort, TrialFacts, TrialOutcome, TrialsEnded};
 pub use zone::{Day, Period, ReportingZone};

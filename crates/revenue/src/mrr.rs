@@ -52,15 +52,15 @@ pub(crate) fn exact_amount(
         }
     }
     take_discounts_off(&mut lines, facts, policy, at_ms);
-    let mut sum = BigRational::zero();
+    let mut sum = None;
     for line in &mut lines {
         including_tax |= match policy.tax {
             TaxRule::Excluded => line.take_tax_out(),
             TaxRule::Included => line.has_tax(),
         } && line.monthly.is_positive();
-        sum += &line.monthly;
+        sum = Some(plus(sum, &line.monthly));
     }
-    Ok((sum, including_tax))
+    Ok((sum.unwrap_or_default(), including_tax))
 }
 
 /// Whether the subscription counts at `at`.
@@ -170,7 +170,7 @@ impl<'a> Line<'a> {
         if per_period.is_negative() {
             return Err(out_of_range("the amount"));
         }
-        Ok(Some(Self { item, recurring, monthly: per_period * per_month(recurring) }))
+        Ok(Some(Self { item, recurring, monthly: monthly(per_period, recurring) }))
     }
 
     /// Whether tax is part of the amount.
@@ -320,6 +320,14 @@ fn later(start: i64, days: u64, months: u32) -> Option<i64> {
         .map(|instant| instant.timestamp_millis())
 }
 
+/// What of an amount per interval falls on a month.
+pub(crate) fn monthly(per_period: BigRational, recurring: Recurring) -> BigRational {
+    if recurring.interval == Interval::Month && recurring.interval_count == 1 {
+        return per_period;
+    }
+    per_period * per_month(recurring)
+}
+
 /// The part of an amount per interval that falls on a month.
 pub(crate) fn per_month(recurring: Recurring) -> BigRational {
     let (above, below) = match recurring.interval {
@@ -329,6 +337,14 @@ pub(crate) fn per_month(recurring: Recurring) -> BigRational {
         Interval::Year => (1, 12),
     };
     BigRational::new(BigInt::from(above), BigInt::from(below) * BigInt::from(recurring.interval_count))
+}
+
+/// A sum that costs nothing while there is one part.
+pub(crate) fn plus(sum: Option<BigRational>, part: &BigRational) -> BigRational {
+    match sum {
+        Some(sum) => sum + part,
+        None => part.clone(),
+    }
 }
 
 pub(crate) fn whole(number: i64) -> BigRational {

@@ -74,21 +74,33 @@ impl SubscriptionFacts {
             pause_collection: read
                 .pause_collection
                 .map(|pause| CollectionPause { resumes_at: pause.resumes_at.map(ms) }),
+            has_payment_method: [read.default_payment_method, read.default_source].iter().flatten().any(is_there),
             items,
             discounts,
             customer_discount: None,
         };
         if let Some(customer) = read.customer.filter(Value::is_object) {
             facts.customer_discount = customer_discount(&customer, "customer.discount", catalog)?;
+            facts.has_payment_method |= pays_by_something(&customer);
         }
         Ok(facts)
     }
 
-    /// These facts with the discount of `customer`, a Stripe customer.
+    /// These facts with the discount of `customer`, a Stripe customer, and what it pays by.
     pub fn with_customer(mut self, customer: &Value, catalog: &impl Catalog) -> Result<Self, RevenueError> {
         self.customer_discount = customer_discount(customer, "discount", catalog)?;
+        self.has_payment_method |= pays_by_something(customer);
         Ok(self)
     }
+}
+
+fn pays_by_something(customer: &Value) -> bool {
+    let method = customer.pointer("/invoice_settings/default_payment_method");
+    method.into_iter().chain(customer.get("default_source")).any(is_there)
+}
+
+fn is_there(value: &Value) -> bool {
+    !value.is_null()
 }
 
 fn customer_discount(customer: &Value, path: &str, catalog: &impl Catalog) -> Result<Option<Discount>, RevenueError> {
@@ -113,6 +125,8 @@ struct ReadSubscription {
     discounts: Option<Vec<Value>>,
     discount: Option<Value>,
     default_tax_rates: Option<Vec<ReadTaxRate>>,
+    default_payment_method: Option<Value>,
+    default_source: Option<Value>,
     customer: Option<Value>,
 }
 

@@ -8,10 +8,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, Utc};
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{Signed, Zero};
 
 use crate::amount::stored;
-use crate::mrr::{DAY_MS, called_off, counts, exact_amount, per_month, turning_points, whole};
+use crate::mrr::{DAY_MS, called_off, counts, exact_amount, monthly, per_month, plus, turning_points, whole};
 use crate::{
     CancellationRule, CouponDuration, DiscountRule, Interval, InvoiceFacts, InvoiceLine, InvoiceStatus, MeteredRule,
     MetricPolicy, Recurring, RevenueError, SubscriptionFacts, SubscriptionStatus, TaxRule, UsageType,
@@ -183,7 +182,9 @@ impl<'a> Timeline<'a> {
             None => return Ok(level),
         };
         level.counts = true;
-        exact += self.used(at);
+        if !self.metered.is_empty() {
+            exact += self.used(at);
+        }
         level.amount_10k = stored(&exact)?;
         Ok(level)
     }
@@ -201,10 +202,10 @@ impl<'a> Timeline<'a> {
             facts.status,
             SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Canceled
         );
-        let mut covering =
-            self.licensed.iter().filter(|line| line.start <= at && at < line.end && (line.paid || tolerant)).peekable();
-        covering.peek()?;
-        Some(covering.map(|line| &line.monthly).sum())
+        self.licensed
+            .iter()
+            .filter(|line| line.start <= at && at < line.end && (line.paid || tolerant))
+            .fold(None, |sum, line| Some(plus(sum, &line.monthly)))
     }
 
     /// The metered usage that counts at an instant: of each price, what was invoiced last.
@@ -225,23 +226,24 @@ impl<'a> Timeline<'a> {
 impl Billed {
     fn of(line: &InvoiceLine, invoice: &InvoiceFacts, recurring: Option<Recurring>, policy: &MetricPolicy) -> Self {
         let off = |counted: &dyn Fn(Option<CouponDuration>) -> bool| -> i64 {
-            line.discounts.iter().filter(|it| counted(it.duration)).map(|it| it.off).sum()
+            line.discounts.iter().filter(|it| counted(it.duration)).fold(0, |sum: i64, it| sum.saturating_add(it.off))
         };
-        let counted = whole(line.amount)
-            - whole(match policy.discounts {
-                DiscountRule::None => 0,
-                DiscountRule::Forever => off(&|it| it == Some(CouponDuration::Forever)),
-                DiscountRule::Recurring => off(&|it| it != Some(CouponDuration::Once)),
-                DiscountRule::All => off(&|_| true),
-            });
-        let charged = whole(line.amount) - whole(off(&|_| true));
-        let mut net = counted;
-        if policy.tax == TaxRule::Excluded && line.inclusive_tax > 0 && charged.is_positive() {
-            net = net * (&charged - whole(line.inclusive_tax)) / charged;
+        let counted = line.amount.saturating_sub(match policy.discounts {
+            DiscountRule::None => 0,
+            DiscountRule::Forever => off(&|it| it == Some(CouponDuration::Forever)),
+            DiscountRule::Recurring => off(&|it| it != Some(CouponDuration::Once)),
+            DiscountRule::All => off(&|_| true),
+        });
+        let charged = line.amount.saturating_sub(off(&|_| true));
+        let mut net = whole(counted.max(0));
+        if policy.tax == TaxRule::Excluded && line.inclusive_tax > 0 && charged > 0 {
+            net = net * whole(charged.saturating_sub(line.inclusive_tax).max(0)) / whole(charged);
         }
-        let net = if net.is_negative() { BigRational::zero() } else { net };
         Self {
-            monthly: net * recurring.map_or_else(|| share_of_a_month(line.start, line.end), per_month),
+            monthly: match recurring {
+                Some(recurring) => monthly(net, recurring),
+                None => net * share_of_a_month(line.start, line.end),
+            },
             start: line.start,
             end: line.end,
             paid: invoice.status == InvoiceStatus::Paid,

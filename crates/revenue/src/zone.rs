@@ -25,6 +25,9 @@ pub enum Period {
 }
 
 impl Day {
+    /// Before every day that a calendar has.
+    pub const MIN: Self = Self(i32::MIN);
+
     /// The calendar date.
     pub fn date(self) -> NaiveDate {
         NaiveDate::from_epoch_days(self.0).unwrap_or(if self.0 < 0 { NaiveDate::MIN } else { NaiveDate::MAX })

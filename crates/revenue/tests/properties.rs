@@ -99,6 +99,7 @@ fn subscriptions() -> impl Strategy<Value = SubscriptionFacts> {
             ended_at: times.4,
             overdue_since: None,
             pause_collection: None,
+            has_payment_method: false,
             items,
             discounts,
             customer_discount,

@@ -1,8 +1,10 @@
 //! Revenue over time, from snapshots and invoices.
 #![allow(clippy::unwrap_used)]
 
+mod conversion;
 mod facts;
 mod oracle;
+mod outlook;
 mod properties;
 mod published;
 mod random;

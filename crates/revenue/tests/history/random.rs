@@ -77,6 +77,7 @@ fn reads(id: String) -> impl Strategy<Value = SubscriptionFacts> {
             ended_at: ended_at.filter(|_| status == SubscriptionStatus::Canceled),
             overdue_since,
             pause_collection: rest.1.map(|resumes_at| CollectionPause { resumes_at }),
+            has_payment_method: rest.2,
             items: vec![Item {
                 price: Price {
                     id: "price".into(),

@@ -1,0 +1,256 @@
+//! Sums in one currency, by dated rates that somebody supplies. An unknown rate makes the sum unknown; it is
+//! never taken for one to one.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::ToPrimitive;
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use crate::amount::{half_to_even, minor_digits};
+use crate::figures::fit;
+use crate::ledger::Account;
+use crate::mrr::{exact, whole};
+use crate::{Cell, Day, Ledger, RevenueError, Window};
+
+/// What one unit of a currency was worth in another on a day: of 2026-01-31, 1 EUR is 1.08 USD.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeRate {
+    /// The day.
+    pub day: Day,
+    /// ISO 4217 code in lower case.
+    pub from: String,
+    /// ISO 4217 code in lower case.
+    pub to: String,
+    /// Units, not minor units; above zero.
+    pub rate: Decimal,
+}
+
+/// A line of a file of rates that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct RateFault {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub problem: RateProblem,
+}
+
+/// What is wrong with a line of a file of rates.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RateProblem {
+    /// It has not four fields.
+    #[error("expected date,from,to,rate")]
+    Fields,
+    /// Its first field is no date.
+    #[error("{0} is no date such as 2026-01-31")]
+    Date(String),
+    /// One of its currencies has not three letters.
+    #[error("{0} is no currency of three letters")]
+    Currency(String),
+    /// Its last field is no decimal above zero.
+    #[error("{0} is no rate above zero")]
+    Rate(String),
+    /// An earlier line has another rate for the same day and currencies.
+    #[error("another rate for that day and these currencies came before")]
+    Twice,
+}
+
+/// Rates, and for how many days each may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeRates {
+    rates: BTreeMap<(String, String), BTreeMap<Day, Decimal>>,
+    max_age_days: u32,
+}
+
+/// Why a sum in one currency is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// There is no rate that is recent enough.
+    #[error("no rate from {from} to {to} for {day}")]
+    Rate {
+        /// From which currency.
+        from: String,
+        /// Into which.
+        to: String,
+        /// Of which day.
+        day: Day,
+    },
+    /// The sum cannot be held.
+    #[error(transparent)]
+    Amount(#[from] RevenueError),
+}
+
+/// The figures of a window in one currency, all others converted. Amounts are in 1/10,000 of its minor unit.
+///
+/// Movements are converted by the rate of their day, the start and the end by the rate of the window's last
+/// day, each customer's amount by itself and rounded once, so that rows add up. Rates move nothing: what is
+/// left between the start with its movements and the end is `exchange_10k`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Converted {
+    /// ISO 4217 code in lower case.
+    pub currency: String,
+    /// Which days.
+    pub window: Window,
+    /// MRR at the close of the day before the window.
+    pub start_10k: i64,
+    /// MRR at the close of its last day.
+    pub end_10k: i64,
+    /// Movements by kind, in the order of [`crate::MovementKind::ALL`].
+    pub moved_10k: [i64; 5],
+    /// End - start - movements: what the rates did.
+    pub exchange_10k: i64,
+}
+
+/// Reads lines of `date,from,to,rate`, with or without a first line that says so. Empty lines are left out.
+/// Either all of them can be read, or every one that cannot is named.
+pub fn parse_rates(csv: &str) -> Result<Vec<ExchangeRate>, Vec<RateFault>> {
+    let (mut rates, mut faults) = (Vec::<ExchangeRate>::new(), Vec::new());
+    let mut known: BTreeMap<(Day, String, String), Decimal> = BTreeMap::new();
+    for (n, line) in csv.lines().enumerate() {
+        let line = line.trim_start_matches('\u{feff}').trim();
+        let header = n == 0 && line.to_lowercase().replace(' ', "") == "date,from,to,rate";
+        if line.is_empty() || header {
+            continue;
+        }
+        let read = rate(line).and_then(|rate| {
+            let key = (rate.day, rate.from.clone(), rate.to.clone());
+            match known.insert(key, rate.rate) {
+                Some(other) if other != rate.rate => Err(RateProblem::Twice),
+                _ => Ok(rate),
+            }
+        });
+        match read {
+            Ok(rate) => rates.push(rate),
+            Err(problem) => faults.push(RateFault { line: n + 1, problem }),
+        }
+    }
+    if faults.is_empty() { Ok(rates) } else { Err(faults) }
+}
+
+fn rate(line: &str) -> Result<ExchangeRate, RateProblem> {
+    let fields: Vec<&str> = line.split(',').map(|field| field.trim().trim_matches('"')).collect();
+    let [day, from, to, rate] = fields[..] else { return Err(RateProblem::Fields) };
+    let currency = |code: &str| {
+        let known = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
+        known.then(|| code.to_ascii_lowercase()).ok_or_else(|| RateProblem::Currency(code.to_owned()))
+    };
+    Ok(ExchangeRate {
+        day: day.parse().map_err(|_| RateProblem::Date(day.to_owned()))?,
+        from: currency(from)?,
+        to: currency(to)?,
+        rate: Decimal::from_str_exact(rate)
+            .ok()
+            .filter(|rate| *rate > Decimal::ZERO)
+            .ok_or_else(|| RateProblem::Rate(rate.to_owned()))?,
+    })
+}
+
+impl ExchangeRates {
+    /// These rates, each good for so many days after its own. Of two for the same day and currencies, the
+    /// later in the list holds; those that are not above zero are left out.
+    pub fn new(rates: impl IntoIterator<Item = ExchangeRate>, max_age_days: u32) -> Self {
+        let mut known: BTreeMap<(String, String), BTreeMap<Day, Decimal>> = BTreeMap::new();
+        for rate in rates.into_iter().filter(|rate| rate.rate > Decimal::ZERO) {
+            known.entry((rate.from, rate.to)).or_default().insert(rate.day, rate.rate);
+        }
+        Self { rates: known, max_age_days }
+    }
+
+    /// An amount of `from` on a day in `to`, in 1/10,000 of either's minor unit, rounded half to even. The
+    /// latest rate on or before the day counts; where there is none, the latest the other way round does.
+    pub fn convert(&self, amount_10k: i64, from: &str, to: &str, day: Day) -> Result<i64, Unknown> {
+        if from == to || amount_10k == 0 {
+            return Ok(amount_10k);
+        }
+        let known = self.latest(from, to, day).map(exact);
+        let rate = known.or_else(|| self.latest(to, from, day).map(|rate| exact(rate).recip()));
+        let rate = rate.ok_or_else(|| Unknown::Rate { from: from.to_owned(), to: to.to_owned(), day })?;
+        let ten = |digits: u32| BigRational::from_integer(BigInt::from(10_u32).pow(digits));
+        let converted = whole(amount_10k) * rate * ten(minor_digits(to)) / ten(minor_digits(from));
+        half_to_even(&converted).to_i64().ok_or(Unknown::Amount(RevenueError::TooLarge))
+    }
+
+    fn latest(&self, from: &str, to: &str, day: Day) -> Option<Decimal> {
+        let rates = self.rates.get(&(from.to_owned(), to.to_owned()))?;
+        let (dated, rate) = rates.range(..=day).next_back()?;
+        (i64::from(day.since(*dated)) <= i64::from(self.max_age_days)).then_some(*rate)
+    }
+}
+
+impl Ledger {
+    /// The figures of a window over all currencies, in one.
+    pub fn converted(&self, to: &str, rates: &ExchangeRates, window: Window) -> Result<Converted, Unknown> {
+        let (mut start, mut end, mut moved) = (0_i128, 0_i128, [0_i128; 5]);
+        for account in self.accounts.values() {
+            start += account.converted(to, rates, window, Cell::Start)?.unwrap_or(0);
+            end += account.converted(to, rates, window, Cell::End)?.unwrap_or(0);
+            for movement in account.outcome.movements.iter().filter(|it| window.contains(it.day)) {
+                let amount = rates.convert(movement.amount_10k, &movement.currency, to, movement.day)?;
+                moved[movement.kind.index()] += i128::from(amount);
+            }
+        }
+        let exchange_10k = fit(end - start - moved.iter().sum::<i128>())?;
+        let mut moved_10k = [0; 5];
+        for (amount, moved) in moved_10k.iter_mut().zip(moved) {
+            *amount = fit(moved)?;
+        }
+        let (start_10k, end_10k) = (fit(start)?, fit(end)?);
+        Ok(Converted { currency: to.to_owned(), window, start_10k, end_10k, moved_10k, exchange_10k })
+    }
+
+    /// The customers behind a cell of [`Ledger::converted`], as [`Ledger::customers_of`] gives them.
+    pub fn customers_converted(
+        &self,
+        to: &str,
+        rates: &ExchangeRates,
+        window: Window,
+        cell: Cell,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Arc<str>, i64)>, Unknown> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.accounts
+            .range::<str, _>((from, Bound::Unbounded))
+            .filter_map(|(customer, account)| {
+                let part = account.converted(to, rates, window, cell).transpose()?;
+                Some(part.and_then(|part| Ok((customer.clone(), fit(part)?))))
+            })
+            .take(limit)
+            .collect()
+    }
+}
+
+impl Account {
+    /// What the customer brings to a cell in one currency; `None` where it is not behind it.
+    fn converted(&self, to: &str, rates: &ExchangeRates, window: Window, cell: Cell) -> Result<Option<i128>, Unknown> {
+        let last = window.to.plus(-1);
+        let mut part = None;
+        match cell {
+            Cell::Start | Cell::End => {
+                let mut levels: BTreeMap<&str, i64> = BTreeMap::new();
+                let until = if matches!(cell, Cell::Start) { window.from } else { window.to };
+                for movement in self.outcome.movements.iter().filter(|it| it.day < until) {
+                    let level = levels.entry(&movement.currency).or_default();
+                    *level = level.checked_add(movement.amount_10k).ok_or(RevenueError::TooLarge)?;
+                }
+                for (currency, level) in levels.into_iter().filter(|it| it.1 != 0) {
+                    *part.get_or_insert(0) += i128::from(rates.convert(level, currency, to, last)?);
+                }
+            }
+            Cell::Net | Cell::Moved(_) => {
+                for movement in self.outcome.movements.iter().filter(|it| window.contains(it.day)) {
+                    if !matches!(cell, Cell::Moved(kind) if kind != movement.kind) {
+                        let amount = rates.convert(movement.amount_10k, &movement.currency, to, movement.day)?;
+                        *part.get_or_insert(0) += i128::from(amount);
+                    }
+                }
+            }
+        }
+        Ok(part)
+    }
+}
