@@ -51,6 +51,8 @@ pub struct LineDiscount {
 pub struct InvoiceLine {
     /// The subscription, where the line names one; else the invoice's.
     pub subscription: Option<Arc<str>>,
+    /// The subscription's item, `si_…`. A later line of an item takes the place of an earlier one.
+    pub item: Option<Arc<str>>,
     /// The price.
     pub price: Option<Arc<str>>,
     /// How often the price bills, where the line says so; newer invoices only name the price.
@@ -140,6 +142,7 @@ struct ReadParent {
 #[derive(Deserialize)]
 struct ReadDetails {
     subscription: Option<Value>,
+    subscription_item: Option<Value>,
     proration: Option<bool>,
 }
 
@@ -151,6 +154,7 @@ struct ReadLine {
     parent: Option<ReadParent>,
     r#type: Option<String>,
     subscription: Option<Value>,
+    subscription_item: Option<Value>,
     proration: Option<bool>,
     pricing: Option<ReadPricing>,
     price: Option<ReadLinePrice>,
@@ -269,9 +273,9 @@ impl ReadLine {
         let proration = details.as_ref().and_then(|it| it.proration).or(self.proration).unwrap_or(false);
         let Some(period) = self.period else { return Ok(None) };
         let (Some(start), Some(end)) = (period.start, period.end) else { return Ok(None) };
-        let subscription = details
-            .and_then(|details| id_of(details.subscription.as_ref()))
-            .or_else(|| id_of(self.subscription.as_ref()));
+        let of_details = |field: fn(&ReadDetails) -> Option<&Value>| id_of(details.as_ref().and_then(field));
+        let subscription = of_details(|it| it.subscription.as_ref()).or_else(|| id_of(self.subscription.as_ref()));
+        let item = of_details(|it| it.subscription_item.as_ref()).or_else(|| id_of(self.subscription_item.as_ref()));
         if !recurs || proration || start >= end || !(of_subscription || subscription.is_some()) {
             return Ok(None);
         }
@@ -308,6 +312,7 @@ impl ReadLine {
             .sum();
         Ok(Some(InvoiceLine {
             subscription,
+            item,
             price,
             recurring,
             quantity: self.quantity,

@@ -161,27 +161,23 @@ impl Ledger {
     /// Takes a fact in; false where it was known. Figures follow with [`Ledger::refresh`].
     pub fn put(&mut self, fact: Fact) -> bool {
         let (customer, new) = match fact {
-            Fact::Subscription { customer, snapshot } => {
+            Fact::Subscription { mut customer, snapshot } => {
+                self.names.share(&mut customer);
+                let id = self.names.of(&snapshot.facts.id);
                 let account = self.accounts.entry(customer.clone()).or_default();
-                let id: Arc<str> = snapshot.facts.id.as_str().into();
                 let new = insert_snapshot(account.subscriptions.entry(id).or_default(), snapshot);
                 (customer, new)
             }
             Fact::Invoice { seen_at, mut invoice } => {
-                let customer = invoice.customer.clone();
-                self.names.share(&mut invoice.currency);
+                let shared =
+                    [&mut invoice.customer, &mut invoice.currency].into_iter().chain(&mut invoice.subscription);
+                shared.for_each(|name| self.names.share(name));
                 for line in &mut invoice.lines {
-                    line.price.iter_mut().for_each(|price| self.names.share(price));
-                    if line.subscription == invoice.subscription {
-                        line.subscription.clone_from(&invoice.subscription);
-                    }
+                    let shared = line.price.iter_mut().chain(&mut line.subscription).chain(&mut line.item);
+                    shared.for_each(|name| self.names.share(name));
                 }
+                let customer = invoice.customer.clone();
                 let account = self.accounts.entry(customer.clone()).or_default();
-                if let Some((known, _)) =
-                    account.subscriptions.get_key_value(invoice.subscription.as_deref().unwrap_or(""))
-                {
-                    invoice.subscription = Some(known.clone());
-                }
                 let new = match account.invoices.binary_search_by(|(_, known)| known.id.cmp(&invoice.id)) {
                     Ok(at) => replace(&mut account.invoices[at], (seen_at, invoice)),
                     Err(at) => {

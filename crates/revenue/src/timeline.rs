@@ -95,6 +95,7 @@ struct Billed {
     start: i64,
     end: i64,
     paid: bool,
+    item: Option<Arc<str>>,
     price: Option<Arc<str>>,
 }
 
@@ -202,10 +203,14 @@ impl<'a> Timeline<'a> {
             facts.status,
             SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Canceled
         );
-        self.licensed
-            .iter()
-            .filter(|line| line.start <= at && at < line.end && (line.paid || tolerant))
-            .fold(None, |sum, line| Some(plus(sum, &line.monthly)))
+        let covers = |line: &&Billed| line.start <= at && at < line.end && (line.paid || tolerant);
+        // An item that was moved to another price or period is billed anew before its old period is over.
+        let replaced = |line: &Billed| {
+            let mut newer = self.licensed.iter().filter(covers).filter(|it| it.start > line.start);
+            line.item.is_some() && newer.any(|it| it.item == line.item)
+        };
+        let counted = self.licensed.iter().filter(covers).filter(|line| !replaced(line));
+        counted.fold(None, |sum, line| Some(plus(sum, &line.monthly)))
     }
 
     /// The metered usage that counts at an instant: of each price, what was invoiced last.
@@ -247,6 +252,7 @@ impl Billed {
             start: line.start,
             end: line.end,
             paid: invoice.status == InvoiceStatus::Paid,
+            item: line.item.clone(),
             price: line.price.clone(),
         }
     }

@@ -1,7 +1,12 @@
 //! Each preset's rules: one row for each rule that can change a figure, and what each preset makes of it.
 #![allow(clippy::unwrap_used)]
 
-use paywall_revenue::{MetricPolicy, NoCatalog, Preset, SubscriptionFacts, mrr};
+use std::sync::Arc;
+
+use paywall_revenue::{
+    Fact, Figures, InvoiceFacts, Ledger, Lens, MetricPolicy, MovementKind, NoCatalog, Preset, Rate, ReportingZone,
+    Snapshot, SubscriptionFacts, Window, mrr,
+};
 use serde_json::{Value, json};
 
 const START: i64 = 1_735_689_600;
@@ -55,6 +60,93 @@ fn each_rule_of_each_preset_decides_what_counts() {
         let figure = |preset: Preset| mrr(&facts, &preset.policy(), (START + 10 * DAY) * 1000).unwrap().amount_10k;
         assert_eq!(Preset::ALL.map(figure), expected.map(|cents| cents * 10_000), "{rule}");
     }
+}
+
+/// What a preset makes of a customer's facts up to the end of a day: the movements' kinds, and the figures.
+fn history(preset: Preset, facts: &[Fact], last_day: i64) -> (Vec<MovementKind>, Option<Figures>) {
+    let mut ledger = Ledger::new();
+    ledger.extend(facts.iter().cloned());
+    let until = (START + (last_day + 1) * DAY) * 1000 - 1;
+    let zone = ReportingZone::UTC;
+    ledger.refresh(&Lens { policy: preset.policy(), zone, until });
+    let window = Window { from: zone.day_of((START + 31 * DAY) * 1000), to: zone.day_of(until + 1) };
+    let kinds = ledger.movements().map(|it| it.kind).collect();
+    (kinds, ledger.figures(window).unwrap().into_iter().next())
+}
+
+fn seen(customer: &str, day: i64, value: &Value) -> Fact {
+    let facts = SubscriptionFacts::from_stripe(value, &NoCatalog).unwrap();
+    Fact::Subscription {
+        customer: customer.into(),
+        snapshot: Snapshot { seen_at: (START + day * DAY) * 1000, facts: Arc::new(facts) },
+    }
+}
+
+/// What happened, its facts, and its movements by each preset.
+type HistoryRow<'a> = (&'a str, &'a [Fact], [&'a [MovementKind]; 5]);
+
+#[test]
+fn each_rule_of_each_preset_decides_what_a_history_is() {
+    use MovementKind::{Churn, Contraction, Expansion, New, Reactivation};
+    let over =
+        |day: i64| json!({"status": "canceled", "ended_at": START + day * DAY, "canceled_at": START + day * DAY});
+    let paying = subscription(&json!({}));
+    let free = subscription(&json!({"discounts": [{"start": START + 10 * DAY, "end": START + 20 * DAY,
+        "source": {"coupon": {"id": "co", "percent_off": 100, "duration": "forever"}}}]}));
+    let again = subscription(&json!({"id": "sub_2", "created": START + 40 * DAY}));
+    let mut usage = subscription(&json!({}));
+    let mut metered = usage["items"]["data"][0].clone();
+    metered["price"]["id"] = json!("price_usage");
+    metered["price"]["recurring"]["usage_type"] = json!("metered");
+    usage["items"]["data"].as_array_mut().unwrap().push(metered);
+    let used = json!({"id": "in_1", "customer": "cus_1", "currency": "usd", "status": "paid", "created": START + 31 * DAY,
+        "total": 300, "amount_paid": 300, "parent": {"subscription_details": {"subscription": "sub_1"}},
+        "lines": {"data": [{"amount": 300, "period": {"start": START, "end": START + 31 * DAY},
+            "parent": {"subscription_item_details": {}}, "pricing": {"price_details": {"price": "price_usage"}}}]}});
+    let used = Fact::Invoice { seen_at: (START + 31 * DAY) * 1000, invoice: InvoiceFacts::from_stripe(&used).unwrap() };
+    let brief = [seen("cus_1", 0, &paying), seen("cus_1", 20, &subscription(&over(20)))];
+    let returning = [seen("cus_1", 0, &paying), seen("cus_1", 35, &subscription(&over(35))), seen("cus_1", 40, &again)];
+    let rows: [HistoryRow; 4] = [
+        (
+            "free for ten days",
+            &[seen("cus_1", 0, &free)],
+            [
+                &[New, Churn, Reactivation],
+                &[New, Churn, Reactivation],
+                &[New, Contraction, Expansion],
+                &[New, Churn, Reactivation],
+                &[New],
+            ],
+        ),
+        ("new and lost within a month", &brief, [&[New, Churn], &[New, Churn], &[New, Churn], &[New, Churn], &[]]),
+        ("back after five days", &returning, [&[New, Churn, Reactivation]; 5]),
+        (
+            "usage of January invoiced on 1 February",
+            &[seen("cus_1", 0, &usage), used],
+            [&[New], &[New], &[New, Expansion], &[New], &[New, Expansion]],
+        ),
+    ];
+    for (rule, facts, expected) in rows {
+        assert_eq!(Preset::ALL.map(|preset| history(preset, facts, 45).0), expected.map(<[_]>::to_vec), "{rule}");
+    }
+    // Of ten who paid at the start of February and ten who began in it, one of each was lost in March's first days.
+    let book: Vec<Fact> = (0..20)
+        .flat_map(|n| {
+            let begun = if n < 10 { 0 } else { 32 };
+            let changes = json!({"id": format!("sub_{n}"), "created": START + begun * DAY});
+            let value = subscription(&changes);
+            let mut ended = value.clone();
+            for (key, change) in over(60).as_object().unwrap() {
+                ended[key] = change.clone();
+            }
+            let customer = format!("cus_{n}");
+            let last = if n % 10 == 0 { seen(&customer, 60, &ended) } else { seen(&customer, 60, &value) };
+            [seen(&customer, begun, &value), last]
+        })
+        .collect();
+    let of = |of| Rate::Value { numerator: 2, denominator: of };
+    let churn = Preset::ALL.map(|preset| history(preset, &book, 61).1.unwrap().customer_churn);
+    assert_eq!(churn, [of(10), of(20), of(10), of(20), of(10)]);
 }
 
 #[test]

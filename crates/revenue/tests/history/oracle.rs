@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use paywall_revenue::{
-    BriefRule, CancellationRule, CouponDuration, Day, DiscountRule, Fact, FreeRule, InvoiceFacts, InvoiceStatus, Lens,
-    MeteredRule, MetricPolicy, MovementKind, Period, Snapshot, SubscriptionFacts, SubscriptionStatus, UsageType, mrr,
+    BriefRule, CancellationRule, CouponDuration, Day, DiscountRule, Fact, FreeRule, InvoiceFacts, InvoiceLine,
+    InvoiceStatus, Lens, MeteredRule, MetricPolicy, MovementKind, Period, Snapshot, SubscriptionFacts,
+    SubscriptionStatus, UsageType, mrr,
 };
 
 use crate::random::HOUR;
@@ -168,14 +169,16 @@ fn billed(facts: &SubscriptionFacts, own: &[&&InvoiceFacts], policy: &MetricPoli
         facts.status,
         SubscriptionStatus::Active | SubscriptionStatus::PastDue | SubscriptionStatus::Canceled
     );
-    let covering: Vec<i64> = own
+    let covering: Vec<&InvoiceLine> = own
         .iter()
         .filter(|it| it.status.bills() && (it.status == InvoiceStatus::Paid || !stopped))
         .flat_map(|it| &it.lines)
         .filter(|line| line.recurring.unwrap().usage_type == UsageType::Licensed && line.start <= at && at < line.end)
-        .map(|line| net(line, policy))
         .collect();
-    (!covering.is_empty()).then(|| covering.into_iter().sum())
+    let newest = |item: &str| covering.iter().filter(|it| it.item.as_deref() == Some(item)).map(|it| it.start).max();
+    let counted =
+        covering.iter().filter(|line| line.item.as_deref().is_none_or(|item| newest(item) == Some(line.start)));
+    (!covering.is_empty()).then(|| counted.map(|line| net(line, policy)).sum())
 }
 
 fn used(own: &[&&InvoiceFacts], policy: &MetricPolicy, at: i64) -> i64 {
@@ -195,7 +198,7 @@ fn used(own: &[&&InvoiceFacts], policy: &MetricPolicy, at: i64) -> i64 {
         .sum()
 }
 
-fn net(line: &paywall_revenue::InvoiceLine, policy: &MetricPolicy) -> i64 {
+fn net(line: &InvoiceLine, policy: &MetricPolicy) -> i64 {
     let off: i64 = line
         .discounts
         .iter()

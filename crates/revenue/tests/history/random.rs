@@ -112,8 +112,9 @@ fn invoices(customer: usize, subscription: String) -> impl Strategy<Value = Invo
     let duration = of(select(vec![CouponDuration::Once, CouponDuration::Repeating, CouponDuration::Forever]));
     let off = weighted(0.3, (select(vec![100, 5000]), duration));
     let usage = prop::bool::weighted(0.3);
-    (0_u8..6, status, instants(), 1_i64..40, 1_i64..3000, off, usage).prop_map(
-        move |(number, status, start, days, amount, off, usage)| {
+    let item = of(select(vec!["si_1", "si_2"]));
+    (0_u8..6, status, instants(), 1_i64..40, 1_i64..3000, off, (usage, item)).prop_map(
+        move |(number, status, start, days, amount, off, (usage, item))| {
             let usage_type = if usage { UsageType::Metered } else { UsageType::Licensed };
             let price = if usage { "usage" } else { "price" };
             InvoiceFacts {
@@ -131,6 +132,7 @@ fn invoices(customer: usize, subscription: String) -> impl Strategy<Value = Invo
                 attempts: 1,
                 lines: Box::new([InvoiceLine {
                     subscription: None,
+                    item: item.map(Into::into),
                     price: Some(price.into()),
                     recurring: Some(Recurring { usage_type, ..MONTHLY }),
                     quantity: Some(1),

@@ -125,6 +125,27 @@ fn before_the_first_snapshot_the_invoices_lines_decide_where_they_cover() {
 }
 
 #[test]
+fn an_item_billed_anew_before_its_period_is_over_is_not_counted_twice() {
+    let now = subscription("sub_1", "2026-01-01", 12_000, "year");
+    let mut invoices = [
+        invoice("in_1", "2026-01-01", "2026-02-01", 2000),
+        invoice("in_2", "2026-01-15", "2027-01-15", 12_000),
+        invoice("in_3", "2026-01-15", "2027-01-15", 1200),
+    ];
+    for (value, item) in invoices.iter_mut().zip(["si_1", "si_1", "si_1"]) {
+        value["lines"]["data"][0]["parent"]["subscription_item_details"]["subscription_item"] = json!(item);
+    }
+    let policy = MetricPolicy::default();
+    let found = |invoices: &[Value]| {
+        let invoices: Vec<_> = invoices.iter().map(billed).collect();
+        steps(&[seen("2026-03-20", &now)], &invoices, &policy)[1].clone()
+    };
+    assert_eq!(found(&invoices), step("2026-01-15", units(11), true), "from a month to a year, in two lines of tiers");
+    invoices[0]["lines"]["data"][0]["parent"]["subscription_item_details"]["subscription_item"] = json!("si_2");
+    assert_eq!(found(&invoices), step("2026-01-15", units(31), true), "another item goes on");
+}
+
+#[test]
 fn a_subscription_found_unpaid_counted_while_its_invoices_were_paid() {
     let now = with(subscription("sub_1", "2026-01-01", 1000, "month"), &json!({"status": "unpaid"}));
     let unpaid = json!({"status": "open", "amount_paid": 0, "status_transitions": {"finalized_at": day("2026-02-01")}});
