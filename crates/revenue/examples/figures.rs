@@ -22,6 +22,10 @@
 //!                "customer_churn": RATE, "gross_mrr_churn": RATE, "net_mrr_churn": RATE, "nrr": RATE,
 //!                "quick_ratio": RATE, "arpa": RATE, "ltv": RATE, "estimated": false,
 //!                "objects": {"subscriptions": 0, "invoices": 0, "faults": 0, "including_tax": 0}}],
+//!   "trials": {"started": {"started": 0, "converted": 0, "decided": 0, "undecided": 0, "conversion": RATE},
+//!              "ended": {"ended": 0, "converted": 0, "conversion": RATE}},
+//!   "payments": [{"currency": "usd", "failed": [NUMBER, MINOR], "recovered": …, "waiting": …, "given_up": …,
+//!                 "recovery": RATE}],
 //!   "headline": {"usd": {"subscriptions_10k": 0, "movements_10k": 0}},
 //!   "faults": [{"customer": "cus_…", "subscription": "sub_…", "problem": "…"}],
 //!   "unreadable": [{"line": 1, "problem": "…"}], "skipped": 0
@@ -29,8 +33,8 @@
 //! ```
 //!
 //! RATE is `{"value": {"numerator": 1, "denominator": 12}}`, `{"too_few": {"counted": 1, "of": 3}}` where
-//! there are fewer than ten cases, or `"not_enough_data"`. The movements and the rates are those from
-//! `--from` to the day of `--at`; without it, all movements and the rates of the last 30 days.
+//! there are fewer than ten cases, or `"not_enough_data"`. Movements, rates, trials and payments are those
+//! from `--from` to the day of `--at`; without it, all movements and the rest of the last 30 days.
 //!
 //! What cannot be read is named by its line on standard error and in `unreadable`; the exit code is 1 then,
 //! and the figures are those of the rest.
@@ -220,11 +224,14 @@ fn document(ledger: &Ledger, lens: &Lens, preset: Preset, from: Option<Day>, inp
             |it| json!({"customer": &*it.customer, "subscription": &*it.subscription, "problem": it.error.to_string()}),
         )
         .collect();
+    let trials = ledger.trial_cohorts(&[window])?;
     let unreadable: Vec<Value> =
         input.unreadable.iter().map(|(line, problem)| json!({"line": line, "problem": problem})).collect();
     Ok(json!({"policy": preset, "rules": lens.policy, "zone": lens.zone.name(),
         "at": DateTime::<Utc>::from_timestamp_millis(lens.until), "from": window.from, "to": window.to,
         "mrr": mrr, "subscriptions": subscriptions, "movements": movements, "figures": ledger.figures(window)?,
+        "trials": {"started": trials.first(), "ended": ledger.trials_ended(window)?},
+        "payments": ledger.payment_recovery(window)?,
         "headline": headline, "faults": faults, "unreadable": unreadable, "skipped": input.skipped}))
 }
 

@@ -48,7 +48,7 @@ pub struct Movement {
     pub amount_10k: i64,
     /// How many more customers pay in its currency after it: 1, 0 or -1.
     pub paying: i8,
-    /// Whether it lies before the first snapshot of a subscription that moved.
+    /// Whether a subscription that moved was rebuilt rather than seen, after the movement or before it.
     pub estimated: bool,
 }
 
@@ -180,17 +180,18 @@ fn closings(
             if left.peek().is_some_and(|next| zone.day_of(next.from) == day) {
                 continue;
             }
+            let estimated = level.estimated || before.is_some_and(|it| it.estimated);
             let stays = before.filter(|it| it.currency == level.currency);
             if let Some(gone) = before.filter(|it| it.currency != level.currency) {
                 let counting = -i32::from(gone.counts);
                 let currency = intern(&gone.currency);
-                changes.push(Change { day, currency, amount: -gone.amount_10k, counting, estimated: level.estimated });
+                changes.push(Change { day, currency, amount: -gone.amount_10k, counting, estimated });
             }
             let amount = level.amount_10k - stays.map_or(0, |it| it.amount_10k);
             let counting = i32::from(level.counts) - stays.map_or(0, |it| i32::from(it.counts));
             if amount != 0 || counting != 0 {
                 let currency = intern(&level.currency);
-                changes.push(Change { day, currency, amount, counting, estimated: level.estimated });
+                changes.push(Change { day, currency, amount, counting, estimated });
             }
             before = Some(level);
         }

@@ -77,6 +77,7 @@ fn objects_in_any_order_become_figures() {
     assert_eq!(usd["customer_churn"], json!({"too_few": {"counted": 1, "of": 1}}));
     assert_eq!(usd["ltv"], json!("not_enough_data"));
     assert_eq!(found["headline"]["eur"]["movements_10k"], 7_500_000);
+    assert_eq!((&found["trials"]["started"]["started"], &found["payments"]), (&json!(0), &json!([])));
     assert_eq!((&found["skipped"], &found["unreadable"], &found["faults"]), (&json!(1), &json!([]), &json!([])));
     let stripe = figures(&["--policy", "stripe", "--at", "1771156800"], &objects());
     let found: Value = serde_json::from_slice(&stripe.stdout).unwrap();

@@ -202,6 +202,18 @@ fn a_customer_of_less_than_a_month_is_new_and_churn_or_never_was() {
 }
 
 #[test]
+fn a_level_first_seen_other_than_it_was_rebuilt_is_an_estimated_movement() {
+    let paused = with(subscription("sub_1", "2026-01-05", 1000, "month"), &json!({"status": "paused"}));
+    let mut ledger = ledger(&[("cus_1", "2026-01-20", &paused)]);
+    let paid = crate::facts::billed(&crate::facts::invoice("in_1", "2026-01-05", "2026-02-05", 1000));
+    ledger.put(paywall_revenue::Fact::Invoice { seen_at: 0, invoice: paid });
+    ledger.refresh(&lens(MetricPolicy::default(), "2026-01-31"));
+    let found: Vec<_> = ledger.movements().map(|it| (it.day.to_string(), it.kind, it.estimated)).collect();
+    let expected = [("2026-01-05".into(), MovementKind::New, true), ("2026-01-20".into(), MovementKind::Churn, true)];
+    assert_eq!(found, expected, "when it was paused between the two nobody knows");
+}
+
+#[test]
 fn currencies_stay_apart_with_their_own_decimals() {
     let price = |id: &str, currency: &str, minor: i64| {
         let mut value = with(subscription(id, "2026-01-01", minor, "year"), &json!({"currency": currency}));
