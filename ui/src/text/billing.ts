@@ -78,6 +78,8 @@ const FAILURES: Record<string, string> = {
   stripe_rate_limited: 'it asks to slow down',
   stripe_failing: 'it answers with faults',
   stripe_unreadable: 'its answer cannot be read',
+  stripe_other_account: 'its key is not of the account whose subscriptions are kept here',
+  stripe_other_mode: 'its key is of the other mode, live or test, than the subscriptions that are kept here',
 };
 /** Why Stripe does not answer the server, inside a sentence. */
 export function stripeFailureText({ code, missing_permission }: StripeFailure): string {
@@ -278,7 +280,9 @@ function connection({ stripe }: BillingHealth, reader: Reader & { now: Timestamp
   if (stripe.error) {
     const next = stripe.error.missing_permission
       ? `Give the server’s key the permission ${stripe.error.missing_permission} in Stripe.`
-      : 'The server tries again by itself. Look at status.stripe.com, and at the server’s way out.';
+      : /^stripe_other_/.test(stripe.error.code)
+        ? 'Nothing is taken over meanwhile, and nobody loses access. Put back the key of that account.'
+        : 'The server tries again by itself. Look at status.stripe.com, and at the server’s way out.';
     const request = stripe.error.request_id ? ` (${stripe.error.request_id})` : '';
     return line(
       'Stripe',
@@ -438,6 +442,8 @@ const EVENT_ERRORS: Record<string, string> = {
   stripe_rate_limited: 'Stripe asked to slow down',
   stripe_failing: 'Stripe answered with a fault',
   stripe_unreadable: 'what Stripe answered cannot be read',
+  stripe_other_account: 'the server’s key is of another account',
+  stripe_other_mode: 'the server’s key is of the other mode',
   store_away: 'the server’s database was away',
 };
 /** Why an event is parked or failed, in words. */

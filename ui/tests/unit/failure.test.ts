@@ -77,6 +77,7 @@ const PROBLEMS: Record<ProblemCode, true> = {
   too_large: true,
   rate_limited: true,
   unavailable: true,
+  stripe_unavailable: true,
   internal: true,
 };
 

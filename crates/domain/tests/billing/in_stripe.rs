@@ -96,12 +96,12 @@ fn a_trial_that_is_over_in_stripe_is_not_touched() {
     assert_eq!(followed(&facts(), &[stripe], StripePart::TrialEnd), None, "what is not on record is not followed");
 }
 
-fn pause(resumes_at: Option<Timestamp>, by_comp: bool) -> Option<CollectionPause> {
-    Some(CollectionPause { behavior: "void".into(), resumes_at, by_comp })
+fn pause(resumes_at: Option<Timestamp>, by_comp: bool) -> CollectionPause {
+    CollectionPause { behavior: "void".into(), resumes_at, by_comp }
 }
 
-fn comp(until: Option<Timestamp>) -> Option<Comp> {
-    Some(Comp { plan: "team".into(), since: day(5), until })
+fn comp(until: Option<Timestamp>) -> Comp {
+    Comp { plan: "team".into(), since: day(5), until }
 }
 
 #[test]
@@ -111,21 +111,21 @@ fn a_gift_is_not_charged_for_and_its_end_is_stripes_to_keep() {
         stripe_step(paywall, stripe, StripePart::Collection, day(5))
     };
     for until in [None, Some(day(30))] {
-        paywall.facts.comp = comp(until);
+        paywall.facts.comp = Some(comp(until));
         stripe.collection_pause = None;
         assert_eq!(collection(&paywall, &stripe), Some(StripeStep::CollectionPauses { resumes_at: until }));
-        stripe.collection_pause = pause(until, true);
+        stripe.collection_pause = Some(pause(until, true));
         assert_eq!(collection(&paywall, &stripe), None);
         // Another end of the gift moves it, unless the pause is somebody else's.
-        paywall.facts.comp = comp(Some(day(40)));
+        paywall.facts.comp = Some(comp(Some(day(40))));
         let moves = Some(StripeStep::CollectionPauses { resumes_at: Some(day(40)) });
         assert_eq!(collection(&paywall, &stripe), moves);
-        stripe.collection_pause = pause(until, false);
+        stripe.collection_pause = Some(pause(until, false));
         assert_eq!(collection(&paywall, &stripe), None);
         // Taken back.
         paywall.facts.comp = None;
         assert_eq!(collection(&paywall, &stripe), None);
-        stripe.collection_pause = pause(until, true);
+        stripe.collection_pause = Some(pause(until, true));
         assert_eq!(collection(&paywall, &stripe), Some(StripeStep::CollectionResumes));
     }
     // The one on record stays what it was.
@@ -142,8 +142,8 @@ fn a_gift_is_followed_for_as_long_as_its_pause_lasts_and_a_payers_is_not() {
         assert!(!part(StripePart::TrialEnd), "there is no trial");
         part(StripePart::Collection)
     };
-    assert!(follows(pause(None, true)), "the trial is over, and nothing is charged");
-    assert!(!follows(pause(None, false)), "what somebody paused in Stripe is theirs");
+    assert!(follows(Some(pause(None, true))), "the trial is over, and nothing is charged");
+    assert!(!follows(Some(pause(None, false))), "what somebody paused in Stripe is theirs");
     assert!(!follows(None), "whoever pays and gets more pays on");
 }
 
@@ -163,24 +163,24 @@ fn a_pause_without_its_gift_and_a_gift_without_its_pause_are_told() {
     let with = |it: &StripeSubscription, pause| StripeSubscription { collection_pause: pause, ..it.clone() };
     // Taken back here, and Stripe did not hear.
     for subscription in [&trialing, &active] {
-        assert_eq!(drift(None, &with(subscription, pause(None, true)), day(6)), set(false, None));
-        assert_eq!(drift(None, &with(subscription, pause(None, false)), day(6)), None);
-        assert_eq!(drift(comp(None), &with(subscription, pause(None, true)), day(6)), None);
+        assert_eq!(drift(None, &with(subscription, Some(pause(None, true))), day(6)), set(false, None));
+        assert_eq!(drift(None, &with(subscription, Some(pause(None, false))), day(6)), None);
+        assert_eq!(drift(Some(comp(None)), &with(subscription, Some(pause(None, true))), day(6)), None);
         // Given on the trial, and charged for all the same.
-        assert_eq!(drift(comp(None), subscription, day(6)), set(true, None));
-        assert_eq!(drift(comp(Some(day(40))), subscription, day(6)), set(true, Some(day(40))));
+        assert_eq!(drift(Some(comp(None)), subscription, day(6)), set(true, None));
+        assert_eq!(drift(Some(comp(Some(day(40)))), subscription, day(6)), set(true, Some(day(40))));
         assert_eq!(
-            drift(comp(Some(day(40))), &with(subscription, pause(Some(day(30)), true)), day(6)),
+            drift(Some(comp(Some(day(40)))), &with(subscription, Some(pause(Some(day(30)), true))), day(6)),
             set(true, Some(day(40)))
         );
         let leaving = StripeSubscription { cancel_at_period_end: true, ..subscription.clone() };
-        assert_eq!(drift(comp(None), &leaving, day(6)), None, "nothing will be charged");
+        assert_eq!(drift(Some(comp(None)), &leaving, day(6)), None, "nothing will be charged");
     }
     // A payer's gift pauses nothing, and one that is over goes with its pause.
-    assert_eq!(drift(comp(None), &paid("sub_1"), day(6)), None);
-    let over = with(&active, pause(Some(day(8)), true));
-    assert_eq!(drift(comp(Some(day(8).plus_ms(-1))), &over, day(8).plus_ms(-1)), None);
-    assert_eq!(drift(comp(Some(day(8))), &over, day(9)), None);
+    assert_eq!(drift(Some(comp(None)), &paid("sub_1"), day(6)), None);
+    let over = with(&active, Some(pause(Some(day(8)), true)));
+    assert_eq!(drift(Some(comp(Some(day(8).plus_ms(-1)))), &over, day(8).plus_ms(-1)), None);
+    assert_eq!(drift(Some(comp(Some(day(8)))), &over, day(9)), None);
 }
 
 #[test]

@@ -106,7 +106,7 @@ pub(super) async fn resume(state: &State, billing: &Billing, begun: &Begun) -> R
 
 /// What became of one that was begun under a key; `None` = it was not made, and will not be, or it is no tenant's.
 pub(super) async fn settle(state: &State, billing: &Billing, begun: &Begun) -> Result<Option<Adjustment>, Fault> {
-    if state.clock.now().ms_since(begun.begun_at) < UNDER_WAY_MS {
+    if state.clock.now().ms_since(begun.since) < UNDER_WAY_MS {
         let detail = "this repair is being made just now, and Stripe has not answered yet; ask again in a minute";
         return Err(Fault::new(ProblemCode::StripeUnavailable, detail));
     }
@@ -153,7 +153,8 @@ async fn look(state: &State, billing: &Billing, drift: &Drift) -> Result<(), Fau
     };
     let asked = nightly::look_at(state, billing, customer).await?;
     look_now(state, billing, customer).await.map_err(undone)?;
-    if nightly::is_done(state, &asked).await? {
+    let mut read = state.store.read().await?;
+    if inbox::is_done(&mut read, &asked).await? {
         return Ok(());
     }
     let detail = "Stripe cannot be asked about this customer now; nothing was changed, try again";
@@ -189,7 +190,7 @@ async fn begin(state: &State, key: &str, hash: &[u8], intent: &Intent) -> Result
         _ => return Err(Fault::new(ProblemCode::IdempotencyKeyVoid, "the key was used or settled meanwhile")),
     }
     let now = state.clock.now();
-    let begun = Begun { key: key.to_owned(), hash: hash.to_vec(), begun_at: now, body: serde_json::to_string(intent)? };
+    let begun = Begun { key: key.to_owned(), hash: hash.to_vec(), since: now, body: serde_json::to_string(intent)? };
     keys::put(&mut write, key, &KeyRecord::Begun { request_hash: hash.to_vec() }, now).await?;
     repairs::begin(&mut write, &begun).await?;
     write.commit().await?;

@@ -94,7 +94,7 @@ pub(super) async fn step(state: &State, billing: &Billing) -> Result<bool, WorkE
     }
     match close(state, billing, &due, newest.as_ref()).await {
         Ok(()) => {
-            tracing::info!(tenant = due.tenant.as_str(), "a Checkout that was open is closed: it may not buy now")
+            tracing::info!(tenant = due.tenant.as_str(), "a Checkout that was open is closed: it may not buy now");
         }
         Err(BuyError::Store(error)) => return Err(error.into()),
         Err(error) => {

@@ -464,6 +464,15 @@ pub(crate) async fn is_due(connection: &mut Connection, id: &str, now: Timestamp
     Ok(found.is_some())
 }
 
+/// Whether what an event asked for is done.
+pub(crate) async fn is_done(connection: &mut Connection, id: &str) -> Result<bool, StoreError> {
+    let found: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM stripe_inbox WHERE id = $1 AND state = 'done'")
+        .bind(storable(id))
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.is_some())
+}
+
 /// How many events Stripe could not deliver that are not done, and how many of them are due.
 pub(crate) async fn undelivered(connection: &mut Connection, now: Timestamp) -> Result<(i64, i64), StoreError> {
     let counts = sqlx::query_as(

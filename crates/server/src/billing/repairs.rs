@@ -45,7 +45,7 @@ pub(crate) async fn put(connection: &mut Connection, made: &Made<'_>, now: Times
 pub(crate) struct Begun {
     pub(crate) key: String,
     pub(crate) hash: Vec<u8>,
-    pub(crate) begun_at: Timestamp,
+    pub(crate) since: Timestamp,
     /// Who asked for it, why, and what.
     pub(crate) body: String,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Begun {
 type Columns = (String, Vec<u8>, i64, String);
 
 fn read((key, hash, begun_at, body): Columns) -> Begun {
-    Begun { key, hash, begun_at: Timestamp(begun_at), body }
+    Begun { key, hash, since: Timestamp(begun_at), body }
 }
 
 /// Keeps that a repair was begun.
@@ -61,7 +61,7 @@ pub(crate) async fn begin(connection: &mut Connection, begun: &Begun) -> Result<
     sqlx::query("INSERT INTO stripe_repairs (key, request_hash, begun_at, body) VALUES ($1, $2, $3, $4)")
         .bind(&begun.key)
         .bind(&begun.hash)
-        .bind(begun.begun_at.0)
+        .bind(begun.since.0)
         .bind(storable(&begun.body))
         .execute(connection)
         .await?;

@@ -576,7 +576,7 @@ version?: number | null, };
 /**
  * The stable word for an error. Callers branch on it, never on the text.
  */
-export type ProblemCode = "unauthenticated" | "token_expired" | "role_too_low" | "not_found" | "method_not_allowed" | "invalid_request" | "invalid_cursor" | "change_refused" | "undo_refused" | "idempotency_key_required" | "idempotency_key_reused" | "idempotency_key_void" | "other_instance" | "version_required" | "version_mismatch" | "too_large" | "rate_limited" | "unavailable" | "internal";
+export type ProblemCode = "unauthenticated" | "token_expired" | "role_too_low" | "not_found" | "method_not_allowed" | "invalid_request" | "invalid_cursor" | "change_refused" | "undo_refused" | "idempotency_key_required" | "idempotency_key_reused" | "idempotency_key_void" | "other_instance" | "version_required" | "version_mismatch" | "too_large" | "rate_limited" | "unavailable" | "stripe_unavailable" | "internal";
 
 /**
  * The last request that the paywall refused.
