@@ -4,10 +4,11 @@ use paywall_domain::billing::{
     AccountSide, BillingPolicy, ByHand, Drift, DriftBody, DriftKind, PriceBook, Repair, StripeMode, WebhookEndpoint,
     account_drifts,
 };
-use paywall_domain::{DAY_MS, Timestamp};
+use paywall_domain::DAY_MS;
 use paywall_stripe::ErrorKind;
 use serde::{Deserialize, Serialize};
 
+use super::duties::{self, Duty};
 use super::webhook::MODE_MIXED;
 use super::worker::WorkError;
 use super::{Billing, drifts, inbox, ledger, poll};
@@ -38,9 +39,9 @@ pub(crate) async fn look(state: &State, billing: &Billing) -> Result<String, Wor
     let undelivered = poll::undelivered(state, billing).await?;
     let endpoints = endpoints(billing).await?;
     let seen = AccountSeen { endpoints, undelivered: Some(undelivered) };
-    let now = state.clock.now();
-    record(state, billing, &seen, now).await?;
-    Ok(serde_json::to_string(&seen).map_err(StoreError::from)?)
+    let body = serde_json::to_string(&seen).map_err(StoreError::from)?;
+    record(state, billing, &seen, &body).await?;
+    Ok(body)
 }
 
 /// The account's endpoints; `None` where the key may not list them.
@@ -63,8 +64,10 @@ async fn endpoints(billing: &Billing) -> Result<Option<Vec<WebhookEndpoint>>, Wo
     Ok(Some(listed.into_iter().map(endpoint).collect()))
 }
 
-/// Writes the account's drifts as they are by what was seen.
-async fn record(state: &State, billing: &Billing, seen: &AccountSeen, now: Timestamp) -> Result<(), StoreError> {
+/// Writes what was seen, and the account's drifts as they are by it: what the health says and what differs are of one
+/// look, whoever looked.
+async fn record(state: &State, billing: &Billing, seen: &AccountSeen, body: &str) -> Result<(), StoreError> {
+    let now = state.clock.now();
     let mut read = state.store.read().await?;
     let prices = PriceBook::of(&plans::all(&mut read).await?.into_list());
     let policy = BillingPolicy { prices, ..billing.policy() };
@@ -93,6 +96,7 @@ async fn record(state: &State, billing: &Billing, seen: &AccountSeen, now: Times
     }
     let mut write = state.store.write_beside().await?;
     drifts::record(&mut write, drifts::Scope::Account(&looked), &found, now).await?;
+    duties::put_body(&mut write, Duty::Poll, body).await?;
     Ok(write.commit().await?)
 }
 

@@ -151,6 +151,16 @@ impl Store {
     }
 }
 
+/// Keeps what a duty last saw, where something else has looked at it meanwhile.
+pub(super) async fn put_body(write: &mut Connection, duty: Duty, body: &str) -> Result<(), StoreError> {
+    sqlx::query("UPDATE billing_duties SET body = $2 WHERE name = $1")
+        .bind(duty.word())
+        .bind(body)
+        .execute(write)
+        .await?;
+    Ok(())
+}
+
 /// How a duty is.
 pub(crate) async fn get(connection: &mut Connection, duty: Duty) -> Result<DutyRow, StoreError> {
     let row: Option<(Option<i64>, Option<String>, Option<String>)> =

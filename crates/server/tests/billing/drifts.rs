@@ -1,6 +1,6 @@
 //! Every kind of drift: produced, seen, repaired as the console repairs it, and gone.
 
-use paywall_contract::{AdjustmentOutcome, KnownDrift, RepairOutcome};
+use paywall_contract::{AdjustmentOutcome, EndpointStatus, KnownDrift, RepairOutcome};
 use paywall_domain::billing::DriftKind;
 use paywall_domain::{DAY_MS, Role, Status};
 use reqwest::{Method, StatusCode};
@@ -246,7 +246,12 @@ async fn a_gift_and_its_pause_that_stripe_did_not_take_are_repaired(on: Database
 async fn the_account_is_looked_at_and_repaired(on: Database) {
     let world = paying(on).await;
     world.stripe.set("webhook_endpoints", "we_1", "status", json!("disabled"));
-    let made = repaired(&world, &only(&world, DriftKind::WebhookEndpointDisabled).await).await;
+    let disabled = only(&world, DriftKind::WebhookEndpointDisabled).await;
+    let made = staff::repair(&world, &disabled).await;
+    let status = world.health().await.webhook.endpoint.unwrap().status;
+    assert_eq!(status, EndpointStatus::Enabled, "the health is of the same look");
+    world.duties().await;
+    assert_eq!(staff::drifts(&world).await, []);
     assert_eq!(made.adjustment, None);
     assert_eq!(world.number("SELECT count(*) FROM billing_repairs").await, 1);
     world.stripe.set("webhook_endpoints", "we_1", "enabled_events", json!(["invoice.paid", "customer.created"]));
