@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::ledger::{Account, DayTotal};
-use crate::{ChurnBase, Day, Ledger, MovementKind, Objects, Period, RevenueError};
+use crate::ledger::Account;
+use crate::{ChurnBase, Day, DayTotal, Ledger, MovementKind, Objects, Period, RevenueError, Totals};
 
 /// Below so many cases, counts are shown instead of a rate.
 pub const CASES_MIN: i64 = 10;
@@ -166,10 +166,10 @@ impl Headline {
     }
 }
 
-impl Ledger {
-    /// The figures of a window for each currency, as of the last [`Ledger::refresh`].
-    pub fn figures(&self, window: Window) -> Result<Vec<Figures>, RevenueError> {
-        self.totals.days.iter().map(|(currency, days)| self.figures_in(currency, days, window)).collect()
+impl Totals {
+    /// The figures of a window for each currency, the churn of customers by `churn_base`.
+    pub fn figures(&self, window: Window, churn_base: ChurnBase) -> Result<Vec<Figures>, RevenueError> {
+        self.days.iter().map(|(currency, days)| self.figures_in(currency, days, window, churn_base)).collect()
     }
 
     fn figures_in(
@@ -177,6 +177,7 @@ impl Ledger {
         currency: &Arc<str>,
         days: &BTreeMap<Day, DayTotal>,
         window: Window,
+        churn_base: ChurnBase,
     ) -> Result<Figures, RevenueError> {
         let before = sum(days.range(..window.from).map(|(_, total)| total));
         let within = sum(days.range(window.from..window.to).map(|(_, total)| total));
@@ -192,11 +193,9 @@ impl Ledger {
         let ups = count(MovementKind::Expansion);
         let gained = amount(MovementKind::New) + amount(MovementKind::Reactivation) + up;
         let gains = count(MovementKind::New) + count(MovementKind::Reactivation) + ups;
-        let base = match self.lens.as_ref().map(|lens| lens.policy.churn_base) {
-            Some(ChurnBase::AtStartAndNew) => {
-                customers_start + count(MovementKind::New) + count(MovementKind::Reactivation)
-            }
-            _ => customers_start,
+        let base = match churn_base {
+            ChurnBase::AtStart => customers_start,
+            ChurnBase::AtStartAndNew => customers_start + count(MovementKind::New) + count(MovementKind::Reactivation),
         };
         let mut moved = [Moved::default(); 5];
         for (n, moved) in moved.iter_mut().enumerate() {
@@ -241,8 +240,16 @@ impl Ledger {
             },
             ltv,
             estimated,
-            objects: self.totals.objects.get(currency).copied().unwrap_or_default(),
+            objects: self.objects.get(currency).copied().unwrap_or_default(),
         })
+    }
+}
+
+impl Ledger {
+    /// The figures of a window for each currency, as of the last [`Ledger::refresh`].
+    pub fn figures(&self, window: Window) -> Result<Vec<Figures>, RevenueError> {
+        let churn_base = self.lens.as_ref().map_or(ChurnBase::AtStart, |lens| lens.policy.churn_base);
+        self.totals.figures(window, churn_base)
     }
 
     /// The customers behind a cell of a window and what each brings to it, in the order of their ids

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::movement::movements;
 use crate::timeline::{level_at, levels};
-use crate::{Day, InvoiceFacts, Level, MetricPolicy, Movement, ReportingZone, RevenueError, Snapshot, TrialFacts};
+use crate::{
+    Day, InvoiceFacts, Level, MetricPolicy, Movement, Objects, ReportingZone, RevenueError, Snapshot, Totals,
+    TrialFacts,
+};
 
 /// Something known of a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,26 +65,12 @@ pub struct Fault {
     pub error: RevenueError,
 }
 
-/// How much a figure rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Objects {
-    /// Subscriptions.
-    pub subscriptions: i64,
-    /// Invoices.
-    pub invoices: i64,
-    /// Subscriptions whose revenue cannot be told, and which are left out.
-    pub faults: i64,
-    /// Subscriptions with tax in them that cannot be told apart.
-    pub including_tax: i64,
-}
-
 /// One customer's facts, and what follows from them.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     pub(crate) subscriptions: BTreeMap<Arc<str>, Vec<Snapshot>>,
     /// By id, with the instant at which each was read.
     pub(crate) invoices: Vec<(i64, InvoiceFacts)>,
-    pub(crate) trials: BTreeMap<Arc<str>, (i64, TrialFacts)>,
     pub(crate) deleted_at: Option<i64>,
     pub(crate) outcome: Outcome,
 }
@@ -93,30 +80,11 @@ pub(crate) struct Account {
 pub(crate) struct Outcome {
     pub(crate) movements: Vec<Movement>,
     pub(crate) faults: Vec<Fault>,
-    objects: Vec<(Arc<str>, Objects)>,
+    pub(crate) objects: Vec<(Arc<str>, Objects)>,
     /// When how many more subscriptions that count are rebuilt and not seen.
-    rebuilt: Vec<(Arc<str>, Day, i64)>,
+    pub(crate) rebuilt: Vec<(Arc<str>, Day, i64)>,
     /// The first instant after the lens's last at which something changes by itself.
     next_change: Option<i64>,
-}
-
-/// Sums of one day in one currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct DayTotal {
-    pub(crate) amounts: [i128; 5],
-    pub(crate) counts: [i64; 5],
-    pub(crate) estimated: i64,
-    /// How many more customers pay at its close than at the last.
-    pub(crate) paying: i64,
-    /// How many more subscriptions that count are rebuilt at its close than at the last.
-    pub(crate) rebuilt: i64,
-}
-
-/// The sums of everything.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Totals {
-    pub(crate) days: BTreeMap<Arc<str>, BTreeMap<Day, DayTotal>>,
-    pub(crate) objects: BTreeMap<Arc<str>, Objects>,
 }
 
 /// All facts, and the figures that follow from them. Feeding it the same facts in any order, any
@@ -124,6 +92,9 @@ pub(crate) struct Totals {
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub(crate) accounts: BTreeMap<Arc<str>, Account>,
+    /// Those kept outside of Stripe by id, with the instant at which each was read. One can move from a
+    /// tenant to the customer that the tenant becomes.
+    pub(crate) trials: BTreeMap<Arc<str>, (i64, TrialFacts)>,
     /// Customers of whom something is known that their outcome does not have yet.
     changed: BTreeSet<Arc<str>>,
     /// Customers by the instant at which something changes by itself.
@@ -195,13 +166,10 @@ impl Ledger {
                 (id, !known || earlier.is_some())
             }
             Fact::Trial { seen_at, trial } => {
-                let customer = trial.customer.clone();
-                let trials = &mut self.accounts.entry(customer.clone()).or_default().trials;
-                let new = match trials.get_mut(&trial.id) {
+                return match self.trials.get_mut(&trial.id) {
                     Some(known) => replace(known, (seen_at, trial)),
-                    None => trials.insert(trial.id.clone(), (seen_at, trial)).is_none(),
+                    None => self.trials.insert(trial.id.clone(), (seen_at, trial)).is_none(),
                 };
-                (customer, new)
             }
         };
         if new {
@@ -249,6 +217,11 @@ impl Ledger {
     /// The lens of the last [`Ledger::refresh`].
     pub fn lens(&self) -> Option<&Lens> {
         self.lens.as_ref()
+    }
+
+    /// The sums that figures derive from.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// Every movement, by customer, day and currency.
@@ -398,42 +371,4 @@ fn replace<T: Ord>(known: &mut (i64, T), found: (i64, T)) -> bool {
         *known = found;
     }
     changed
-}
-
-impl Totals {
-    /// Adds a customer's part, or takes it away.
-    fn add(&mut self, outcome: &Outcome, sign: i64) {
-        for movement in &outcome.movements {
-            self.change(&movement.currency, movement.day, |total| {
-                total.amounts[movement.kind.index()] += i128::from(movement.amount_10k) * i128::from(sign);
-                total.counts[movement.kind.index()] += sign;
-                total.estimated += i64::from(movement.estimated) * sign;
-                total.paying += i64::from(movement.paying) * sign;
-            });
-        }
-        for (currency, day, rebuilt) in &outcome.rebuilt {
-            self.change(currency, *day, |total| total.rebuilt += rebuilt * sign);
-        }
-        for (currency, objects) in &outcome.objects {
-            let sum = self.objects.entry(currency.clone()).or_default();
-            sum.subscriptions += sign * objects.subscriptions;
-            sum.invoices += sign * objects.invoices;
-            sum.faults += sign * objects.faults;
-            sum.including_tax += sign * objects.including_tax;
-            if *sum == Objects::default() {
-                self.objects.remove(currency);
-            }
-        }
-    }
-    fn change(&mut self, currency: &Arc<str>, day: Day, change: impl FnOnce(&mut DayTotal)) {
-        let days = self.days.entry(currency.clone()).or_default();
-        let total = days.entry(day).or_default();
-        change(total);
-        if *total == DayTotal::default() {
-            days.remove(&day);
-            if days.is_empty() {
-                self.days.remove(currency);
-            }
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! Trials and how many of them become customers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -87,10 +88,24 @@ impl Ledger {
     /// after it ended, or once no invoice above zero waits for its payment any more.
     pub fn trials(&self) -> Vec<Trial> {
         let Some(lens) = &self.lens else { return Vec::new() };
+        let nothing = Account::default();
         let mut trials = Vec::new();
-        for (customer, account) in &self.accounts {
-            account.trials(customer, lens.until, &mut trials);
+        let mut kept: BTreeSet<&Arc<str>> = BTreeSet::new();
+        for (_, TrialFacts { customer, started_at, ends_at, .. }) in self.trials.values() {
+            let account = self.accounts.get(customer).unwrap_or(&nothing);
+            trials.push(account.trial(customer, None, (*started_at, *ends_at), lens.until));
+            kept.insert(customer);
         }
+        for (customer, account) in self.accounts.iter().filter(|it| !kept.contains(it.0)) {
+            for (id, snapshots) in &account.subscriptions {
+                let last = snapshots.last().map(|it| &it.facts);
+                if let Some(times) = last.and_then(|facts| facts.trial_start.zip(facts.trial_end)) {
+                    trials.push(account.trial(customer, Some(id), times, lens.until));
+                }
+            }
+        }
+        trials.retain(|trial| trial.started_at <= lens.until);
+        trials.sort_by(|a, b| (&a.customer, a.started_at).cmp(&(&b.customer, b.started_at)));
         trials
     }
 
@@ -128,23 +143,15 @@ impl Ledger {
 }
 
 impl Account {
-    fn trials(&self, customer: &Arc<str>, until: i64, trials: &mut Vec<Trial>) {
-        let mut add = |subscription: Option<&Arc<str>>, started_at, ends_at| {
-            if started_at <= until {
-                let outcome = self.trial_outcome(subscription.map(|it| &**it), started_at, ends_at, until);
-                let (customer, subscription) = (customer.clone(), subscription.cloned());
-                trials.push(Trial { customer, subscription, started_at, ends_at, outcome });
-            }
-        };
-        if !self.trials.is_empty() {
-            return self.trials.values().for_each(|(_, trial)| add(None, trial.started_at, trial.ends_at));
-        }
-        for (id, snapshots) in &self.subscriptions {
-            let last = snapshots.last().map(|it| &it.facts);
-            if let Some((start, end)) = last.and_then(|facts| facts.trial_start.zip(facts.trial_end)) {
-                add(Some(id), start, end);
-            }
-        }
+    fn trial(
+        &self,
+        customer: &Arc<str>,
+        subscription: Option<&Arc<str>>,
+        (started_at, ends_at): (i64, i64),
+        until: i64,
+    ) -> Trial {
+        let outcome = self.trial_outcome(subscription.map(|it| &**it), started_at, ends_at, until);
+        Trial { customer: customer.clone(), subscription: subscription.cloned(), started_at, ends_at, outcome }
     }
 
     fn trial_outcome(&self, subscription: Option<&str>, started_at: i64, ends_at: i64, until: i64) -> TrialOutcome {

@@ -106,6 +106,27 @@ fn a_trial_kept_outside_of_stripe_goes_before_the_subscriptions() {
 }
 
 #[test]
+fn a_tenants_trial_goes_with_the_tenant_when_it_becomes_a_customer() {
+    let of = |customer: &str| TrialFacts {
+        id: "t".into(),
+        customer: customer.into(),
+        started_at: ms("2026-01-01"),
+        ends_at: ms("2026-01-15"),
+    };
+    let mut ledger = Ledger::new();
+    ledger.put(of_customer_paid());
+    ledger.put(Fact::Trial { seen_at: 2, trial: of("cus_1") });
+    assert!(!ledger.put(Fact::Trial { seen_at: 1, trial: of("tenant") }), "read earlier, told later");
+    ledger.refresh(&lens(MetricPolicy::default(), "2026-02-28"));
+    let found: Vec<_> = ledger.trials().into_iter().map(|it| (it.customer.to_string(), it.outcome)).collect();
+    assert_eq!(found, [("cus_1".to_owned(), TrialOutcome::Converted(ms("2026-01-15")))]);
+}
+
+fn of_customer_paid() -> Fact {
+    of(invoice("in_1", "2026-01-15", "2026-02-15", 1000), "cus_1", "sub_1")
+}
+
+#[test]
 fn cohorts_follow_those_who_began_in_a_month() {
     let old = subscription("sub_1", "2026-01-05", 1000, "month");
     let dearer = subscription("sub_1", "2026-01-05", 1500, "month");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paywall_revenue::{Cell, Fact, Figures, Ledger, Lens, Movement, MovementKind, Period, Window};
+use paywall_revenue::{Cell, Fact, Figures, Ledger, Lens, Movement, MovementKind, Period, Totals, Window};
 use proptest::prelude::*;
 
 use crate::oracle::{self, Row};
@@ -111,6 +111,12 @@ proptest! {
         }
         paged.refresh(&lens);
         prop_assert_eq!(shown(&paged, &lens), shown(&once, &lens));
+        prop_assert_eq!(paged.totals(), once.totals());
+        let kept: Totals = Totals::from_parts(
+            once.totals().days().map(|(currency, day, total)| (currency, day, *total)),
+            once.totals().objects().map(|(currency, objects)| (currency, *objects)),
+        );
+        prop_assert_eq!(kept.figures(whole(&lens), lens.policy.churn_base), once.figures(whole(&lens)));
         for fact in &facts {
             // Two copies of an invoice read at once are settled by their content; the loser stays unknown.
             let told = paged.put(fact.clone());

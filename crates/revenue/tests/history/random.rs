@@ -12,6 +12,7 @@ use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::RngSeed;
 use rust_decimal::Decimal;
 
 pub(crate) const BEGIN: i64 = 1_767_225_600_000;
@@ -20,10 +21,16 @@ pub(crate) const DAYS: i64 = 75;
 pub(crate) const MONTHLY: Recurring =
     Recurring { interval: Interval::Month, interval_count: 1, usage_type: UsageType::Licensed };
 
-/// How many cases: `PAYWALL_SIZE` times a hundred.
+/// So many cases, or `PAYWALL_SIZE` times a hundred; from `PAYWALL_SEED`, where it is set. A failing case is
+/// printed whole, and made as small as it gets.
 pub(crate) fn cases(default: u32) -> ProptestConfig {
-    let size = std::env::var("PAYWALL_SIZE").ok().and_then(|size| size.parse::<u32>().ok());
-    ProptestConfig { cases: size.map_or(default, |size| size.saturating_mul(100)), ..ProptestConfig::default() }
+    let given = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let size = given("PAYWALL_SIZE").and_then(|size| u32::try_from(size.saturating_mul(100)).ok());
+    let mut config = ProptestConfig { cases: size.unwrap_or(default), ..ProptestConfig::default() };
+    if let Some(seed) = given("PAYWALL_SEED") {
+        config.rng_seed = RngSeed::Fixed(seed);
+    }
+    config
 }
 
 /// An instant on an hour, at times on a midnight.
