@@ -204,7 +204,7 @@ async fn billing_health_is_seen_well_in_trouble_repaired_and_offline() -> anyhow
         kinds.contains(&"two_subscriptions") && kinds.contains(&"webhook_endpoint_disabled")
     })
     .await?;
-    window.find("drift-kinds").await?;
+    window.text_of("drift-kinds", |text| text.contains("Two subscriptions") && text.contains("endpoint")).await?;
     window.text_of("billing-verdict", |text| !text.to_lowercase().contains("well")).await?;
     seen_in_both_themes(&window, "in-trouble").await?;
     window.click("nav-overview").await?;
@@ -234,6 +234,7 @@ async fn billing_health_is_seen_well_in_trouble_repaired_and_offline() -> anyhow
     assert_eq!(endpoint["status"], "enabled");
     window.click("billing-tab-health").await?;
     window.text_of("billing-verdict", |text| text.to_lowercase().contains("well")).await?;
+    window.text_of("billing-line-endpoint", |text| text.contains("is on")).await?;
 
     drop(serving);
     window.text_of("chip", |text| text.contains("Offline")).await?;
