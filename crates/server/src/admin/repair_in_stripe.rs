@@ -32,7 +32,7 @@ use crate::billing::outbox::{change_of, write_of};
 use crate::billing::reading::{error_code, is_missing};
 use crate::billing::repairs::Begun;
 use crate::billing::worker::look_now;
-use crate::billing::{Billing, account, drifts, inbox, nightly, poll, repairs};
+use crate::billing::{Billing, account, drifts, inbox, poll, repairs};
 use crate::server::State;
 use crate::store::time::{rolled, up_to};
 use crate::store::{KeyRecord, keys, plans, tenants};
@@ -151,10 +151,7 @@ async fn look(state: &State, billing: &Billing, drift: &Drift) -> Result<(), Fau
     let Some(customer) = &drift.customer else {
         return account::look(state, billing).await.map(drop).map_err(undone);
     };
-    let asked = nightly::look_at(state, billing, customer).await?;
-    look_now(state, billing, customer).await.map_err(undone)?;
-    let mut read = state.store.read().await?;
-    if inbox::is_done(&mut read, &asked).await? {
+    if look_now(state, billing, customer).await.map_err(undone)? {
         return Ok(());
     }
     let detail = "Stripe cannot be asked about this customer now; nothing was changed, try again";

@@ -116,24 +116,25 @@ pub(crate) async fn step(state: &State, billing: &Billing) -> Result<bool, WorkE
 
 /// Looks at a customer at once, whether or not anything was heard of it: for who comes back from Checkout, and
 /// after something was changed in Stripe. Done when it returns, by this server or by another, unless Stripe could not
-/// be asked: then it is in the inbox, and done when Stripe answers.
-pub(crate) async fn look_now(state: &State, billing: &Billing, customer: &str) -> Result<(), WorkError> {
+/// be asked: then it is in the inbox, and done when Stripe answers. Answers whether it is done.
+pub(crate) async fn look_now(state: &State, billing: &Billing, customer: &str) -> Result<bool, WorkError> {
     let asked = nightly::look_at(state, billing, customer).await?;
     let begun = Instant::now();
     while begun.elapsed() < LOOK_PATIENCE {
         if !nightly::is_due(state, &asked).await? {
-            return Ok(());
+            break;
         }
         match state.store.claim_of(customer, state.clock.now()).await? {
             Some(claim) => match turn(state, billing, claim).await? {
                 Ended::Overtaken => {}
                 // What could not be done now has its pause like any other.
-                Ended::Settled | Ended::Parked | Ended::Postponed => return Ok(()),
+                Ended::Settled | Ended::Parked | Ended::Postponed => break,
             },
             None => tokio::time::sleep(LOOK_AGAIN).await,
         }
     }
-    Ok(())
+    let mut read = state.store.read().await?;
+    Ok(inbox::is_done(&mut read, &asked).await?)
 }
 
 /// Does a claim's work, with the claim renewed meanwhile.
