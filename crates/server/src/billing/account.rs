@@ -1,10 +1,10 @@
 //! The account as a whole: whether Stripe delivers here, what it could not deliver, and who pays for nothing.
 
+use paywall_domain::DAY_MS;
 use paywall_domain::billing::{
     AccountSide, BillingPolicy, ByHand, Drift, DriftBody, DriftKind, PriceBook, Repair, StripeMode, WebhookEndpoint,
     account_drifts,
 };
-use paywall_domain::DAY_MS;
 use paywall_stripe::ErrorKind;
 use serde::{Deserialize, Serialize};
 
