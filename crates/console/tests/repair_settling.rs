@@ -21,7 +21,8 @@ use paywall_console::ipc::{
     ActivityView, CheckoutOrder, FailureCode, RepairDone, RepairOrder, UnsettledRepair, WriteMode,
 };
 use paywall_contract::{
-    Adjustment, InboxState, KnownDrift, RepairOutcome, RepairRequest, Settlement, Tenant, TenantBilling, TimelineBody,
+    Adjustment, InboxState, KnownDrift, ProblemCode, RepairOutcome, RepairRequest, Settlement, Tenant, TenantBilling,
+    TimelineBody,
 };
 use paywall_domain::Timestamp;
 use paywall_domain::billing::DriftKind;
@@ -48,6 +49,7 @@ struct Server {
     adjusts: bool,
     reasons: Vec<RepairRequest>,
     sent: usize,
+    stripe_away: bool,
 }
 
 type Shared = Arc<Mutex<Server>>;
@@ -99,6 +101,9 @@ async fn repair(
         };
     }
     server.sent += 1;
+    if server.stripe_away {
+        return problem(503, "stripe_unavailable");
+    }
     let key = headers["Idempotency-Key"].to_str().unwrap().to_owned();
     if server.void.contains(&key) {
         return problem(422, "idempotency_key_void");
@@ -323,6 +328,22 @@ async fn a_drift_that_is_gone_is_no_failure() {
     stage.cache.apply_tenant_billing(&told(vec![drift(1, 5)])).await.unwrap();
     assert_eq!(stage.desk.repair(&order("k1")).await.unwrap(), RepairDone::Gone);
     assert!(!known(&stage).await);
+    stage.cache.close().await;
+}
+
+#[tokio::test]
+async fn what_stripe_did_not_answer_for_was_not_taken_over_and_is_in_no_doubt() {
+    let stage = stage(WriteMode::Review).await;
+    stage.server.lock().unwrap().stripe_away = true;
+    let failure = stage.desk.repair(&order("k1")).await.unwrap_err();
+    let FailureCode::Refused { problem } = failure.code else { panic!("{failure:?}") };
+    assert_eq!(problem.code, ProblemCode::StripeUnavailable);
+    assert_eq!(stage.server.lock().unwrap().sent, 1, "it is no lost answer, which would be sent again");
+    assert_eq!(stage.cache.unsettled_repairs().await.unwrap(), []);
+    assert!(known(&stage).await);
+    // The same order is made as soon as Stripe answers.
+    stage.server.lock().unwrap().stripe_away = false;
+    assert!(matches!(stage.desk.repair(&order("k1")).await.unwrap(), RepairDone::Made { .. }));
     stage.cache.close().await;
 }
 

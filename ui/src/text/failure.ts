@@ -176,7 +176,10 @@ export function problemText(problem: Problem, reader: Reader = {}): FailureText 
         'Try again in a minute. If it stays, look at the server’s log.',
       );
     case 'stripe_unavailable':
-      return text('Stripe cannot be asked right now.', 'Try again in a minute.');
+      return text(
+        'The server cannot ask Stripe right now.',
+        'Try again in a minute. Billing health tells since when, and why.',
+      );
     case 'internal':
       return codeText({ code: 'server_fault' });
   }

@@ -7,6 +7,7 @@ use paywall_contract::{
     CheckoutLink, CheckoutRequest, InboxEvent, PortalLink, ProblemCode, RepairOutcome, RepairRequest, Settlement,
 };
 use paywall_domain::TenantId;
+use paywall_domain::billing::Repair;
 
 use super::{Desk, RESENDS};
 use crate::admin_client::{AdminClient, AdminError};
@@ -72,7 +73,10 @@ impl Desk {
             Ok(outcome) => return Ok(self.repaired(&note, outcome).await),
             Err(error) => error,
         };
-        if !doubted && !last.may_have_been_made {
+        // To take over what Stripe says changes nothing there, and nothing here before Stripe has answered.
+        let not_begun = drift.drift.repair == Repair::ApplyStripe
+            && last.problem().is_some_and(|it| it.code == ProblemCode::StripeUnavailable);
+        if !doubted && (not_begun || !last.may_have_been_made) {
             self.forget_repair(&order.key).await;
             if unknown(&last) {
                 self.cache.remove_drift(&order.drift_id).await?;
