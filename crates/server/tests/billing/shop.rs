@@ -12,7 +12,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{Database, NOW, TestApp, id};
-use crate::world::LONG;
+use crate::world::{A_WHILE_MS, LONG, PATIENCE};
 
 pub(crate) struct Shop {
     pub(crate) app: TestApp,
@@ -100,12 +100,17 @@ impl Shop {
     /// Waits for a number in the database.
     pub(crate) async fn until(&self, query: &'static str, expected: i64) {
         let begun = Instant::now();
+        let mut patience = PATIENCE;
         loop {
             let found = self.number(query).await;
             if found == expected {
                 return;
             }
             assert!(begun.elapsed() < LONG, "{query}: {found}, not {expected}");
+            if begun.elapsed() > patience {
+                self.app.clock.advance_ms(A_WHILE_MS);
+                patience += PATIENCE;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -15,6 +15,10 @@ use crate::stripe::{KEY, SECRET, Stripe, charge, event, invoice, signature, subs
 /// Longer than anything here takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
 
+/// After how long the clock, which stands still, goes on by a while: what a busy database put off is tried again then.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const A_WHILE_MS: i64 = 30_000;
+
 /// The present, in Stripe's seconds.
 pub(crate) const SECONDS: i64 = NOW.0 / 1000;
 
@@ -136,12 +140,17 @@ pub(crate) async fn number(app: &TestApp, query: &'static str) -> i64 {
 /// Waits for a number in a server's database.
 pub(crate) async fn until(app: &TestApp, query: &'static str, expected: i64) {
     let begun = Instant::now();
+    let mut patience = PATIENCE;
     loop {
         let found = number(app, query).await;
         if found == expected {
             return;
         }
         assert!(begun.elapsed() < LONG, "{query}: {found}, not {expected}");
+        if begun.elapsed() > patience {
+            app.clock.advance_ms(A_WHILE_MS);
+            patience += PATIENCE;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
