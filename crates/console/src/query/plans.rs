@@ -24,6 +24,7 @@ async fn plan(cache: &Cache, statement: &str) -> Vec<String> {
     rows.into_iter().map(|row| row.3).collect()
 }
 
+/// A copy to ask. A test closes it: SQLCipher's threads must be gone before the process takes its libraries down.
 async fn cache() -> (tempfile::TempDir, Cache) {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(&folder.path().join("copy.db"), &CacheKey::from([1; 32])).await.unwrap();
@@ -60,6 +61,7 @@ async fn pages_go_by_index_and_large_views_need_no_sorting() {
             }
         }
     }
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -70,6 +72,7 @@ async fn counts_read_an_index_and_no_tenant() {
         assert!(steps.iter().all(|it| it.contains("INDEX")), "{view:?} {steps:?}");
         assert!(!plan(&cache, statements::count_of_match(view)).await.iter().any(|it| walks_all(it)));
     }
+    cache.close().await;
 }
 
 #[tokio::test]
@@ -82,4 +85,5 @@ async fn the_search_goes_by_index() {
         assert!(!walks, "{steps:?}\n{statement}");
         assert!(!steps.iter().any(|it| it.contains("TEMP B-TREE FOR ORDER")), "{steps:?}\n{statement}");
     }
+    cache.close().await;
 }
