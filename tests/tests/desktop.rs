@@ -14,6 +14,7 @@ mod upstream;
 mod gate;
 mod paid;
 mod screens;
+mod selling;
 mod separate;
 
 use std::time::{Duration, Instant, SystemTime};

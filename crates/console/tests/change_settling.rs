@@ -1,16 +1,17 @@
 //! Changes whose answer is lost on the way: made once, and never in doubt for long.
 #![allow(clippy::unwrap_used, clippy::duplicate_mod)]
 
+mod broken_line;
 mod cache_fixtures;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use broken_line::{Line, broken, problem};
 use cache_fixtures::{NOW, ago, extend, facts, filled, home, id, tenant};
 use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::Cache;
@@ -27,13 +28,6 @@ use paywall_domain::{Change, Trial};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-/// How the server treats the next change.
-#[derive(Clone, Copy, PartialEq)]
-enum Line {
-    BreaksBefore,
-    BreaksAfter,
-}
-
 #[derive(Default)]
 struct Server {
     tenant: Option<Tenant>,
@@ -45,18 +39,6 @@ struct Server {
 }
 
 type Shared = Arc<Mutex<Server>>;
-
-/// An answer that breaks off in the middle.
-fn broken() -> Response {
-    let pieces = futures::stream::iter([Ok("{"), Err(std::io::Error::other("the line broke"))]);
-    Body::from_stream(pieces).into_response()
-}
-
-fn problem(status: u16, code: &str) -> Response {
-    let body = json!({"type": "urn:paywall:problem:x", "title": code, "status": status, "code": code, "detail": "no",
-        "request_id": "req_1"});
-    (StatusCode::from_u16(status).unwrap(), Json(body)).into_response()
-}
 
 impl Server {
     fn outcome(&self, adjustment: Option<Adjustment>) -> AdjustmentOutcome {

@@ -3,30 +3,14 @@
 
 mod cache_fixtures;
 
-use cache_fixtures::{NOW, ago, done, facts, feed, filled, home, id, plan, tenant};
-use paywall_console::cache::{Cache, StripeRow};
+use cache_fixtures::{NOW, facts, feed, filled, home, id, plan, put, seconds, tenant};
+use paywall_console::cache::Cache;
 use paywall_console::ipc::{Billing, Money, PriceRow};
 use paywall_contract::ChangeRecord;
 use paywall_domain::billing::{Interval, UpcomingChange};
 use paywall_domain::{DAY_MS, Plan, Timestamp};
 use paywall_stripe::Stream;
 use serde_json::{Value, json};
-
-fn seconds(days_ago: i64) -> i64 {
-    ago(days_ago).0 / 1000
-}
-
-async fn put(cache: &Cache, stream: Stream, objects: &[Value]) {
-    let rows: Vec<StripeRow> = objects
-        .iter()
-        .map(|raw| StripeRow {
-            id: raw["id"].as_str().unwrap().into(),
-            created: raw["created"].as_i64().unwrap_or(1),
-            raw: raw.clone(),
-        })
-        .collect();
-    cache.apply_stripe_page(stream, &rows, &done(NOW)).await.unwrap();
-}
 
 fn yen(amount: i64) -> Money {
     Money { amount, currency: "jpy".into() }

@@ -3,17 +3,15 @@
 
 mod cache_fixtures;
 
-use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, filled, home, id, refused, tenant, tenant_at};
-use paywall_console::cache::{Cache, StripeRow};
+use cache_fixtures::{
+    NOW, adjustment, ago, extend, facts, feed, filled, home, id, put, refused, seconds, tenant, tenant_at,
+};
+use paywall_console::cache::Cache;
 use paywall_console::ipc::{ActivityView, AttentionKind, Money, TenantQuery, TenantView, UndoState};
 use paywall_contract::{ChangeRecord, Tenant, TimelineBody, TimelineEntry};
 use paywall_domain::{Change, DenyCode, Meter, Subscription, SubscriptionStatus, Timestamp, UndoRefusal};
 use paywall_stripe::Stream;
 use serde_json::{Value, json};
-
-fn seconds(days_ago: i64) -> i64 {
-    ago(days_ago).0 / 1000
-}
 
 fn subscription(n: u32, status: &str, currency: &str, amount: i64, began: i64, ended: Option<i64>) -> Value {
     json!({
@@ -33,18 +31,6 @@ fn subscription(n: u32, status: &str, currency: &str, amount: i64, began: i64, e
 fn invoice(n: u32, paid: i64) -> Value {
     json!({"id": format!("in_{n}"), "customer": format!("cus_{n}"), "status": "paid", "currency": "usd",
         "total": paid, "amount_paid": paid, "amount_remaining": 0, "created": seconds(40)})
-}
-
-async fn put(cache: &Cache, stream: Stream, objects: &[Value]) {
-    let rows: Vec<StripeRow> = objects
-        .iter()
-        .map(|raw| StripeRow {
-            id: raw["id"].as_str().unwrap().into(),
-            created: raw["created"].as_i64().unwrap_or(1),
-            raw: raw.clone(),
-        })
-        .collect();
-    cache.apply_stripe_page(stream, &rows, &done(NOW)).await.unwrap();
 }
 
 fn usd(amount: i64) -> Money {

@@ -2,17 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::duplicate_mod)]
 
 mod billing_fixtures;
+mod broken_line;
 mod cache_fixtures;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use billing_fixtures::{drift, event, health, tenant_id};
+use broken_line::{Line, broken, problem};
 use cache_fixtures::{NOW, ago, facts, filled, home, tenant};
 use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::{BillingKept, BillingLists, Cache};
@@ -28,13 +29,6 @@ use paywall_domain::Timestamp;
 use paywall_domain::billing::DriftKind;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-
-/// How the server treats the next request to repair.
-#[derive(Clone, Copy, PartialEq)]
-enum Line {
-    BreaksBefore,
-    BreaksAfter,
-}
 
 #[derive(Default)]
 struct Server {
@@ -54,17 +48,6 @@ struct Server {
 
 type Shared = Arc<Mutex<Server>>;
 type Params = Query<BTreeMap<String, String>>;
-
-fn broken() -> Response {
-    let pieces = futures::stream::iter([Ok("{"), Err(std::io::Error::other("the line broke"))]);
-    Body::from_stream(pieces).into_response()
-}
-
-fn problem(status: u16, code: &str) -> Response {
-    let body = json!({"type": "urn:paywall:problem:x", "title": code, "status": status, "code": code, "detail": "no",
-        "request_id": "req_1"});
-    (StatusCode::from_u16(status).unwrap(), Json(body)).into_response()
-}
 
 fn outcome(adjustment: Option<Adjustment>, gone: bool) -> RepairOutcome {
     RepairOutcome {

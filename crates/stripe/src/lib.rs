@@ -11,6 +11,7 @@ mod call;
 mod client;
 mod embedded;
 mod error;
+pub mod facts;
 mod idempotency;
 mod key;
 mod limits;

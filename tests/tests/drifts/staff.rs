@@ -11,7 +11,6 @@ use paywall_console::observer::Unobserved;
 use paywall_console::sync::{SyncEngine, SyncOptions};
 use paywall_contract::{KnownDrift, RepairOutcome};
 use paywall_domain::Role;
-use reqwest::StatusCode;
 use secrecy::SecretString;
 use tempfile::TempDir;
 
@@ -77,12 +76,4 @@ pub(crate) async fn repair(world: &World, drift: &KnownDrift) -> RepairOutcome {
     assert!(console.cache.unsettled_repairs().await.unwrap().is_empty());
     console.close().await;
     *made
-}
-
-/// What a repair came to, of an answer of the admin API.
-pub(crate) async fn outcome(response: reqwest::Response) -> RepairOutcome {
-    let status = response.status();
-    let body = response.text().await.unwrap();
-    assert_eq!(status, StatusCode::OK, "{body}");
-    serde_json::from_str(&body).unwrap()
 }

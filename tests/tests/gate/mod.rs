@@ -1,5 +1,6 @@
 //! What is changed in the window takes effect at the gate: a server between callers and a `RAGFlow`.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +20,29 @@ const EMAIL: &str = "ada@example.com";
 const IN_FORCE: Duration = Duration::from_secs(1);
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A `RAGFlow` behind a server, with its tables.
+pub(crate) struct Behind {
+    ragflow: Ragflow,
+    upstream: Upstream,
+}
+
+impl Behind {
+    /// User 1, who registered an hour ago, and has a dialog.
+    pub(crate) async fn with_a_dialog(email: &str) -> anyhow::Result<Self> {
+        let ragflow = Ragflow::start(Engine::MariaDb);
+        let hour_ago = SystemTime::UNIX_EPOCH.elapsed()?.as_millis() as i64 - 3_600_000;
+        ragflow.register(1, email, hour_ago);
+        let times = format!("{hour_ago}, NULL, {hour_ago}, NULL");
+        ragflow.sql(&format!("INSERT INTO dialog VALUES ('d1', '{}', 'd', '1', {times})", id(1)));
+        Ok(Self { ragflow, upstream: Upstream::start().await })
+    }
+
+    /// Tells a server's program where it is.
+    pub(crate) fn set<'a>(&self, server: &'a mut Command) -> &'a mut Command {
+        server.env("PAYWALL_RAGFLOW_URL", self.upstream.url()).env("PAYWALL_RAGFLOW_DATABASE_URL", &self.ragflow.url)
+    }
+}
 
 /// The gate, as the locked-out customer's program sees it.
 pub(crate) struct Caller {
@@ -78,20 +102,14 @@ async fn an_extension_in_the_window_unblocks_a_running_gate_within_a_second() ->
     if headless() {
         return Ok(());
     }
-    let ragflow = Ragflow::start(Engine::MariaDb);
-    let hour_ago = SystemTime::UNIX_EPOCH.elapsed()?.as_millis() as i64 - 3_600_000;
-    ragflow.register(1, EMAIL, hour_ago);
-    let times = format!("{hour_ago}, NULL, {hour_ago}, NULL");
-    ragflow.sql(&format!("INSERT INTO dialog VALUES ('d1', '{}', 'd', '1', {times})", id(1)));
-    let upstream = Upstream::start().await;
+    let behind = Behind::with_a_dialog(EMAIL).await?;
 
     let folder = tempfile::tempdir()?;
     let port = paywall_tests::desktop::free_port()?;
     let token = make_token(server_command(folder.path(), port), "support")?;
     let owner = make_token(server_command(folder.path(), port), "owner")?;
     let mut command = server_command(folder.path(), port);
-    command.env("PAYWALL_RAGFLOW_URL", upstream.url()).env("PAYWALL_RAGFLOW_DATABASE_URL", &ragflow.url);
-    let _server = serve(command)?;
+    let _server = serve(behind.set(&mut command))?;
     let url = format!("http://127.0.0.1:{port}");
 
     let caller = Arc::new(Caller::new(&url)?);
@@ -109,7 +127,7 @@ async fn an_extension_in_the_window_unblocks_a_running_gate_within_a_second() ->
     window.text_of("verdict", says_locked_out).await?;
     assert_eq!(caller.ask().await?.0, 402, "it is let in before anybody extended anything");
 
-    let came_through = upstream.count();
+    let came_through = behind.upstream.count();
     let asking = tokio::spawn({
         let caller = Arc::clone(&caller);
         async move { caller.until(200).await }
@@ -117,7 +135,7 @@ async fn an_extension_in_the_window_unblocks_a_running_gate_within_a_second() ->
     let confirmed = extend_by_keyboard(&window).await?;
     let (passed, answer) = asking.await??;
     assert!(answer.contains("Paris"), "{answer}");
-    assert_eq!(upstream.count(), came_through + 1);
+    assert_eq!(behind.upstream.count(), came_through + 1);
     let taken = extended_at(&url, &token).await?;
     // What was asked just before may be answered within the same millisecond.
     let [since_confirmed, since_taken] = [confirmed, taken].map(|it| passed.duration_since(it).unwrap_or_default());

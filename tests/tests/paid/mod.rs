@@ -3,23 +3,19 @@
 
 mod checkout;
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, ensure};
-use paywall_sandbox::scripted::{Clock, Delivering, ScriptedStripe, Settings};
 use paywall_tests::browser::Browser;
-use paywall_tests::desktop::{Desktop, free_port};
-use paywall_tests::emulate::Price;
+use paywall_tests::desktop::Desktop;
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::gate::{Caller, end_trial};
-use crate::ragflow::{Engine, Ragflow, id, session};
-use crate::separate::{Process, connect, make_token, serve, server_command};
-use crate::upstream::Upstream;
+use crate::gate::{Behind, Caller, end_trial};
+use crate::ragflow::session;
+use crate::selling::Selling;
+use crate::separate::{connect, serve};
 use crate::{find_tenant, headless, says_locked_out};
 use checkout::EmulatedCheckout;
 
@@ -27,30 +23,6 @@ const EMAIL: &str = "ada@example.com";
 
 /// By when, after the first webhook of a payment arrived, the tenant is let in and the window shows it.
 const SEAMLESS: Duration = Duration::from_secs(2);
-
-/// The account, and what it sells.
-async fn account() -> anyhow::Result<(Arc<ScriptedStripe>, Price)> {
-    let now = paywall_domain::Timestamp(SystemTime::UNIX_EPOCH.elapsed()?.as_millis() as i64);
-    let settings = Settings { now, clock: Clock::Running, delivering: Delivering::AtOnce, ..Settings::default() };
-    let stripe = Arc::new(ScriptedStripe::start(settings).await?);
-    let (product, currency, unit_amount) = ("Pro".to_owned(), "eur".to_owned(), 4900);
-    let id = stripe.add_price(&product, &currency, unit_amount, "month")?;
-    Ok((stripe, Price { id, product, currency, unit_amount }))
-}
-
-/// A server that lets a trial ask once, and sells a plan without a limit.
-fn sells(folder: &Path, port: u16, price: &Price) -> anyhow::Result<Command> {
-    let file = folder.join("paywall.toml");
-    let plans = format!(
-        "[[plan]]\nid = \"starter\"\nname = \"Starter\"\ntrial_days = 14\nlimits = {{ messages = 1 }}\n\
-         [[plan]]\nid = \"pro\"\nname = \"Pro\"\ntrial_days = 14\nlimits = {{}}\nstripe_prices = [\"{}\"]\n",
-        price.id
-    );
-    std::fs::write(&file, plans)?;
-    let mut command = server_command(folder, port);
-    command.env("PAYWALL_CONFIG", file).env("PAYWALL_PUBLIC_URL", format!("http://127.0.0.1:{port}"));
-    Ok(command)
-}
 
 /// The customer opens its page, chooses the plan, and pays on Checkout's page.
 async fn pay(browser: &Browser, desktop: &Desktop, url: &str, button: &str) -> anyhow::Result<()> {
@@ -82,29 +54,15 @@ async fn from_trial_to_paid(emulates_page: bool) -> anyhow::Result<()> {
     if headless() {
         return Ok(());
     }
-    let ragflow = Ragflow::start(Engine::MariaDb);
-    let hour_ago = SystemTime::UNIX_EPOCH.elapsed()?.as_millis() as i64 - 3_600_000;
-    ragflow.register(1, EMAIL, hour_ago);
-    let times = format!("{hour_ago}, NULL, {hour_ago}, NULL");
-    ragflow.sql(&format!("INSERT INTO dialog VALUES ('d1', '{}', 'd', '1', {times})", id(1)));
-    let upstream = Upstream::start().await;
-    let (stripe, price) = account().await?;
-    let emulated = if emulates_page { Some(EmulatedCheckout::start(Arc::clone(&stripe), &price).await?) } else { None };
-
-    let folder = tempfile::tempdir()?;
-    let port = free_port()?;
-    let url = format!("http://127.0.0.1:{port}");
-    let endpoint = stripe.add_endpoint(&format!("{url}/stripe/webhook"), &paywall_domain::billing::WEBHOOK_EVENTS)?;
-    let token = make_token(sells(folder.path(), port, &price)?, "support")?;
-    let owner = make_token(sells(folder.path(), port, &price)?, "owner")?;
-    let mut command = sells(folder.path(), port, &price)?;
-    command
-        .env("PAYWALL_RAGFLOW_URL", upstream.url())
-        .env("PAYWALL_RAGFLOW_DATABASE_URL", &ragflow.url)
-        .env("PAYWALL_STRIPE_URL", emulated.as_ref().map_or(stripe.url(), |it| &it.url))
-        .env("PAYWALL_STRIPE_KEY", stripe.key())
-        .env("PAYWALL_STRIPE_WEBHOOK_SECRET", &endpoint.secret);
-    let _server: Process = serve(command)?;
+    let behind = Behind::with_a_dialog(EMAIL).await?;
+    let selling = Selling::with_messages(1).await?;
+    let url = selling.url.clone();
+    let stripe = Arc::clone(&selling.stripe);
+    let emulated =
+        if emulates_page { Some(EmulatedCheckout::start(Arc::clone(&stripe), &selling.price).await?) } else { None };
+    let (token, owner) = (selling.token("support")?, selling.token("owner")?);
+    let mut command = selling.billing(emulated.as_ref().map_or(stripe.url(), |it| &it.url));
+    let _server = serve(behind.set(&mut command))?;
 
     // A tenant on trial comes to the end of its quota.
     let caller = Arc::new(Caller::new(&url)?);

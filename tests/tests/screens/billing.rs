@@ -1,22 +1,20 @@
 //! Billing health in the real window: well, in trouble, with the trouble repaired there, and with the server gone.
 
 use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use paywall_domain::Timestamp;
 use paywall_sandbox::Kind;
-use paywall_sandbox::scripted::{Card, Clock, Delivering, Endpoint, ScriptedStripe, Settings};
-use paywall_tests::desktop::{Desktop, Window, free_port};
+use paywall_sandbox::scripted::Card;
+use paywall_tests::desktop::{Desktop, Window};
 use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::{choose_theme, keeps_to_the_window};
 use crate::headless;
-use crate::separate::{connect, make_token, serve, server_command};
+use crate::selling::{Selling, now};
+use crate::separate::{connect, serve};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -31,10 +29,6 @@ const NAMES: [&str; 6] = [
     "Ökobüro Süd",
     "Bright & Sons",
 ];
-
-fn now() -> anyhow::Result<i64> {
-    Ok(SystemTime::UNIX_EPOCH.elapsed()?.as_millis() as i64)
-}
 
 fn tenant(at: usize) -> String {
     format!("{at:032x}")
@@ -54,77 +48,45 @@ fn intake(at: usize, days_left: i64, now: i64) -> Value {
         "timeline": []}})
 }
 
-/// A server with these tenants, that bills by a Stripe.
+/// A server with these tenants, that sells.
 struct Shop {
-    stripe: Arc<ScriptedStripe>,
-    endpoint: Endpoint,
-    price: String,
-    url: String,
+    selling: Selling,
     owner: String,
-    folder: tempfile::TempDir,
-    port: u16,
 }
 
 impl Shop {
     async fn open() -> anyhow::Result<Self> {
-        let settings = Settings {
-            now: Timestamp(now()?),
-            clock: Clock::Running,
-            delivering: Delivering::AtOnce,
-            ..Settings::default()
-        };
-        let stripe = Arc::new(ScriptedStripe::start(settings).await?);
-        let price = stripe.add_price("Pro", "eur", 4900, "month")?;
-        let (folder, port) = (tempfile::tempdir()?, free_port()?);
-        let url = format!("http://127.0.0.1:{port}");
-        let events = paywall_domain::billing::WEBHOOK_EVENTS;
-        let endpoint = stripe.add_endpoint(&format!("{url}/stripe/webhook"), &events)?;
-        let plans = format!(
-            "[[plan]]\nid = \"starter\"\nname = \"Starter\"\ntrial_days = 14\nlimits = {{ messages = 100 }}\n\
-             [[plan]]\nid = \"pro\"\nname = \"Pro\"\ntrial_days = 14\nlimits = {{}}\nstripe_prices = [\"{price}\"]\n"
-        );
-        std::fs::write(folder.path().join("paywall.toml"), plans)?;
-        let owner = make_token(server(folder.path(), port), "owner")?;
+        let selling = Selling::with_messages(100).await?;
+        let owner = selling.token("owner")?;
         let mut importing =
-            server(folder.path(), port).args(["import", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+            selling.command().args(["import", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         let mut lines = importing.stdin.take().context("no input")?;
         for at in 0..NAMES.len() {
-            writeln!(lines, "{}", intake(at, if at == 5 { 9 } else { -2 }, now()?))?;
+            writeln!(lines, "{}", intake(at, if at == 5 { 9 } else { -2 }, now()?.0))?;
         }
         drop(lines);
         ensure!(importing.wait()?.success(), "the tenants do not go in");
-        Ok(Self { stripe, endpoint, price, url, owner, folder, port })
-    }
-
-    /// The server's program, with everything that it is set to.
-    fn command(&self) -> Command {
-        let mut command = server(self.folder.path(), self.port);
-        command
-            .env("PAYWALL_STRIPE_URL", self.stripe.url())
-            .env("PAYWALL_STRIPE_KEY", self.stripe.key())
-            .env("PAYWALL_STRIPE_WEBHOOK_SECRET", &self.endpoint.secret)
-            .env("PAYWALL_STRIPE_POLL_SECONDS", "10");
-        command
+        Ok(Self { selling, owner })
     }
 
     /// Opens Checkout for a tenant as staff do; the session's id.
     async fn checkout(&self, at: usize) -> anyhow::Result<String> {
-        let request = Client::new().post(format!("{}/admin/v1/tenants/{}/checkout", self.url, tenant(at)));
-        let wanted = json!({"plan": "pro", "price": self.price});
+        let request = Client::new().post(format!("{}/admin/v1/tenants/{}/checkout", self.selling.url, tenant(at)));
+        let wanted = json!({"plan": "pro", "price": self.selling.price.id});
         request.bearer_auth(&self.owner).json(&wanted).send().await?.error_for_status()?;
-        let sessions = self.stripe.state(Kind::CheckoutSession);
+        let sessions = self.selling.stripe.state(Kind::CheckoutSession);
         let own = sessions.iter().find(|it| it["client_reference_id"] == tenant(at)).context("no session")?;
         Ok(own["id"].as_str().context("a session without an id")?.to_owned())
     }
 
     async fn buys(&self, at: usize) -> anyhow::Result<()> {
         let session = self.checkout(at).await?;
-        self.stripe.complete_checkout(&session, Card::Good).map_err(anyhow::Error::msg)?;
+        self.selling.stripe.complete_checkout(&session, Card::Good).map_err(anyhow::Error::msg)?;
         Ok(())
     }
 
     async fn health(&self) -> anyhow::Result<Value> {
-        let request = Client::new().get(format!("{}/admin/v1/billing", self.url)).bearer_auth(&self.owner);
+        let request = Client::new().get(format!("{}/admin/v1/billing", self.selling.url)).bearer_auth(&self.owner);
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
@@ -140,14 +102,6 @@ impl Shop {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
-}
-
-fn server(folder: &Path, port: u16) -> Command {
-    let mut command = server_command(folder, port);
-    command
-        .env("PAYWALL_CONFIG", folder.join("paywall.toml"))
-        .env("PAYWALL_PUBLIC_URL", format!("http://127.0.0.1:{port}"));
-    command
 }
 
 /// Pictures of Billing health in both themes; what is asked for now is shown.
@@ -171,7 +125,8 @@ async fn billing_health_is_seen_well_in_trouble_repaired_and_offline() -> anyhow
         return Ok(());
     }
     let shop = Shop::open().await?;
-    let serving = serve(shop.command())?;
+    let mut command = shop.selling.billing(shop.selling.stripe.url());
+    let serving = serve(command.env("PAYWALL_STRIPE_POLL_SECONDS", "10"))?;
     for at in 0..4 {
         shop.buys(at).await?;
     }
@@ -180,24 +135,26 @@ async fn billing_health_is_seen_well_in_trouble_repaired_and_offline() -> anyhow
 
     let desktop = Desktop::start()?;
     let window = desktop.open().await?;
-    connect(&window, &shop.url, &shop.owner, shop.stripe.url(), shop.stripe.key()).await?;
+    connect(&window, &shop.selling.url, &shop.owner, shop.selling.stripe.url(), shop.selling.stripe.key()).await?;
     window.click("nav-billing").await?;
     window.text_of("billing-verdict", |text| text.to_lowercase().contains("well")).await?;
     seen_in_both_themes(&window, "well").await?;
 
     // Somebody adds a second subscription by hand; somebody else switches the endpoint off; one does not get on.
-    let first = shop.stripe.state(Kind::Subscription).remove(0);
+    let first = shop.selling.stripe.state(Kind::Subscription).remove(0);
     let customer = first["customer"].as_str().context("a subscription of nobody")?.to_owned();
     let of = first["metadata"]["tenant_id"].as_str().context("sold to nobody")?.to_owned();
     let card = first["default_payment_method"].as_str().context("bought without a card")?.to_owned();
     let second = [
         ("customer", customer.as_str()),
         ("default_payment_method", &card),
-        ("items[0][price]", &shop.price),
+        ("items[0][price]", &shop.selling.price.id),
         ("metadata[tenant_id]", &of),
     ];
-    shop.stripe.post("/v1/subscriptions", &second)?;
-    shop.stripe.post(&format!("/v1/webhook_endpoints/{}", shop.endpoint.id), &[("disabled", "true")])?;
+    shop.selling.stripe.post("/v1/subscriptions", &second)?;
+    shop.selling
+        .stripe
+        .post(&format!("/v1/webhook_endpoints/{}", shop.selling.endpoint.id), &[("disabled", "true")])?;
     shop.checkout(4).await?;
     shop.until(|it| {
         let kinds = kinds(it);
@@ -229,8 +186,11 @@ async fn billing_health_is_seen_well_in_trouble_repaired_and_offline() -> anyhow
         shop.until(|it| kinds(it).len() == left).await?;
     }
     let running = |it: &&Value| it["status"] == "active" && it["customer"] == customer.as_str();
-    ensure!(shop.stripe.state(Kind::Subscription).iter().filter(running).count() == 1, "two are still paid for");
-    let endpoint = shop.stripe.get(&format!("/v1/webhook_endpoints/{}", shop.endpoint.id))?;
+    ensure!(
+        shop.selling.stripe.state(Kind::Subscription).iter().filter(running).count() == 1,
+        "two are still paid for"
+    );
+    let endpoint = shop.selling.stripe.get(&format!("/v1/webhook_endpoints/{}", shop.selling.endpoint.id))?;
     assert_eq!(endpoint["status"], "enabled");
     window.click("billing-tab-health").await?;
     window.text_of("billing-verdict", |text| text.to_lowercase().contains("well")).await?;

@@ -80,7 +80,7 @@ pub(crate) fn make_token(mut server: Command, role: &str) -> anyhow::Result<Stri
 }
 
 /// Starts a server, and waits until it listens.
-pub(crate) fn serve(mut server: Command) -> anyhow::Result<Process> {
+pub(crate) fn serve(server: &mut Command) -> anyhow::Result<Process> {
     let mut child = server.arg("serve").stdout(Stdio::piped()).spawn()?;
     let output = BufReader::new(child.stdout.take().context("no output")?);
     let mut process = Process(child, output);
@@ -120,7 +120,7 @@ async fn separate_processes_with_typed_credentials_that_stay_in_the_keyring() ->
     let port = paywall_tests::desktop::free_port()?;
     let token = prepare_server(folder.path(), port)?;
     let (_stripe, stripe_url, stripe_key) = sandbox()?;
-    let server = serve(server_command(folder.path(), port))?;
+    let server = serve(&mut server_command(folder.path(), port))?;
     let url = format!("http://127.0.0.1:{port}");
 
     let desktop = Desktop::start()?;
@@ -161,7 +161,7 @@ async fn separate_processes_with_typed_credentials_that_stay_in_the_keyring() ->
     drop(server);
     window.text_of("chip", |text| text.contains("Offline")).await?;
     crate::offline_reads_and_refuses(&window, &email).await?;
-    let _server = serve(server_command(folder.path(), port))?;
+    let _server = serve(&mut server_command(folder.path(), port))?;
     window.text_of("chip", |text| text.contains("As of") && !text.contains("Offline")).await?;
     window.close().await
 }

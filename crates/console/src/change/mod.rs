@@ -28,6 +28,27 @@ const RESENDS: [Duration; 3] = [Duration::from_millis(150), Duration::from_milli
 /// How far the feed is read to learn who changed a tenant since the copy.
 const PAGES_TO_BLAME: usize = 3;
 
+/// Sends again, under the same key, what broke off as `last`, as long as that may help: what it comes to.
+async fn sent_again<T, F>(mut last: AdminError, send: impl Fn() -> F) -> Result<T, AdminError>
+where
+    F: Future<Output = Result<T, AdminError>>,
+{
+    for pause in RESENDS {
+        // What took its full time the first time would take it again: ask what became of it instead.
+        // And whoever answers with a word knows the key, or refuses whoever asks.
+        let broken = matches!(last.failure.code, FailureCode::Unreachable { .. });
+        if !broken && !last.may_have_been_made || matches!(last.failure.code, FailureCode::TimedOut { .. }) {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        match send().await {
+            Ok(made) => return Ok(made),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
 /// Where changes are made: one profile's server and copy. Clones share what is under way.
 #[derive(Debug, Clone)]
 pub struct Desk {
@@ -178,21 +199,12 @@ impl Desk {
             self.forget(key).await;
             return Err(last.into());
         }
-        for pause in RESENDS {
-            // What took its full time the first time would take it again: ask what became of it instead.
-            // And whoever answers with a word knows the key, or refuses whoever asks.
-            let broken = matches!(last.failure.code, FailureCode::Unreachable { .. });
-            if !broken && !last.may_have_been_made || matches!(last.failure.code, FailureCode::TimedOut { .. }) {
-                break;
+        match sent_again(last, || self.send(admin, order)).await {
+            Ok(adjustment) => {
+                self.forget(key).await;
+                return Ok(self.made(adjustment, true).await);
             }
-            tokio::time::sleep(pause).await;
-            match self.send(admin, order).await {
-                Ok(adjustment) => {
-                    self.forget(key).await;
-                    return Ok(self.made(adjustment, true).await);
-                }
-                Err(error) => last = error,
-            }
+            Err(error) => last = error,
         }
         match self.ask_what_became(admin, key, note.instance.as_deref()).await {
             Ok(Settled::Made { adjustment }) => Ok(ChangeDone { adjustment: *adjustment, settled: true }),

@@ -9,7 +9,7 @@ use paywall_contract::{
 use paywall_domain::TenantId;
 use paywall_domain::billing::Repair;
 
-use super::{Desk, RESENDS};
+use super::{Desk, sent_again};
 use crate::admin_client::{AdminClient, AdminError};
 use crate::ipc::{
     CheckoutOrder, Failure, FailureCode, RepairDone, RepairOrder, RepairPreview, TenantBillingView, UnsettledRepair,
@@ -69,7 +69,7 @@ impl Desk {
         let doubted = self.cache.unsettled_repairs().await?.iter().any(|it| it.key == order.key);
         self.cache.insert_unsettled_repair(&note).await?;
         let why = RepairRequest { reason: order.reason.clone(), ticket: order.ticket.clone() };
-        let mut last = match admin.repair(&order.drift_id, &why, &order.key).await {
+        let last = match admin.repair(&order.drift_id, &why, &order.key).await {
             Ok(outcome) => return Ok(self.repaired(&note, outcome).await),
             Err(error) => error,
         };
@@ -84,17 +84,8 @@ impl Desk {
             }
             return Err(last.into());
         }
-        for pause in RESENDS {
-            // As for a change: what took its full time would take it again, and who answers with a word is not lost.
-            let broken = matches!(last.failure.code, FailureCode::Unreachable { .. });
-            if !broken && !last.may_have_been_made || matches!(last.failure.code, FailureCode::TimedOut { .. }) {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            match admin.repair(&order.drift_id, &why, &order.key).await {
-                Ok(outcome) => return Ok(self.repaired(&note, outcome).await),
-                Err(error) => last = error,
-            }
+        if let Ok(outcome) = sent_again(last, || admin.repair(&order.drift_id, &why, &order.key)).await {
+            return Ok(self.repaired(&note, outcome).await);
         }
         self.what_became(admin, &note).await.map_err(|failure| {
             let code = FailureCode::Unsettled { key: order.key.clone() };

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use paywall_console::cache::{Cache, CacheKey, StreamProgress};
+use paywall_console::cache::{Cache, CacheKey, StreamProgress, StripeRow};
 use paywall_contract::{
     Adjustment, ChangeRecord, ChangesPage, Member, MemberRole, Refusal, Snapshot, Tag, Tenant, TimelineBody,
     TimelineEntry,
@@ -12,11 +12,31 @@ use paywall_domain::{
     Change, DAY_MS, DenyCode, Limit, Meter, Operation, Plan, PlanId, Role, TenantFacts, TenantId, Timestamp, Trial,
     TrialTarget, Usage, assess, readings, status,
 };
+use paywall_stripe::Stream;
+use serde_json::Value;
 
 pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 pub fn ago(days: i64) -> Timestamp {
     Timestamp(NOW.0 - days * DAY_MS)
+}
+
+/// As Stripe counts.
+pub fn seconds(days_ago: i64) -> i64 {
+    ago(days_ago).0 / 1000
+}
+
+/// Writes objects of Stripe's into a copy.
+pub async fn put(cache: &Cache, stream: Stream, objects: &[Value]) {
+    let rows: Vec<StripeRow> = objects
+        .iter()
+        .map(|raw| StripeRow {
+            id: raw["id"].as_str().unwrap().into(),
+            created: raw["created"].as_i64().unwrap_or(1),
+            raw: raw.clone(),
+        })
+        .collect();
+    cache.apply_stripe_page(stream, &rows, &done(NOW)).await.unwrap();
 }
 
 pub fn id(n: u32) -> TenantId {

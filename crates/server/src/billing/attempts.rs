@@ -5,9 +5,9 @@ use paywall_domain::{PlanId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
-use super::reading::at;
 use crate::config::CheckoutSettings;
 use crate::store::{Connection, Store, StoreError, storable};
+use paywall_stripe::facts::at;
 
 /// What a session is asked for with. Under its key the same has to be sent each time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

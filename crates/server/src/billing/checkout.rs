@@ -18,12 +18,13 @@ use paywall_stripe::{Error, ErrorKind, IdempotencyKey};
 
 use super::attempts::{self, Attempt, Request};
 use super::checkouts::Seen;
-use super::reading::{self, TENANT, at};
+use super::reading;
 use super::worker::{self, WorkError};
 use super::{Billing, checkouts, customers, ledger, nightly};
 use crate::server::State;
 use crate::store::time::rolled;
 use crate::store::{StoreError, plans, tenants};
+use paywall_stripe::facts::{TENANT, at};
 
 /// How often it is begun anew where somebody else was faster.
 const ROUNDS: usize = 8;

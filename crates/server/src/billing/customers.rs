@@ -5,10 +5,10 @@ use paywall_stripe::parameters::NewCustomer;
 use paywall_stripe::shapes::Metadata;
 
 use super::checkout::{BuyError, under_key};
-use super::reading::TENANT;
 use super::{Billing, ledger};
 use crate::server::State;
 use crate::store::tenants;
+use paywall_stripe::facts::TENANT;
 
 /// The tenant's customer; made where it has none.
 pub(crate) async fn of(state: &State, billing: &Billing, tenant: &TenantId) -> Result<String, BuyError> {

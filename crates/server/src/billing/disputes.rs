@@ -4,8 +4,9 @@ use paywall_domain::Timestamp;
 use paywall_stripe::shapes::{self, Expandable};
 use paywall_stripe::{Client, Error};
 
-use super::reading::{Reading, at, is_missing};
+use super::reading::{Reading, is_missing};
 use crate::store::{Connection, StoreError, storable};
+use paywall_stripe::facts::at;
 
 /// A charge that is disputed.
 #[derive(Debug, Clone, PartialEq, Eq)]

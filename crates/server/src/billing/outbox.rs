@@ -7,8 +7,8 @@ use paywall_stripe::parameters::{Collection, PausedInvoices, SubscriptionChange,
 use paywall_stripe::shapes::{self, Metadata};
 
 use super::ledger;
-use super::reading::at;
 use crate::store::{Connection, Store, StoreError, TenantRow, storable};
+use paywall_stripe::facts::at;
 
 /// Under which key it stands on a subscription until when its collection was paused here. Whoever pauses it otherwise in
 /// Stripe makes another pause, and so does one that comes after this one is over.

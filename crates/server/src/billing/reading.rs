@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use paywall_domain::billing::{
-    CollectionPause, Interval, Invoice, InvoiceState, Item, PaymentFailure, StatusWord, StripePause, StripeSubscription,
-};
-use paywall_domain::{SubscriptionStatus, TenantId, Timestamp};
+use paywall_domain::billing::{Invoice, StripeSubscription};
+use paywall_domain::{SubscriptionStatus, Timestamp};
+use paywall_stripe::facts::{self, at};
 use paywall_stripe::parameters::InvoicesQuery;
 use paywall_stripe::shapes::{self, Expandable, PaymentIntent};
 use paywall_stripe::{Client, Error, ErrorKind};
 
 use super::disputes::{self, Disputed};
 use super::outbox;
-
-/// Under which key a tenant's id stands in what was sold to it.
-pub(crate) const TENANT: &str = "tenant_id";
 
 /// Paid invoices that are looked through for the latest that cost something.
 const PAID_LOOKED_AT: u8 = 10;
@@ -112,42 +108,7 @@ pub(crate) fn error_code(error: &Error) -> String {
 
 /// What the object itself says. `Err`: what it lacks, without which nothing can be said of it.
 pub(crate) fn base(it: &shapes::Subscription) -> Result<StripeSubscription, String> {
-    let lacking = |field: &str| format!("{field}: missing");
-    let paused = it.status_details.as_ref().and_then(|it| it.paused.as_ref());
-    let status = StatusWord::read(it.status.as_deref().ok_or_else(|| lacking("status"))?);
-    let stopped = status.known() == Some(SubscriptionStatus::Paused);
-    let items = it.items.iter().flat_map(|items| &items.data).map(item).collect();
-    let paused_here = outbox::is_paused_here(it);
-    Ok(StripeSubscription {
-        id: it.id.clone(),
-        customer: it.customer.as_ref().map(|it| it.id().to_owned()).ok_or_else(|| lacking("customer"))?,
-        livemode: it.livemode.ok_or_else(|| lacking("livemode"))?,
-        status,
-        created: at(it.created).ok_or_else(|| lacking("created"))?,
-        tenant: tenant(it.metadata.as_ref()),
-        currency: it.currency.as_deref().unwrap_or_default().to_ascii_lowercase(),
-        items,
-        trial_end: at(it.trial_end),
-        cancel_at_period_end: it.cancel_at_period_end.unwrap_or(false),
-        cancel_at: at(it.cancel_at),
-        canceled_at: at(it.canceled_at),
-        ended_at: at(it.ended_at),
-        pause: stopped.then(|| StripePause {
-            since: paused.and_then(|it| at(it.transitioned_at)),
-            resumes_at: None,
-            reason: paused.and_then(|it| it.subscription.as_ref()?.r#type.clone()),
-        }),
-        collection_pause: it.pause_collection.as_ref().map(|it| CollectionPause {
-            behavior: it.behavior.clone().unwrap_or_default(),
-            resumes_at: at(it.resumes_at),
-            by_comp: paused_here,
-        }),
-        latest_invoice: it.latest_invoice.as_ref().and_then(Expandable::object).map(invoice),
-        open_invoices: Vec::new(),
-        disputed_since: None,
-        refunded_at: None,
-        mrr: None,
-    })
+    facts::subscription(it, outbox::is_paused_here(it))
 }
 
 /// Adds what hangs on it and the object itself does not say: what is owed and why, what went back. Answers why
@@ -185,7 +146,7 @@ pub(crate) async fn complete(
 async fn explain(client: &Client, subscription: &mut StripeSubscription) -> Result<(), Error> {
     let newest = subscription.open_invoices.iter().max_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
     let Some(id) = newest.map(|it| it.id.clone()) else { return Ok(()) };
-    let whole = invoice(&client.retrieve_invoice(&id).await?);
+    let whole = facts::invoice(&client.retrieve_invoice(&id).await?);
     subscription.latest_invoice =
         subscription.latest_invoice.take().map(|it| if it.id == id { whole.clone() } else { it });
     subscription.open_invoices.retain(|it| it.id != id);
@@ -284,58 +245,12 @@ async fn open(client: &Client, subscription: &str) -> Result<Vec<Invoice>, Error
     let mut all = Vec::new();
     loop {
         let page = client.list_invoices(&query).await?;
-        all.extend(page.items.iter().map(invoice));
+        all.extend(page.items.iter().map(facts::invoice));
         let same = page.last_id == query.starting_after;
         query.starting_after = page.last_id;
         if !page.has_more || same || query.starting_after.is_none() {
             return Ok(all);
         }
-    }
-}
-
-fn item(it: &shapes::SubscriptionItem) -> Item {
-    let price = it.price.as_ref();
-    let recurring = price.and_then(|it| it.recurring.as_ref());
-    Item {
-        price: price.map(|it| it.id.clone()).unwrap_or_default(),
-        quantity: it.quantity,
-        unit_amount: price.and_then(|it| it.unit_amount),
-        interval: recurring.and_then(|it| it.interval.as_deref()).and_then(Interval::parse),
-        interval_count: recurring.and_then(|it| it.interval_count).and_then(|it| u32::try_from(it).ok()),
-        current_period_start: at(it.current_period_start),
-        current_period_end: at(it.current_period_end),
-    }
-}
-
-fn invoice(it: &shapes::Invoice) -> Invoice {
-    let intent = it.payment().and_then(|it| it.payment.as_ref()?.payment_intent.as_ref()?.object());
-    let error = intent.and_then(|it| it.last_payment_error.as_ref());
-    Invoice {
-        id: it.id.clone(),
-        state: match it.status.as_deref() {
-            Some("draft") => InvoiceState::Draft,
-            Some("open") => InvoiceState::Open,
-            Some("paid") => InvoiceState::Paid,
-            Some("uncollectible") => InvoiceState::Uncollectible,
-            Some("void") => InvoiceState::Void,
-            _ => InvoiceState::Other,
-        },
-        created: at(it.created).unwrap_or(Timestamp(0)),
-        finalized_at: it.status_transitions.as_ref().and_then(|it| at(it.finalized_at)),
-        due_at: at(it.due_date),
-        amount_remaining: it.amount_remaining,
-        attempts: it.attempt_count.and_then(|it| u32::try_from(it).ok()).unwrap_or(0),
-        // Its payment is made with the first attempt; of later ones only the charge tells.
-        last_attempt_at: it
-            .payment()
-            .filter(|_| it.attempt_count.is_some_and(|attempts| attempts <= 1))
-            .and_then(|it| at(it.created)),
-        next_attempt_at: at(it.next_payment_attempt),
-        action_required: intent.is_some_and(|it| it.status.as_deref() == Some("requires_action")),
-        failure: error.map(|it| PaymentFailure {
-            code: it.code.clone().unwrap_or_else(|| "unknown".to_owned()),
-            decline_code: it.decline_code.clone(),
-        }),
     }
 }
 
@@ -345,14 +260,4 @@ fn charge_of(it: &shapes::Invoice) -> Option<String> {
     let intent: Option<&PaymentIntent> = by.payment_intent.as_ref().and_then(Expandable::object);
     let charge = intent.and_then(|it| it.latest_charge.as_ref()).or(by.charge.as_ref())?;
     Some(charge.id().to_owned())
-}
-
-/// The tenant that something was sold to. A text that is no tenant's id names none.
-pub(crate) fn tenant(metadata: Option<&shapes::Metadata>) -> Option<TenantId> {
-    metadata.and_then(|it| it.get(TENANT)).and_then(|id| TenantId::parse(id).ok())
-}
-
-/// An instant of Stripe, which counts in seconds.
-pub(crate) fn at(seconds: Option<i64>) -> Option<Timestamp> {
-    seconds.and_then(|it| it.checked_mul(1000)).map(Timestamp)
 }

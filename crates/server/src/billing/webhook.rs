@@ -14,10 +14,10 @@ use paywall_stripe::shapes::Event;
 use paywall_stripe::webhook::{self, SIGNATURE_HEADER, TOLERANCE};
 
 use super::inbox::{Source, Told, Work};
-use super::reading::at;
 use crate::admin::Fault;
 use crate::metrics::Delivery;
 use crate::server::State;
+use paywall_stripe::facts::at;
 
 /// The largest delivery that is read, in bytes. Stripe's largest objects are some hundred kilobytes.
 const BODY_LIMIT: usize = 1024 * 1024;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use paywall_domain::Timestamp;
 use paywall_domain::billing::{BillingPolicy, StripeSubscription};
 use paywall_stripe::shapes::Reference;
-use paywall_stripe::{Error, ErrorKind};
+use paywall_stripe::{Error, ErrorKind, facts};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -292,7 +292,7 @@ async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked,
                 let mut read = state.store.read().await?;
                 let opened = attempts::of_session(&mut read, &session.id).await?.map(|(tenant, _)| tenant);
                 drop(read);
-                named.tenants.extend(opened.or_else(|| reading::tenant(session.metadata.as_ref())));
+                named.tenants.extend(opened.or_else(|| facts::tenant(session.metadata.as_ref())));
                 named.sessions.push(checkouts::Seen::of(&session));
             }
             Err(error) if is_missing(&error) => {}
@@ -313,7 +313,7 @@ async fn look(state: &State, billing: &Billing, claim: &Claim) -> Result<Looked,
     let reading = read_with(state, billing, subject, &told).await?;
     if named.tenants.is_empty() && reading.subscriptions.iter().all(|it| it.tenant.is_none()) {
         match client.retrieve_customer(subject).await {
-            Ok(customer) => named.tenants.extend(reading::tenant(customer.metadata.as_ref())),
+            Ok(customer) => named.tenants.extend(facts::tenant(customer.metadata.as_ref())),
             Err(error) if is_missing(&error) => {}
             Err(error) => return Err(error.into()),
         }

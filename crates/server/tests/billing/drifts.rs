@@ -7,9 +7,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::app::{Database, NOW, extend, id, trying};
-use crate::staff::{self, outcome};
+use crate::staff;
 use crate::stripe::{Stripe, event, subscription};
-use crate::world::{SECONDS, World, updated};
+use crate::world::{SECONDS, World, outcome, updated};
 
 on_each_database! {
     a_clean_world_has_none,

@@ -1,7 +1,5 @@
 //! A server that is killed between any two steps: the next one ends where it would have.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use paywall_contract::IntakeRecord;
@@ -14,37 +12,13 @@ use serde_json::json;
 use std::sync::Arc;
 
 use crate::app::{Database, Place, trying};
+use crate::process::Running;
 use crate::stripe::{KEY, SECRET, Stripe, event, signature, subscription};
 use crate::world::LONG;
 
 on_each_database! { whatever_was_answered_ends_in_force }
 
 const TOKEN_KEY: &str = "a key of this test, long enough to be one";
-
-/// A server in a process of its own.
-struct Running(Child, String);
-
-impl Running {
-    fn start(place: &Place, settings: &std::path::Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paywall-server"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PAYWALL_")) {
-            command.env_remove(name);
-        }
-        command.env("PAYWALL_DATABASE_URL", place.url()).env("PAYWALL_CONFIG", settings).arg("serve");
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();
-        Self(child, address)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn seconds() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
@@ -88,8 +62,7 @@ async fn whatever_was_answered_ends_in_force(on: Database) {
             sent += 1;
             let body = event(&format!("evt_{sent}"), "customer.subscription.updated", &is, seconds()).to_string();
             let signed = signature(body.as_bytes(), SECRET, seconds());
-            let request =
-                client.post(format!("http://{}/stripe/webhook", running.1)).header("Stripe-Signature", signed);
+            let request = client.post(format!("{}/stripe/webhook", running.address)).header("Stripe-Signature", signed);
             assert_eq!(request.body(body).send().await.unwrap().status(), 200);
             expected.insert(tenant, status);
         }

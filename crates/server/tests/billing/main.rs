@@ -15,6 +15,7 @@ mod inbox;
 mod killed;
 mod outbox;
 mod parked;
+mod process;
 mod reading;
 mod repairs;
 mod replays;

@@ -1,7 +1,5 @@
 //! Trials that live in Stripe: whichever side is changed first, both are equal after.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +15,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::app::{Database, NOW, Place, extend, id, trying};
+use crate::process::Running;
 use crate::shop::Shop;
 use crate::world::{LONG, becomes};
 
@@ -284,30 +283,6 @@ async fn answers_that_are_lost_and_outages_change_it_once(on: Database) {
     shop.app.stop().await;
 }
 
-/// A server in a process of its own.
-struct Running(Child, String);
-
-impl Running {
-    fn start(place: &Place, settings: &std::path::Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_paywall-server"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PAYWALL_")) {
-            command.env_remove(name);
-        }
-        command.env("PAYWALL_DATABASE_URL", place.url()).env("PAYWALL_CONFIG", settings).arg("serve");
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self(child, line.trim().strip_prefix("listening on ").unwrap().to_owned())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 async fn a_server_that_is_killed_tells_stripe_once(on: Database) {
     let kills = if std::env::var("PAYWALL_SOAK").is_ok_and(|it| it == "1") { 200 } else { 10 };
     let seed: u64 = std::env::var("PAYWALL_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or_else(rand::random);
@@ -341,9 +316,9 @@ async fn a_server_that_is_killed_tells_stripe_once(on: Database) {
 
     let client = reqwest::Client::new();
     let ask = async |running: &Running, method: Method, path: &str, body: Option<Value>, key: &str| {
-        let url = format!("{}/admin/v1/tenants/{}{path}", running.1, id(1));
+        let url = format!("{}/admin/v1/tenants/{}{path}", running.address, id(1));
         let version = async |running: &Running| {
-            let url = format!("{}/admin/v1/tenants/{}", running.1, id(1));
+            let url = format!("{}/admin/v1/tenants/{}", running.address, id(1));
             let tenant: Value = client.get(url).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
             tenant["version"].to_string()
         };

@@ -11,9 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::app::{Database, id, trying};
 use crate::drifts::{endpoint, only, paying};
-use crate::staff::outcome;
 use crate::stripe::{Stripe, subscription};
-use crate::world::{SECONDS, World, becomes, updated};
+use crate::world::{SECONDS, World, becomes, outcome, updated};
 
 on_each_database! {
     what_changed_since_it_was_seen_is_not_repaired_by_what_was_seen,

@@ -1,9 +1,8 @@
 //! Staff who look at drifts and repair them, by the admin API alone.
 
 use paywall_contract::{KnownDrift, RepairOutcome};
-use reqwest::StatusCode;
 
-use crate::world::World;
+use crate::world::{World, outcome};
 
 /// Every drift that they see.
 pub(crate) async fn drifts(world: &World) -> Vec<KnownDrift> {
@@ -20,12 +19,4 @@ pub(crate) async fn repair(world: &World, drift: &KnownDrift) -> RepairOutcome {
     // The same again gives the same answer.
     assert_eq!(outcome(world.repair(&drift.id, Some(&key)).await).await, made);
     made
-}
-
-/// What a repair came to.
-pub(crate) async fn outcome(response: reqwest::Response) -> RepairOutcome {
-    let status = response.status();
-    let body = response.text().await.unwrap();
-    assert_eq!(status, StatusCode::OK, "{body}");
-    serde_json::from_str(&body).unwrap()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use paywall_contract::{BillingHealth, KnownDrift, Tenant};
+use paywall_contract::{BillingHealth, KnownDrift, RepairOutcome, Tenant};
 use paywall_domain::Role;
 use paywall_server::{Config, StripeSettings, built_in_plans};
 use reqwest::{Method, Response, StatusCode};
@@ -129,6 +129,14 @@ impl World {
     pub(crate) async fn until(&self, query: &'static str, expected: i64) {
         until(&self.app, query, expected).await;
     }
+}
+
+/// What a repair came to.
+pub(crate) async fn outcome(response: Response) -> RepairOutcome {
+    let status = response.status();
+    let body = response.text().await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{body}");
+    serde_json::from_str(&body).unwrap()
 }
 
 /// A number in a server's database.

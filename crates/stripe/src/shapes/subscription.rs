@@ -25,6 +25,8 @@ pub struct Subscription {
     pub currency: Option<String>,
     /// What is subscribed to. The running period is each item's, no longer the subscription's.
     pub items: Option<Embedded<SubscriptionItem>>,
+    /// When the running period ends, in Unix seconds, in objects from before API version basil.
+    pub current_period_end: Option<i64>,
     /// Unix seconds.
     pub start_date: Option<i64>,
     /// Unix seconds.
