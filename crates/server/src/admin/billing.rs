@@ -29,7 +29,7 @@ use crate::billing::account::{AccountSeen, webhook_url};
 use crate::billing::drifts::{DriftKey, DriftRow};
 use crate::billing::duties::Duty;
 use crate::billing::health::{BLOCKED_MS, DAYS, KnownEvent, OPEN_MS};
-use crate::billing::{Billing, checkouts, drifts, duties, health, inbox, ledger};
+use crate::billing::{Billing, checkouts, drifts, duties, health, inbox, subscriptions};
 use crate::server::State;
 use crate::store::time::rolled;
 use crate::store::{Read, plans, tenants};
@@ -338,8 +338,8 @@ pub(crate) async fn of_tenant(
     let all = plans::all(&mut read).await?;
     let plan = all.get(&row.facts.plan).cloned();
     let policy = policy(&state, PriceBook::of(&all.into_list()));
-    let side = ledger::side(&mut read, &row).await?;
-    let kept = ledger::kept_of_tenant(&mut read, &id, row.stripe_customer.as_deref()).await?;
+    let side = subscriptions::side(&mut read, &row).await?;
+    let kept = subscriptions::kept_of_tenant(&mut read, &id, row.stripe_customer.as_deref()).await?;
     let stripe: Vec<StripeSubscription> = kept.iter().map(|(it, _)| it.clone()).collect();
     let chosen = choose(&side, &stripe, &policy);
     let order: Vec<&str> = chosen

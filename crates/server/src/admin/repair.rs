@@ -31,7 +31,7 @@ use crate::billing::inbox::{Claim, Fate};
 use crate::billing::reading::{Reading, error_code};
 use crate::billing::repairs::Begun;
 use crate::billing::worker::{self, WorkError, renewed};
-use crate::billing::{Billing, checkouts, drifts, inbox, ledger, repairs, taking_over};
+use crate::billing::{Billing, checkouts, drifts, inbox, repairs, subscriptions, taking_over};
 use crate::server::State;
 use crate::store::time::{rolled, up_to};
 use crate::store::{Connection, KeyRecord, Plans, TenantRow, keys, plans, tenants};
@@ -201,7 +201,7 @@ impl By<'_> {
     async fn customers(&self, drift: &Drift, tenant: &TenantId) -> Result<BTreeSet<String>, Fault> {
         let mut read = self.state.store.read().await?;
         let row = tenants::get(&mut read, tenant).await?.ok_or_else(|| Fault::not_found("tenant"))?;
-        let kept = ledger::of_tenant(&mut read, tenant, row.stripe_customer.as_deref()).await?;
+        let kept = subscriptions::of_tenant(&mut read, tenant, row.stripe_customer.as_deref()).await?;
         let kept = kept.into_iter().map(|it| it.customer);
         Ok(drift.customer.iter().cloned().chain(row.stripe_customer).chain(kept).collect())
     }
@@ -218,9 +218,9 @@ impl By<'_> {
         let (policy, plans) = self.policy(&mut read).await?;
         let row = tenants::get(&mut read, tenant).await?.ok_or_else(|| Fault::not_found("tenant"))?;
         let row = rolled(&mut read, row, now).await?;
-        let kept = ledger::of_tenant(&mut read, tenant, row.stripe_customer.as_deref()).await?;
+        let kept = subscriptions::of_tenant(&mut read, tenant, row.stripe_customer.as_deref()).await?;
         let stripe = with(kept, &readings, tenant);
-        let before = ledger::side(&mut read, &row).await?;
+        let before = subscriptions::side(&mut read, &row).await?;
         let after = settle(&before, &stripe, &policy);
         Ok(RepairOutcome {
             before: Some(row.snapshot(&before.facts, &plans, now)),
@@ -295,7 +295,7 @@ impl By<'_> {
                 let detail = "the customer was read from Stripe anew meanwhile; nothing was changed, try again";
                 return Err(Fault::new(ProblemCode::StripeUnavailable, detail));
             }
-            let mut owners = ledger::tenants_of_customer(&mut write, &claim.subject).await?;
+            let mut owners = subscriptions::tenants_of_customer(&mut write, &claim.subject).await?;
             for sold in reading.subscriptions.iter().filter_map(|it| it.tenant.clone()).chain([tenant.clone()]) {
                 if tenants::get(&mut write, &sold).await?.is_some() {
                     owners.insert(sold);
@@ -309,8 +309,8 @@ impl By<'_> {
         let (policy, plans) = self.policy(&mut write).await?;
         let row = tenants::get(&mut write, tenant).await?.ok_or_else(|| Fault::not_found("tenant"))?;
         let mut row: TenantRow = up_to(&mut write, row, now).await?;
-        let before = ledger::side(&mut write, &row).await?;
-        let stripe = ledger::of_tenant(&mut write, tenant, row.stripe_customer.as_deref()).await?;
+        let before = subscriptions::side(&mut write, &row).await?;
+        let stripe = subscriptions::of_tenant(&mut write, tenant, row.stripe_customer.as_deref()).await?;
         let after = settle(&before, &stripe, &policy);
         let mut outcome = nothing(now);
         if after != before {

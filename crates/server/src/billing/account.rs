@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::duties::{self, Duty};
 use super::webhook::MODE_MIXED;
 use super::worker::WorkError;
-use super::{Billing, drifts, inbox, ledger, poll};
+use super::{Billing, drifts, inbox, poll, subscriptions};
 use crate::server::State;
 use crate::store::{Read, StoreError, plans};
 
@@ -104,7 +104,7 @@ async fn record(state: &State, billing: &Billing, seen: &AccountSeen, body: &str
 async fn orphans(read: &mut Read, policy: &BillingPolicy) -> Result<Vec<Drift>, StoreError> {
     let (mut found, mut after) = (Vec::new(), String::new());
     loop {
-        let orphans = ledger::orphans(read, &after, ORPHANS_AT_A_TIME).await?;
+        let orphans = subscriptions::orphans(read, &after, ORPHANS_AT_A_TIME).await?;
         let Some(last) = orphans.last() else { return Ok(found) };
         last.id.clone_into(&mut after);
         found.extend(account_drifts(&AccountSide { orphans: &orphans, ..AccountSide::default() }, policy));

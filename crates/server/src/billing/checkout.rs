@@ -20,7 +20,7 @@ use super::attempts::{self, Attempt, Request};
 use super::checkouts::Seen;
 use super::reading;
 use super::worker::{self, WorkError};
-use super::{Billing, checkouts, customers, ledger, nightly};
+use super::{Billing, checkouts, customers, nightly, subscriptions};
 use crate::server::State;
 use crate::store::time::rolled;
 use crate::store::{StoreError, plans, tenants};
@@ -248,8 +248,8 @@ async fn terms(
     let row = rolled(&mut read, row, now).await?;
     let all = plans::all(&mut read).await?;
     let plan = all.get(&want.plan).cloned().ok_or(BuyError::NoPlan)?;
-    let kept = ledger::of_tenant(&mut read, &want.tenant, customer).await?;
-    let paywall = ledger::side(&mut read, &row).await?;
+    let kept = subscriptions::of_tenant(&mut read, &want.tenant, customer).await?;
+    let paywall = subscriptions::side(&mut read, &row).await?;
     drop(read);
     // What was just read of the customer stands for what was kept of it.
     let mut stripe: Vec<StripeSubscription> =

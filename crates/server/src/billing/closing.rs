@@ -12,7 +12,7 @@ use super::checkout::{BuyError, finish, key, note};
 use super::checkouts::Seen;
 use super::reading::is_missing;
 use super::worker::WorkError;
-use super::{Billing, inbox, ledger};
+use super::{Billing, inbox, subscriptions};
 use crate::server::State;
 use crate::store::{Store, StoreError, tenants};
 
@@ -84,7 +84,7 @@ pub(super) async fn step(state: &State, billing: &Billing) -> Result<bool, WorkE
     let newest = attempts::newest(&mut read, &due.tenant).await?.filter(|it| it.number == due.number);
     let seq = row.as_ref().map(|it| it.seq);
     let stays = match &row {
-        Some(row) => may_still_buy(&ledger::side(&mut read, row).await?),
+        Some(row) => may_still_buy(&subscriptions::side(&mut read, row).await?),
         None => false,
     };
     drop(read);

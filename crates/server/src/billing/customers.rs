@@ -5,7 +5,7 @@ use paywall_stripe::parameters::NewCustomer;
 use paywall_stripe::shapes::Metadata;
 
 use super::checkout::{BuyError, under_key};
-use super::{Billing, ledger};
+use super::{Billing, subscriptions};
 use crate::server::State;
 use crate::store::tenants;
 use paywall_stripe::facts::TENANT;
@@ -64,7 +64,7 @@ async fn make(
         return Ok(row.stripe_customer.unwrap_or(made));
     }
     row.stripe_customer = Some(made.clone());
-    ledger::set_customer(&mut write, &row).await?;
+    subscriptions::set_customer(&mut write, &row).await?;
     write.commit().await?;
     tracing::info!(tenant = tenant.as_str(), customer = made, "a customer in Stripe stands for the tenant");
     Ok(made)

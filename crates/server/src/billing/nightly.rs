@@ -10,7 +10,7 @@ use paywall_stripe::shapes;
 use super::duties::Outcome;
 use super::inbox::{self, Source, Told, Work};
 use super::worker::{self, WorkError, look_now, same_account};
-use super::{Billing, account, drifts, ledger, reading};
+use super::{Billing, account, drifts, reading, subscriptions};
 use crate::server::State;
 use crate::store::time::rolled;
 use crate::store::{Connection, StoreError, plans, tenants};
@@ -73,7 +73,7 @@ async fn whole(
     let owing = matches!(base.status.known(), Some(SubscriptionStatus::PastDue | SubscriptionStatus::Unpaid));
     if owing {
         let mut read = state.store.read().await?;
-        let before = ledger::get(&mut read, &base.id).await?;
+        let before = subscriptions::get(&mut read, &base.id).await?;
         drop(read);
         if let Some(error) = reading::complete(&billing.client, it, &mut base, before.as_ref()).await? {
             worker::lacking(billing, &error, &base.customer, state.clock.now());
@@ -90,7 +90,7 @@ async fn keep(
     asked_at: Timestamp,
 ) -> Result<(), StoreError> {
     let mut subscription = listed.clone();
-    let before = ledger::get(write, &listed.id).await?;
+    let before = subscriptions::get(write, &listed.id).await?;
     if let Some(before) = before.filter(|_| !whole) {
         reading::keep_reversals(&mut subscription, Some(&before));
         let same = |it: &paywall_domain::billing::Invoice| {
@@ -100,19 +100,19 @@ async fn keep(
             subscription.latest_invoice = before.latest_invoice;
         }
     }
-    let mut owners = ledger::tenants_of_customer(write, &listed.customer).await?;
+    let mut owners = subscriptions::tenants_of_customer(write, &listed.customer).await?;
     if let Some(sold) = &listed.tenant
         && tenants::get(write, sold).await?.is_some()
     {
         owners.insert(sold.clone());
     }
-    ledger::keep_listed(write, &subscription, ledger::owner_of(listed, &owners), asked_at).await
+    subscriptions::keep_listed(write, &subscription, subscriptions::owner_of(listed, &owners), asked_at).await
 }
 
 /// Subscriptions that are kept and were not listed: their customers are looked at before anything is compared.
 async fn vanished(state: &State, billing: &Billing, begun: Timestamp) -> Result<(), WorkError> {
     let mut read = state.store.read().await?;
-    let customers = ledger::not_read_since(&mut read, begun).await?;
+    let customers = subscriptions::not_read_since(&mut read, begun).await?;
     drop(read);
     for customer in customers {
         Box::pin(look_now(state, billing, &customer)).await?;
@@ -149,7 +149,7 @@ async fn compare_tenants(state: &State, billing: &Billing) -> Result<(), WorkErr
         let mut read = state.store.read().await?;
         let prices = PriceBook::of(&plans::all(&mut read).await?.into_list());
         let policy = BillingPolicy { prices, ..billing.policy() };
-        let ids = ledger::billed_tenants(&mut read, &after, PAGE).await?;
+        let ids = subscriptions::billed_tenants(&mut read, &after, PAGE).await?;
         let Some(last) = ids.last() else { return Ok(()) };
         last.as_str().clone_into(&mut after);
         let mut found = Vec::new();
@@ -185,8 +185,8 @@ pub(crate) async fn compare_one(
 ) -> Result<Vec<Drift>, StoreError> {
     let Some(row) = tenants::get(connection, tenant).await? else { return Ok(Vec::new()) };
     let row = rolled(connection, row, now).await?;
-    let stripe = ledger::of_tenant(connection, &row.id, row.stripe_customer.as_deref()).await?;
-    let side = ledger::side(connection, &row).await?;
+    let stripe = subscriptions::of_tenant(connection, &row.id, row.stripe_customer.as_deref()).await?;
+    let side = subscriptions::side(connection, &row).await?;
     Ok(compare(&side, &stripe, policy, now))
 }
 

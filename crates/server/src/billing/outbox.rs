@@ -6,7 +6,7 @@ use paywall_domain::{Change, TenantFacts, TenantId, Timestamp};
 use paywall_stripe::parameters::{Collection, PausedInvoices, SubscriptionChange, TrialEnd};
 use paywall_stripe::shapes::{self, Metadata};
 
-use super::ledger;
+use super::subscriptions;
 use crate::store::{Connection, Store, StoreError, TenantRow, storable};
 use paywall_stripe::facts::at;
 
@@ -60,9 +60,9 @@ pub(crate) async fn following(
     now: Timestamp,
 ) -> Result<Following, StoreError> {
     let Some(part) = change.stripe_part() else { return Ok(Following::default()) };
-    let stripe = ledger::of_tenant(connection, &row.id, row.stripe_customer.as_deref()).await?;
+    let stripe = subscriptions::of_tenant(connection, &row.id, row.stripe_customer.as_deref()).await?;
     let Some(subscription) = followed(&row.facts, &stripe, part) else { return Ok(Following::default()) };
-    let mut paywall = ledger::side(connection, row).await?;
+    let mut paywall = subscriptions::side(connection, row).await?;
     let billed = paywall.billed.is_none().then(|| BilledSubscription::of(subscription));
     paywall.facts = after.clone();
     let step = stripe_step(&paywall, subscription, part, now);
@@ -85,7 +85,7 @@ impl Following {
         let Some((subscription, part)) = &self.subscription else { return Ok(false) };
         if let Some(billed) = &self.billed {
             // Against this it is told later which side changed.
-            ledger::put_billed(write, tenant, Some(billed)).await?;
+            subscriptions::put_billed(write, tenant, Some(billed)).await?;
         }
         sqlx::query(
             "INSERT INTO stripe_outbox (id, tenant_id, subscription, part, state, created_at, attempts, next_attempt_at)

@@ -16,7 +16,7 @@ use super::inbox;
 use super::outbox::{Due, Sent, change_of, write_of};
 use super::reading::{self, error_code, is_missing};
 use super::worker::WorkError;
-use super::{Billing, closing, ledger, nightly};
+use super::{Billing, closing, nightly, subscriptions};
 use crate::server::State;
 use crate::store::tenants;
 
@@ -83,7 +83,7 @@ async fn send(state: &State, billing: &Billing, due: &Due) -> Result<Sent, BuyEr
     let subscription = reading::base(&object).map_err(BuyError::Unreadable)?;
     let mut read = state.store.read().await?;
     let row = tenants::get(&mut read, &due.tenant).await?.ok_or(BuyError::NoTenant)?;
-    let paywall = ledger::side(&mut read, &row).await?;
+    let paywall = subscriptions::side(&mut read, &row).await?;
     drop(read);
     let now = state.clock.now();
     let step = stripe_step(&paywall, &subscription, due.part, now);

@@ -11,7 +11,7 @@ use paywall_domain::{Subscription, SubscriptionStatus, TenantId, Timestamp};
 
 use super::inbox::{self, Claim, Fate};
 use super::reading::{Reading, error_code};
-use super::{checkouts, disputes, drifts, ledger, outbox};
+use super::{checkouts, disputes, drifts, outbox, subscriptions};
 use crate::clock::Clock;
 use crate::store::time::up_to;
 use crate::store::{Connection, NewEntry, Store, StoreError, TenantRow, entries, plans, tenants};
@@ -97,7 +97,7 @@ async fn whose(
     reading: &Reading,
     named: &Named,
 ) -> Result<BTreeSet<TenantId>, StoreError> {
-    let mut found = ledger::tenants_of_customer(connection, &claim.subject).await?;
+    let mut found = subscriptions::tenants_of_customer(connection, &claim.subject).await?;
     for tenant in wanted(reading, named) {
         if tenants::get(connection, &tenant).await?.is_some() {
             found.insert(tenant);
@@ -127,12 +127,13 @@ pub(crate) async fn keep(
 ) -> Result<(), StoreError> {
     let only = tenants.first().filter(|_| tenants.len() == 1);
     for subscription in &reading.subscriptions {
-        ledger::keep(write, subscription, ledger::owner_of(subscription, tenants), claim.begun_at).await?;
+        subscriptions::keep(write, subscription, subscriptions::owner_of(subscription, tenants), claim.begun_at)
+            .await?;
     }
-    for id in ledger::ids_of_customer(write, &claim.subject).await? {
+    for id in subscriptions::ids_of_customer(write, &claim.subject).await? {
         let there = reading.subscriptions.iter().any(|it| it.id == id) || reading.unreadable.contains_key(&id);
         if !there {
-            ledger::forget(write, &id).await?;
+            subscriptions::forget(write, &id).await?;
         }
     }
     disputes::put(write, &claim.subject, &reading.disputed).await?;
@@ -153,8 +154,8 @@ async fn settle_tenant(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut row = up_to(write, row, now).await?;
-    let mut stripe = ledger::of_tenant(write, &row.id, row.stripe_customer.as_deref()).await?;
-    let before = ledger::side(write, &row).await?;
+    let mut stripe = subscriptions::of_tenant(write, &row.id, row.stripe_customer.as_deref()).await?;
+    let before = subscriptions::side(write, &row).await?;
     let after = settle(&before, &stripe, policy);
     let counts = after.facts.subscription.as_ref().map(|it| it.id.as_str());
     if let Some(sold) = stripe.iter().find(|it| Some(it.id.as_str()) == counts && ends_too_soon(&before, it)) {
@@ -163,7 +164,7 @@ async fn settle_tenant(
     if after != before {
         put(write, &mut row, &before, &after, &stripe, now).await?;
         if after.customer != before.customer {
-            stripe = ledger::of_tenant(write, &row.id, row.stripe_customer.as_deref()).await?;
+            stripe = subscriptions::of_tenant(write, &row.id, row.stripe_customer.as_deref()).await?;
         }
     }
     for over in stripe.iter().filter(|it| !it.live() && it.status.known() != Some(SubscriptionStatus::Incomplete)) {
@@ -190,7 +191,7 @@ async fn put(
         row.facts = after.facts.clone();
         row.version += 1;
         row.seq = tenants::put(write, row, now).await?;
-        ledger::put_search(write, row).await?;
+        subscriptions::put_search(write, row).await?;
     }
     for (id, at, body) in happened(before, after, stripe, now) {
         let entry = NewEntry { id, tenant_id: &row.id, at, aspect: None, body: &body };
@@ -208,10 +209,10 @@ pub(crate) async fn put_beside(
 ) -> Result<(), StoreError> {
     if after.customer != before.customer {
         row.stripe_customer.clone_from(&after.customer);
-        row.seq = ledger::set_customer(write, row).await?;
+        row.seq = subscriptions::set_customer(write, row).await?;
     }
     if after.billed != before.billed {
-        ledger::put_billed(write, &row.id, after.billed.as_ref()).await?;
+        subscriptions::put_billed(write, &row.id, after.billed.as_ref()).await?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::inbox::{self, Claim, Fate, LEASE_MS};
 use super::reading::{self, Reading, error_code, is_missing};
 use super::taking_over::{Ended, Named};
-use super::{Billing, attempts, checkouts, disputes, ledger, nightly};
+use super::{Billing, attempts, checkouts, disputes, nightly, subscriptions};
 use crate::server::State;
 use crate::store::StoreError;
 
@@ -195,7 +195,7 @@ pub(crate) async fn read(state: &State, billing: &Billing, customer: &str) -> Re
 /// Reads a customer anew, and the disputes that were told of.
 async fn read_with(state: &State, billing: &Billing, customer: &str, told: &[&str]) -> Result<Reading, WorkError> {
     let mut read = state.store.read().await?;
-    let known = ledger::of_customer(&mut read, customer).await?;
+    let known = subscriptions::of_customer(&mut read, customer).await?;
     let disputed = disputes::of_customer(&mut read, customer).await?;
     drop(read);
     let mut reading = reading::customer(&billing.client, customer, &known).await?;
@@ -243,7 +243,7 @@ async fn witnesses(
     let (mut found, mut after) = (Vec::new(), String::new());
     let mut read = state.store.read().await?;
     while found.len() < WITNESSES {
-        let page = ledger::page(&mut read, &after, 200).await?;
+        let page = subscriptions::page(&mut read, &after, 200).await?;
         let Some(last) = page.last() else { break };
         last.id.clone_into(&mut after);
         found.extend(page.into_iter().filter(&which));

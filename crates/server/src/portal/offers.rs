@@ -7,7 +7,7 @@ use paywall_domain::billing::{BillingPolicy, CheckoutOffer, CheckoutTrial, Price
 
 use super::ticket::{self, Purpose};
 use crate::billing::prices::Offer;
-use crate::billing::{Billing, ledger};
+use crate::billing::{Billing, subscriptions};
 use crate::enforcement::Standing;
 use crate::server::State;
 use crate::store::StoreError;
@@ -37,8 +37,8 @@ pub(super) async fn of(
     }
     let row = &standing.row;
     let mut read = state.store.read().await?;
-    let paywall = ledger::side(&mut read, row).await?;
-    let stripe = ledger::of_tenant(&mut read, &row.id, row.stripe_customer.as_deref()).await?;
+    let paywall = subscriptions::side(&mut read, row).await?;
+    let stripe = subscriptions::of_tenant(&mut read, &row.id, row.stripe_customer.as_deref()).await?;
     drop(read);
     let plans = standing.plans();
     let policy = BillingPolicy { prices: PriceBook::of(&plans), ..billing.policy() };
