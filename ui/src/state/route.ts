@@ -1,6 +1,6 @@
 import type { DriftKind } from '../host/generated/domain';
 import type { TenantView } from '../host/generated/ipc';
-import type { BillingTab } from '../text/billing';
+import type { BillingTab } from '../text/billing-health';
 
 /** The screens of the window. */
 export type Screen = 'overview' | 'trials' | 'tenants' | 'billing' | 'activity' | 'connections';

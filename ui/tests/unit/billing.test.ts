@@ -8,17 +8,19 @@ import {
   billingNeeds,
   billingTroubles,
   billingVerdict,
-  checkoutRefusalText,
-  eventReason,
   lagText,
+} from '../../src/text/billing-health';
+import { stuckReason } from '../../src/text/conversions';
+import { dayParts, dayText, deliveriesText } from '../../src/text/deliveries';
+import { eventReason } from '../../src/text/events';
+import { stripePage } from '../../src/text/stripe-pages';
+import {
+  checkoutRefusalText,
   remedyText,
   standingTone,
   standingWord,
-  stripePage,
-  stuckReason,
   upcomingText,
-} from '../../src/text/billing';
-import { dayParts, dayText, deliveriesText } from '../../src/text/deliveries';
+} from '../../src/text/tenant-billing';
 import { DAY, HOUR, MINUTE, NOW, plain, UTC } from './given';
 
 const well: BillingHealth = {

@@ -1,6 +1,13 @@
 import type { ServerHealth, Snapshot, Tenant } from '../../src/host/generated/contract';
 import type { Access, Denial, Meter, Reading, TenantFacts } from '../../src/host/generated/domain';
-import type { Failure, FailureCode, Freshness, SourceFreshness } from '../../src/host/generated/ipc';
+import type {
+  Billing,
+  Failure,
+  FailureCode,
+  Freshness,
+  SourceFreshness,
+  TenantDetail,
+} from '../../src/host/generated/ipc';
 
 // What the tests talk about, with only what matters to a test said in the test.
 
@@ -68,6 +75,37 @@ export function tenant(more: Partial<Tenant> = {}): Tenant {
     last_refusal: null,
     version: 3,
     seq: 3,
+    as_of: NOW,
+    ...more,
+  };
+}
+
+/** What the copy of Stripe has of a tenant's customer: every list is here, and empty. */
+export function billing(more: Partial<Billing> = {}): Billing {
+  return {
+    customer: 'cus_Qacme',
+    deleted: false,
+    payment_method: true,
+    dashboard_url: 'https://dashboard.stripe.com/customers/cus_Qacme',
+    livemode: true,
+    subscriptions: [],
+    invoices: [],
+    payments: [],
+    refunds: [],
+    disputes: [],
+    credit_notes: [],
+    upcoming: [],
+    ...more,
+  };
+}
+
+export function detail(more: Partial<TenantDetail> = {}): TenantDetail {
+  return {
+    tenant: tenant(),
+    plan: null,
+    plan_in_force: null,
+    billing: billing(),
+    stripe_known: true,
     as_of: NOW,
     ...more,
   };

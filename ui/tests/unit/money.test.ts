@@ -2,44 +2,21 @@ import { render, screen, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 
-import type { Billing, MrrTile, TenantDetail } from '../../src/host/generated/ipc';
+import type { MrrTile, TenantDetail } from '../../src/host/generated/ipc';
 import Overview from '../../src/screens/Overview/Overview.svelte';
 import BillingBlock from '../../src/screens/Tenants/BillingBlock.svelte';
 import { viewEmpty } from '../../src/screens/Tenants/empty';
 import { app } from '../../src/state/app.svelte';
 import { viewWord } from '../../src/text/words';
-import { NOW, plain, tenant } from './given';
+import { billing, detail, plain, tenant } from './given';
 import { open } from './page';
 
 const shown = (element: HTMLElement) => plain(element.textContent ?? '').replace(/\s+/g, ' ');
 
 describe('billing', () => {
-  const BILLING: Billing = {
-    customer: 'cus_Qacme',
-    deleted: false,
-    payment_method: true,
-    dashboard_url: 'https://dashboard.stripe.com/customers/cus_Qacme',
-    livemode: true,
-    subscriptions: [],
-    invoices: [],
-    payments: [],
-    refunds: [],
-    disputes: [],
-    credit_notes: [],
-    upcoming: [],
-  };
   async function block(of: Partial<TenantDetail>) {
     await open();
-    const detail: TenantDetail = {
-      tenant: tenant(),
-      plan: null,
-      plan_in_force: null,
-      billing: BILLING,
-      stripe_known: true,
-      as_of: NOW,
-      ...of,
-    };
-    return shown(render(BillingBlock, { detail }).container);
+    return shown(render(BillingBlock, { detail: detail(of) }).container);
   }
 
   it('tells an empty list from one that is not here', async () => {
@@ -49,7 +26,7 @@ describe('billing', () => {
   });
 
   it('says which list is not here, and leads to where the key can be tested', async () => {
-    const text = await block({ billing: { ...BILLING, subscriptions: null, invoices: null } });
+    const text = await block({ billing: billing({ subscriptions: null, invoices: null }) });
     expect(text).toContain('Not in the copy: subscriptions and invoices (the key may not read them');
     expect(text).not.toContain('No subscription.');
     screen.getAllByRole('button', { name: 'Test the key in Connections' })[0]?.click();

@@ -7,8 +7,8 @@ import type { Billing, PaymentRow, SubscriptionRow, TenantDetail } from '../../s
 import BillingBlock from '../../src/screens/Tenants/BillingBlock.svelte';
 import { app } from '../../src/state/app.svelte';
 import { clock } from '../../src/state/clock.svelte';
-import { itemText, priceText } from '../../src/text/billing';
-import { DAY, failure, NOW, plain, tenant } from './given';
+import { itemText, priceText } from '../../src/text/tenant-billing';
+import { billing, DAY, detail, failure, NOW, plain, tenant } from './given';
 import { open } from './page';
 
 const ID = tenant().id;
@@ -33,21 +33,8 @@ const row = (more: Partial<SubscriptionRow> = {}): SubscriptionRow => ({
   cancel_at_period_end: false,
   ...more,
 });
-const billing = (more: Partial<Billing> = {}): Billing => ({
-  customer: 'cus_Qacme',
-  deleted: false,
-  payment_method: true,
-  dashboard_url: 'https://dashboard.stripe.com/customers/cus_Qacme',
-  livemode: true,
-  subscriptions: [row()],
-  invoices: [],
-  payments: [],
-  refunds: [],
-  disputes: [],
-  credit_notes: [],
-  upcoming: [],
-  ...more,
-});
+/** The customer of one subscription. */
+const paying = (more: Partial<Billing> = {}) => billing({ subscriptions: [row()], ...more });
 const subscription = (more: Partial<TenantSubscription> = {}): TenantSubscription => ({
   subscription: {
     id: 'sub_1',
@@ -99,16 +86,7 @@ async function block(of: Partial<TenantDetail>, said: TenantBilling | null) {
     tenantBilling: async () => ({ copy: 'known', told: said, drifts: [], conversions: [] }),
   });
   clock.follow(NOW);
-  const detail: TenantDetail = {
-    tenant: tenant(),
-    plan: null,
-    plan_in_force: null,
-    billing: billing(),
-    stripe_known: true,
-    as_of: NOW,
-    ...of,
-  };
-  const { container } = render(BillingBlock, { detail });
+  const { container } = render(BillingBlock, { detail: detail({ billing: paying(), ...of }) });
   if (said) await within(container).findByText(/the server’s word of/);
   return plain(container.textContent ?? '').replace(/\s+/g, ' ');
 }
@@ -129,10 +107,10 @@ describe('what a tenant subscribed to', () => {
   });
 
   it('brings no “$0.00” where nobody knows what it brings, or its trial still runs', async () => {
-    const untold = await block({ billing: billing({ subscriptions: [row({ mrr: null })] }) }, null);
+    const untold = await block({ billing: paying({ subscriptions: [row({ mrr: null })] }) }, null);
     expect(untold).toContain('— / month');
     const trying = row({ status: 'trialing', mrr: usd(0) });
-    const trial = await block({ billing: billing({ subscriptions: [trying] }) }, null);
+    const trial = await block({ billing: paying({ subscriptions: [trying] }) }, null);
     expect(trial).toContain('$82.50 / month after the trial');
     for (const text of [untold, trial]) expect(text).not.toContain('$0.00');
   });
@@ -185,7 +163,7 @@ describe('what a tenant paid', () => {
       payment(1, { invoice: 'in_1' }),
       payment(2, { id: 'inpay_2', card: null, last4: null, invoice: 'in_2', amount: null, refunded: null }),
     ];
-    await block({ billing: billing({ invoices, payments }) }, null);
+    await block({ billing: paying({ invoices, payments }) }, null);
     const rows = within(screen.getByRole('table', { name: 'Payments' })).getAllByRole('row');
     const said = rows.map((row) => plain(row.textContent ?? '').replace(/\s+/g, ' '));
     expect(said[1]).toMatch(/4242.*ACME-1.*\$99\.00/);
@@ -194,7 +172,7 @@ describe('what a tenant paid', () => {
 
   it('says where there is more of it than is shown', async () => {
     const payments = Array.from({ length: 13 }, (_, n) => payment(n + 1));
-    await block({ billing: billing({ payments }) }, null);
+    await block({ billing: paying({ payments }) }, null);
     const table = screen.getByRole('table', { name: /^Payments/ });
     expect(within(table).getAllByRole('row')).toHaveLength(13);
     expect(table.textContent).toMatch(/Payments\s*· latest 12 ·\s*all in Stripe/);
@@ -209,13 +187,11 @@ describe('what is announced', () => {
     const text = await block({}, old);
     expect(text).not.toContain('17 Nov');
     expect(text).toContain('Renews Wed 17 Dec');
-    expect(await block({ billing: billing({ upcoming: [renews(NOW - DAY)] }) }, null)).not.toContain(
-      'Renews',
-    );
+    expect(await block({ billing: paying({ upcoming: [renews(NOW - DAY)] }) }, null)).not.toContain('Renews');
   });
 
   it('is what the copy of Stripe says where all of the server’s is over', async () => {
-    const newer = { billing: billing({ upcoming: [renews(NOW + 12 * DAY)] }) };
+    const newer = { billing: paying({ upcoming: [renews(NOW + 12 * DAY)] }) };
     expect(await block(newer, told({ upcoming: [renews(NOW - DAY)] }))).toContain('Renews Sun 30 Nov');
     // Nothing to come is an answer too.
     expect(await block(newer, told({ upcoming: [] }))).not.toContain('Renews');
@@ -245,15 +221,7 @@ describe('the server’s word of now', () => {
       },
     });
     expect(host).toBeDefined();
-    const detail: TenantDetail = {
-      tenant: tenant(),
-      plan: null,
-      plan_in_force: null,
-      billing: billing(),
-      stripe_known: true,
-      as_of: NOW,
-    };
-    render(BillingBlock, { detail });
+    render(BillingBlock, { detail: detail({ billing: paying() }) });
     await waitFor(() => expect(asked).toBe(1));
     await screen.findByRole('alert');
     app.dataChanged();

@@ -5,7 +5,8 @@ import type {
   KnownDrift,
   StuckConversion,
 } from '../generated/contract';
-import type { Drift, DriftBody, DriftKind, Money, Repair, Timestamp } from '../generated/domain';
+import type { Drift, DriftBody, Money, Repair, Timestamp } from '../generated/domain';
+import { DRIFT_KINDS } from '../../text/drift';
 import { DAY } from './rules';
 import type { State } from './state';
 import type { Person } from './world';
@@ -20,28 +21,6 @@ export interface BillingWorld {
   conversions: StuckConversion[];
   health(): BillingHealth;
 }
-
-const GRAVEST: DriftKind[] = [
-  'paid_but_blocked',
-  'access_without_subscription',
-  'status_differs',
-  'plan_differs',
-  'price_differs',
-  'quantity_differs',
-  'trial_end_differs',
-  'collection_differs',
-  'currency_differs',
-  'customer_differs',
-  'two_subscriptions',
-  'deleted_customer_subscription',
-  'mode_mixed',
-  'webhook_endpoint_missing',
-  'webhook_endpoint_disabled',
-  'webhook_events_missing',
-  'undelivered_events',
-  'unknown_price',
-  'unknown_customer',
-];
 
 function deliveriesOf(now: Timestamp, sick: boolean): DeliveryDay[] {
   const today = Math.floor(now / DAY) * DAY;
@@ -294,14 +273,14 @@ export function billingWorld(state: State): BillingWorld {
         (serial % 700) * HOUR,
       );
     }
-  const gravity = (it: KnownDrift) => GRAVEST.indexOf(it.drift.body.kind);
+  const gravity = (it: KnownDrift) => DRIFT_KINDS.indexOf(it.drift.body.kind);
   drifts.sort((a, b) => gravity(a) - gravity(b) || a.first_seen_at - b.first_seen_at);
   events.sort((a, b) => b.received_at - a.received_at);
   conversions.sort((a, b) => a.since - b.since);
 
   const health = (): BillingHealth => {
     const at = state.asOf;
-    const kinds = GRAVEST.map((kind) => {
+    const kinds = DRIFT_KINDS.map((kind) => {
       const of = drifts.filter((it) => it.drift.body.kind === kind);
       const sums = new Map<string, number>();
       for (const { drift: one } of of)
