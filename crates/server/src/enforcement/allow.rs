@@ -263,10 +263,16 @@ impl Enforcement {
         length: i64,
     ) -> Result<Vec<(LevelReservation, Meter)>, Vec<Exhausted>> {
         let limits = limits(standing, self.state.clock.now());
-        let measured_at = self.mirror.measured_at(payer).await.max(standing.row.measured_at);
+        let row = &standing.row;
+        // What was measured here may be newer than what was read of the store, and then its values are too.
+        let measured = self.mirror.measured(payer).await.filter(|it| row.measured_at.is_none_or(|at| at < it.at));
+        let (gauges, measured_at) = match &measured {
+            Some(it) => (&*it.gauges, Some(it.at)),
+            None => (&row.gauges, row.measured_at),
+        };
         let (mut reserved, mut exhausted) = (Vec::new(), Vec::new());
         for meter in meters.iter().copied().filter(|it| it.kind() == MeterKind::Gauge) {
-            let level = standing.row.gauges.get(&meter).zip(measured_at);
+            let level = gauges.get(&meter).zip(measured_at);
             // Whoever was asked to join takes a seat soon.
             let coming = if meter == Meter::Seats { invitations(standing) } else { 0 };
             let level = level.map(|(value, measured_at)| Level { value: value.saturating_add(coming), measured_at });

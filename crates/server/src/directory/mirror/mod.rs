@@ -12,13 +12,13 @@ mod error;
 mod progress;
 mod recent;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::future::Cache;
-use paywall_domain::{TenantId, Timestamp};
+use paywall_domain::{Meter, TenantId, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -147,12 +147,20 @@ pub struct Mirror {
     freshness: Mutex<Freshness>,
     /// Tenants that were looked at just now.
     seen: Cache<TenantId, Sight>,
-    /// When the levels of a tenant were last measured here. The store is not told where they were the same.
-    measured: Cache<TenantId, Timestamp>,
+    /// The levels of a tenant as they were last measured here. The store is not told where they were the same.
+    measured: Cache<TenantId, Measured>,
     /// Requests bring tenants in one after the other: the store takes them so anyway.
     line: Semaphore,
     /// How many they brought in.
     brought_in: AtomicU64,
+}
+
+/// What a measurement found. Its instant belongs to just these values: what ended before it is in them.
+#[derive(Debug, Clone)]
+pub(crate) struct Measured {
+    /// When it began.
+    pub(crate) at: Timestamp,
+    pub(crate) gauges: Arc<BTreeMap<Meter, i64>>,
 }
 
 impl Mirror {
@@ -350,8 +358,15 @@ impl Mirror {
         let State { store, clock, .. } = &*self.state;
         let note = progress.map(|text| (PROGRESS, text));
         let brought = store.mirror(page, &self.terms(), note, &**clock).await?;
-        for seen in page.iter().filter(|it| it.gauges.is_some()) {
-            self.measured.insert(seen.id.clone(), seen.read_at).await;
+        for seen in page {
+            let Some(gauges) = &seen.gauges else { continue };
+            let measured = Measured { at: seen.read_at, gauges: Arc::new(gauges.clone()) };
+            // Two measurements at once may end the other way round.
+            let newer = |known: Option<moka::Entry<TenantId, Measured>>| {
+                let known = known.map(moka::Entry::into_value).filter(|it| it.at > measured.at);
+                std::future::ready(known.unwrap_or(measured))
+            };
+            self.measured.entry_by_ref(&seen.id).and_upsert_with(newer).await;
         }
         if brought.added > 0 {
             tracing::info!(added = brought.added, changed = brought.changed, "tenants came in from RAGFlow");
@@ -440,8 +455,8 @@ impl Mirror {
         self.seen.try_get_with(tenant.clone(), Box::pin(read)).await
     }
 
-    /// Since when what the store says of a tenant's levels is known to be so, where it was measured here.
-    pub(crate) async fn measured_at(&self, tenant: &TenantId) -> Option<Timestamp> {
+    /// A tenant's levels as they were last measured here, if they were.
+    pub(crate) async fn measured(&self, tenant: &TenantId) -> Option<Measured> {
         self.measured.get(tenant).await
     }
 
