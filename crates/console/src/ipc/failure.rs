@@ -5,7 +5,7 @@ use paywall_domain::{Role, Timestamp};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{KeyringState, Source};
+use super::{KeyringState, RateLineFault, Source, SqlRefusal};
 
 /// What went wrong, by a stable code with the facts that the next step needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -114,6 +114,28 @@ pub enum FailureCode {
     },
     /// Something is saved that must not be: see the findings of the check.
     ProfileRejected,
+    /// A file of exchange rates has lines that cannot be read; nothing of it was taken in.
+    RatesUnreadable {
+        /// The first of them, at most 20.
+        faults: Vec<RateLineFault>,
+    },
+    /// There is no zone of that name.
+    ZoneUnknown,
+    /// A question in SQL was not asked.
+    SqlRefused {
+        /// Why.
+        reason: SqlRefusal,
+    },
+    /// A question in SQL cannot be answered.
+    SqlFailed {
+        /// What the database says.
+        message: String,
+    },
+    /// A question in SQL took too long and was stopped.
+    SqlTimedOut {
+        /// After how many seconds.
+        seconds: u32,
+    },
     /// Nothing by that id in the local copy.
     NotFound,
     /// The work was cancelled.

@@ -9,6 +9,8 @@ mod data;
 mod failure;
 mod freshness;
 mod profile;
+mod revenue;
+mod sql;
 
 pub use billing::*;
 pub use change::*;
@@ -16,3 +18,5 @@ pub use data::*;
 pub use failure::*;
 pub use freshness::*;
 pub use profile::*;
+pub use revenue::*;
+pub use sql::*;

@@ -84,6 +84,55 @@ livemode: boolean, };
 export type AttentionKind = "locked_out_active" | "quota_blocked" | "past_due" | "trial_ending" | "dispute_open";
 
 /**
+ * An invoice. Amounts are in minor units.
+ */
+export type BilledInvoice = { 
+/**
+ * `in_…`
+ */
+id: string, 
+/**
+ * As the customer sees it; `null` = a draft.
+ */
+number: string | null, 
+/**
+ * Whose.
+ */
+payer: Payer, 
+/**
+ * `null` = a word that this version does not know.
+ */
+state: InvoiceState | null, 
+/**
+ * ISO 4217, lower case.
+ */
+currency: string, 
+/**
+ * What it bills.
+ */
+total: number, 
+/**
+ * What was paid of it.
+ */
+amount_paid: number, 
+/**
+ * What is left to pay.
+ */
+amount_remaining: number, 
+/**
+ * How often payment was tried.
+ */
+attempts: number, 
+/**
+ * When it was billed: became final, else was made.
+ */
+billed_at: Timestamp, 
+/**
+ * When it was paid.
+ */
+paid_at: Timestamp | null, };
+
+/**
  * What Stripe says of a tenant's customer.
  */
 export type Billing = { 
@@ -237,6 +286,23 @@ server_version: string,
 at: Timestamp, };
 
 /**
+ * What one rule makes of the difference.
+ */
+export type CausePart = { 
+/**
+ * Which rule.
+ */
+cause: DifferenceCause, 
+/**
+ * What it adds.
+ */
+amount_10k: number, 
+/**
+ * For how many customers.
+ */
+customers: number, };
+
+/**
  * A change that was made.
  */
 export type ChangeDone = { 
@@ -321,6 +387,69 @@ plan: PlanId,
 price: string | null, };
 
 /**
+ * Where a cohort stands at a month's close.
+ */
+export type CohortCell = { 
+/**
+ * How many pay.
+ */
+customers: number, 
+/**
+ * How much.
+ */
+mrr_10k: number, 
+/**
+ * Whether the month is over.
+ */
+finished: boolean, };
+
+/**
+ * The customers who began to pay in one month.
+ */
+export type CohortRow = { 
+/**
+ * The month's first day.
+ */
+month: string, 
+/**
+ * How many.
+ */
+customers: number, 
+/**
+ * What they began with.
+ */
+mrr_10k: number, 
+/**
+ * At the close of that month, and each one after it.
+ */
+months: Array<CohortCell>, 
+/**
+ * Whether any of it is rebuilt rather than seen.
+ */
+estimated: boolean, };
+
+/**
+ * What is agreed today for a month's end ahead.
+ */
+export type CommittedMonth = { 
+/**
+ * The month's last day.
+ */
+day: string, 
+/**
+ * What recurs then if nothing is changed any more: scheduled cancellations and ending discounts counted.
+ */
+amount_10k: number, 
+/**
+ * On top, trials that end by then and have a payment method.
+ */
+trials_payable_10k: number, 
+/**
+ * On top, trials that end by then and have none.
+ */
+trials_other_10k: number, };
+
+/**
  * The connection test's result. Nothing has been saved.
  */
 export type ConnectionReport = { 
@@ -384,6 +513,52 @@ from: Timestamp,
 to: Timestamp, };
 
 /**
+ * The figures of one span over all currencies, in one.
+ */
+export type ConvertedSpan = { 
+/**
+ * The first day.
+ */
+from: string, 
+/**
+ * The first day after it.
+ */
+to: string, 
+/**
+ * Whether it is over.
+ */
+finished: boolean, 
+/**
+ * `null` = a rate is missing.
+ */
+sums: ConvertedSums | null, 
+/**
+ * The rate that is missing; `null` = none is.
+ */
+missing: MissingRate | null, };
+
+/**
+ * Sums in one currency.
+ */
+export type ConvertedSums = { 
+/**
+ * MRR at the close of the day before, by the rates of the last day.
+ */
+start_10k: number, 
+/**
+ * MRR at the close of the last day, by its rates.
+ */
+end_10k: number, 
+/**
+ * Movements, each by the rates of its day.
+ */
+moved: MovementSums, 
+/**
+ * What the rates did: end - start - movements.
+ */
+exchange_10k: number, };
+
+/**
  * A note that takes something off an invoice.
  */
 export type CreditNoteRow = { 
@@ -407,6 +582,95 @@ total: Money | null,
  * When.
  */
 created_at: Timestamp, };
+
+/**
+ * So many invoices of a currency.
+ */
+export type CurrencySum = { 
+/**
+ * ISO 4217, lower case.
+ */
+currency: string, 
+/**
+ * How many and how much.
+ */
+sum: InvoiceSum, };
+
+/**
+ * A rule by which two definitions differ.
+ */
+export type DifferenceCause = "trial" | "past_due" | "paused" | "cancellation" | "discount" | "metered" | "tax" | "time_zone";
+
+/**
+ * Our definition beside another one, now.
+ */
+export type DifferencePage = { 
+/**
+ * The other one.
+ */
+other: MetricPreset, 
+/**
+ * By currency.
+ */
+totals: Array<DifferenceTotal>, 
+/**
+ * By customer.
+ */
+rows: Array<DifferenceRow>, 
+/**
+ * For the next page; `null` at the end.
+ */
+next: string | null, };
+
+/**
+ * A customer that two definitions see differently.
+ */
+export type DifferenceRow = { 
+/**
+ * Who.
+ */
+payer: Payer, 
+/**
+ * ISO 4217, lower case.
+ */
+currency: string, 
+/**
+ * By ours.
+ */
+ours_10k: number, 
+/**
+ * By the other.
+ */
+other_10k: number, 
+/**
+ * What each rule makes of it.
+ */
+causes: Array<CausePart>, };
+
+/**
+ * Two definitions in one currency.
+ */
+export type DifferenceTotal = { 
+/**
+ * ISO 4217, lower case.
+ */
+currency: string, 
+/**
+ * MRR now by ours.
+ */
+ours_10k: number, 
+/**
+ * MRR now by the other.
+ */
+other_10k: number, 
+/**
+ * What each rule makes of the difference; they add up to it.
+ */
+causes: Array<CausePart>, 
+/**
+ * Customers that differ.
+ */
+customers: number, };
 
 /**
  * A payment that the customer disputes with the bank.
@@ -474,6 +738,81 @@ cursor: string | null,
  * Rows per page, 1 to 500.
  */
 limit: number, };
+
+/**
+ * Customers behind a figure.
+ */
+export type DrillPage = { 
+/**
+ * The rows, by customer.
+ */
+rows: Array<DrillRow>, 
+/**
+ * For the next page; `null` at the end.
+ */
+next: string | null, 
+/**
+ * How many there are in all.
+ */
+total: number, 
+/**
+ * What they add up to: the figure.
+ */
+sum_10k: number, };
+
+/**
+ * Which customers to list.
+ */
+export type DrillQuery = { 
+/**
+ * By whose definition.
+ */
+preset: MetricPreset, 
+/**
+ * In which currency; with `converted` the one that all are converted into.
+ */
+currency: string, 
+/**
+ * Whether all currencies are converted.
+ */
+converted: boolean, 
+/**
+ * The first day of the span.
+ */
+from: string, 
+/**
+ * The first day after it.
+ */
+to: string, 
+/**
+ * `next` of the page before.
+ */
+cursor: string | null, 
+/**
+ * Rows per page, 1 to 500.
+ */
+limit: number, } & ({ "cell": "start" } | { "cell": "end" } | { "cell": "net" } | { "cell": "new" } | { "cell": "reactivation" } | { "cell": "expansion" } | { "cell": "contraction" } | { "cell": "churn" } | { "cell": "cohort", 
+/**
+ * The month's first day.
+ */
+month: string, 
+/**
+ * How many months later; 0 = at the month's own close.
+ */
+after: number, });
+
+/**
+ * A customer behind a figure.
+ */
+export type DrillRow = { 
+/**
+ * Who.
+ */
+payer: Payer, 
+/**
+ * What of the figure is theirs.
+ */
+amount_10k: number, };
 
 /**
  * A page of entries, newest first.
@@ -548,6 +887,68 @@ cursor: string | null,
 limit: number, };
 
 /**
+ * An exchange rate that was supplied.
+ */
+export type ExchangeRateRow = { 
+/**
+ * Of which day.
+ */
+day: string, 
+/**
+ * From which currency.
+ */
+from: string, 
+/**
+ * Into which.
+ */
+to: string, 
+/**
+ * Units of `to` for one of `from`, as a decimal.
+ */
+rate: string, };
+
+/**
+ * Invoices billed in one span of days in one currency whose payment failed at least once.
+ */
+export type FailedPaymentsRow = { 
+/**
+ * ISO 4217, lower case.
+ */
+currency: string, 
+/**
+ * The first day.
+ */
+from: string, 
+/**
+ * The first day after it.
+ */
+to: string, 
+/**
+ * Whether it is over.
+ */
+finished: boolean, 
+/**
+ * All of them.
+ */
+failed: InvoiceSum, 
+/**
+ * Paid after all.
+ */
+recovered: InvoiceSum, 
+/**
+ * Open.
+ */
+waiting: InvoiceSum, 
+/**
+ * Given up.
+ */
+given_up: InvoiceSum, 
+/**
+ * Recovered of those decided, by number.
+ */
+recovery: RateView, };
+
+/**
  * A failure: its code, and what a person can copy for support.
  */
 export type Failure = { 
@@ -614,7 +1015,23 @@ state: KeyringState, } | { "code": "cache_newer" } | { "code": "cache_broken" } 
 /**
  * Where it lies now.
  */
-kept_as: string, } | { "code": "profile_rejected" } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" });
+kept_as: string, } | { "code": "profile_rejected" } | { "code": "rates_unreadable", 
+/**
+ * The first of them, at most 20.
+ */
+faults: Array<RateLineFault>, } | { "code": "zone_unknown" } | { "code": "sql_refused", 
+/**
+ * Why.
+ */
+reason: SqlRefusal, } | { "code": "sql_failed", 
+/**
+ * What the database says.
+ */
+message: string, } | { "code": "sql_timed_out", 
+/**
+ * After how many seconds.
+ */
+seconds: number, } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" });
 
 /**
  * What went wrong, by a stable code with the facts that the next step needs.
@@ -671,7 +1088,23 @@ state: KeyringState, } | { "code": "cache_newer" } | { "code": "cache_broken" } 
 /**
  * Where it lies now.
  */
-kept_as: string, } | { "code": "profile_rejected" } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" };
+kept_as: string, } | { "code": "profile_rejected" } | { "code": "rates_unreadable", 
+/**
+ * The first of them, at most 20.
+ */
+faults: Array<RateLineFault>, } | { "code": "zone_unknown" } | { "code": "sql_refused", 
+/**
+ * Why.
+ */
+reason: SqlRefusal, } | { "code": "sql_failed", 
+/**
+ * What the database says.
+ */
+message: string, } | { "code": "sql_timed_out", 
+/**
+ * After how many seconds.
+ */
+seconds: number, } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" };
 
 /**
  * Something odd about a draft, before it is saved.
@@ -725,6 +1158,60 @@ health: ServerHealth | null,
 now: Timestamp, };
 
 /**
+ * Invoices, newest first.
+ */
+export type InvoicePage = { 
+/**
+ * The rows.
+ */
+rows: Array<BilledInvoice>, 
+/**
+ * For the next page; `null` at the end.
+ */
+next: string | null, 
+/**
+ * How many there are in all, and what they bill, by currency; on the first page only.
+ */
+totals: Array<CurrencySum> | null, };
+
+/**
+ * Which invoices to list.
+ */
+export type InvoiceQuery = { 
+/**
+ * Only in this status.
+ */
+state: InvoiceState | null, 
+/**
+ * Only those whose payment failed at least once, with this outcome.
+ */
+recovery: Recovery | null, 
+/**
+ * Only those whose payment failed at least once.
+ */
+failed: boolean, 
+/**
+ * Only in this currency.
+ */
+currency: string | null, 
+/**
+ * Billed on or after this day.
+ */
+from: string | null, 
+/**
+ * Billed before this day.
+ */
+to: string | null, 
+/**
+ * `next` of the page before.
+ */
+cursor: string | null, 
+/**
+ * Rows per page, 1 to 500.
+ */
+limit: number, };
+
+/**
  * A Stripe invoice in a tenant's billing facts.
  */
 export type InvoiceRow = { 
@@ -758,9 +1245,49 @@ created_at: Timestamp,
 attempts: number, };
 
 /**
+ * An invoice's status, in Stripe's words.
+ */
+export type InvoiceState = "draft" | "open" | "paid" | "uncollectible" | "void";
+
+/**
+ * So many invoices, and what they bill in minor units.
+ */
+export type InvoiceSum = { 
+/**
+ * How many.
+ */
+count: number, 
+/**
+ * What they bill, in minor units.
+ */
+amount: number, };
+
+/**
  * Whether the operating system's keyring can be used.
  */
 export type KeyringState = "available" | "locked" | "waiting" | "missing" | "denied";
+
+/**
+ * Whose definition of recurring revenue.
+ */
+export type MetricPreset = "paywall" | "stripe" | "chartmogul" | "baremetrics" | "profitwell";
+
+/**
+ * A rate that nobody supplied, or that is too old.
+ */
+export type MissingRate = { 
+/**
+ * From which currency.
+ */
+from: string, 
+/**
+ * Into which.
+ */
+to: string, 
+/**
+ * Of which day.
+ */
+day: string, };
 
 /**
  * A list that a source does not give.
@@ -792,6 +1319,57 @@ amount: number,
  * ISO 4217, lower case.
  */
 currency: string, };
+
+/**
+ * An amount of a month.
+ */
+export type MonthAmount = { 
+/**
+ * A day of the month: its first for what grew in it, its last for what stands then.
+ */
+day: string, 
+/**
+ * How much.
+ */
+amount_10k: number, };
+
+/**
+ * Movements of one kind.
+ */
+export type MovedView = { 
+/**
+ * Below zero for contraction and churn.
+ */
+amount_10k: number, 
+/**
+ * How many movements.
+ */
+movements: number, };
+
+/**
+ * What moved, by kind.
+ */
+export type MovementSums = { 
+/**
+ * From zero, by customers who never paid before.
+ */
+new: MovedView, 
+/**
+ * From zero, by former customers.
+ */
+reactivation: MovedView, 
+/**
+ * Up.
+ */
+expansion: MovedView, 
+/**
+ * Down, to above zero.
+ */
+contraction: MovedView, 
+/**
+ * To zero.
+ */
+churn: MovedView, };
 
 /**
  * Money on the Overview.
@@ -917,6 +1495,23 @@ at_risk: Array<Money> | null,
  * Since when the oldest is overdue.
  */
 oldest_since: Timestamp | null, };
+
+/**
+ * Whose money it is.
+ */
+export type Payer = { 
+/**
+ * `cus_…`
+ */
+customer: string, 
+/**
+ * Its tenant, where the copy has one.
+ */
+tenant_id: TenantId | null, 
+/**
+ * The tenant's name, else the customer's address, else its id.
+ */
+name: string, };
 
 /**
  * A payment of a customer.
@@ -1126,6 +1721,67 @@ done: number,
 total: number | null, };
 
 /**
+ * A line of a file of rates that cannot be read.
+ */
+export type RateLineFault = { 
+/**
+ * Counted from 1.
+ */
+line: number, 
+/**
+ * What is wrong with it.
+ */
+problem: RateLineProblem, 
+/**
+ * What stands there.
+ */
+text: string, };
+
+/**
+ * What is wrong with a line of a file of rates.
+ */
+export type RateLineProblem = "fields" | "date" | "currency" | "rate" | "twice";
+
+/**
+ * A part of a whole.
+ */
+export type RateView = { "is": "value", 
+/**
+ * Above the line.
+ */
+numerator: number, 
+/**
+ * Below the line.
+ */
+denominator: number, } | { "is": "too_few", 
+/**
+ * How many did.
+ */
+counted: number, 
+/**
+ * Of how many.
+ */
+of: number, } | { "is": "not_enough_data" };
+
+/**
+ * The rates that were supplied.
+ */
+export type RatesView = { 
+/**
+ * How many there are.
+ */
+count: number, 
+/**
+ * The latest of each pair of currencies.
+ */
+latest: Array<ExchangeRateRow>, };
+
+/**
+ * What became of an invoice whose payment failed.
+ */
+export type Recovery = "recovered" | "waiting" | "given_up";
+
+/**
  * Money that went back to a customer.
  */
 export type RefundRow = { 
@@ -1196,6 +1852,280 @@ outcome: RepairOutcome,
  * When the server was asked, by its own clock as far as it is known.
  */
 checked_at: Timestamp, };
+
+/**
+ * How revenue is reported.
+ */
+export type Reporting = { 
+/**
+ * The IANA name of the zone whose midnights part the days.
+ */
+zone: string, 
+/**
+ * Into which currency all are converted; `null` = none.
+ */
+currency: string | null, 
+/**
+ * For how many days a rate may be used after its own.
+ */
+rate_days: number, };
+
+/**
+ * Recurring revenue ahead in one currency.
+ */
+export type RevenueAhead = { 
+/**
+ * ISO 4217, lower case.
+ */
+currency: string, 
+/**
+ * What is agreed, by month.
+ */
+committed: Array<CommittedMonth>, 
+/**
+ * What the forecast assumes: the net growth of these full months, oldest first. Empty = no forecast.
+ */
+grew: Array<MonthAmount>, 
+/**
+ * Their average, which each month ahead is assumed to grow by.
+ */
+monthly_net_10k: number, 
+/**
+ * The forecast at each month's last day.
+ */
+forecast: Array<MonthAmount>, };
+
+/**
+ * How much of the truth the figures have.
+ */
+export type RevenueBasis = { 
+/**
+ * Whether every list that they rest on was read to its end.
+ */
+complete: boolean, 
+/**
+ * The lists that were not, such as `invoices`.
+ */
+unread: Array<string>, 
+/**
+ * Since when subscriptions were seen rather than rebuilt; `null` = never seen one.
+ */
+seen_since: Timestamp | null, 
+/**
+ * Customers that are counted.
+ */
+customers: number, 
+/**
+ * Customers of whom something new is known that is not counted yet.
+ */
+pending: number, 
+/**
+ * Up to when it is counted; `null` = by this definition it never was.
+ */
+counted_at: Timestamp | null, };
+
+/**
+ * What a currency's figures rest on.
+ */
+export type RevenueObjects = { 
+/**
+ * Subscriptions.
+ */
+subscriptions: number, 
+/**
+ * Invoices.
+ */
+invoices: number, 
+/**
+ * Subscriptions whose revenue cannot be told; they are in no figure.
+ */
+faults: number, 
+/**
+ * Subscriptions with tax in them that cannot be told apart.
+ */
+including_tax: number, };
+
+/**
+ * How figures are cut in time.
+ */
+export type RevenuePeriod = "day" | "week" | "month";
+
+/**
+ * Which figures to show.
+ */
+export type RevenueQuery = { 
+/**
+ * By whose definition.
+ */
+preset: MetricPreset, 
+/**
+ * How many calendar months back, the running one counted: 1 to 60.
+ */
+months: number, 
+/**
+ * Cut into these.
+ */
+period: RevenuePeriod, };
+
+/**
+ * Everything of one currency.
+ */
+export type RevenueSheet = { 
+/**
+ * ISO 4217, lower case.
+ */
+currency: string, 
+/**
+ * The last 30 days: the headline.
+ */
+last_30d: RevenueSpan, 
+/**
+ * The 30 days before those.
+ */
+before_30d: RevenueSpan, 
+/**
+ * The periods asked for, oldest first; the last one runs.
+ */
+spans: Array<RevenueSpan>, 
+/**
+ * The period before the running one, as far into it as the running one is; `null` = there is none.
+ */
+same_span_before: RevenueSpan | null, 
+/**
+ * Recurring revenue now, told by the subscriptions alone.
+ */
+subscriptions_10k: number, 
+/**
+ * The same, told by all movements. Where the two differ, something was counted wrong.
+ */
+movements_10k: number, 
+/**
+ * What the figures rest on.
+ */
+objects: RevenueObjects, };
+
+/**
+ * The figures of one span of days in one currency.
+ */
+export type RevenueSpan = { 
+/**
+ * The first day.
+ */
+from: string, 
+/**
+ * The first day after it.
+ */
+to: string, 
+/**
+ * Whether it is over. The last one runs: it goes to the end of today.
+ */
+finished: boolean, 
+/**
+ * Whether any of it is rebuilt from invoices and dates rather than seen.
+ */
+estimated: boolean, 
+/**
+ * MRR at the close of the day before.
+ */
+start_10k: number, 
+/**
+ * MRR at the close of its last day.
+ */
+end_10k: number, 
+/**
+ * Movements within it.
+ */
+moved: MovementSums, 
+/**
+ * All movements together.
+ */
+net_10k: number, 
+/**
+ * Twelve times the end.
+ */
+arr_10k: number, 
+/**
+ * Customers paying at the start.
+ */
+customers_start: number, 
+/**
+ * Customers paying at the end.
+ */
+customers_end: number, 
+/**
+ * Customers lost of those at the start.
+ */
+customer_churn: RateView, 
+/**
+ * (Churn + contraction) / start.
+ */
+gross_mrr_churn: RateView, 
+/**
+ * (Churn + contraction - expansion) / start.
+ */
+net_mrr_churn: RateView, 
+/**
+ * Net revenue retention.
+ */
+nrr: RateView, 
+/**
+ * Gained / lost.
+ */
+quick_ratio: RateView, 
+/**
+ * In 1/10,000 of the minor unit per customer.
+ */
+arpa: RateView, 
+/**
+ * In 1/10,000 of the minor unit.
+ */
+ltv: RateView, };
+
+/**
+ * Revenue: every currency, and how far it can be trusted.
+ */
+export type RevenueView = { 
+/**
+ * By whose definition.
+ */
+preset: MetricPreset, 
+/**
+ * The reporting zone's IANA name.
+ */
+zone: string, 
+/**
+ * Today there.
+ */
+today: string, 
+/**
+ * A sheet per currency, that with most subscriptions first.
+ */
+sheets: Array<RevenueSheet>, 
+/**
+ * The currency of `converted`; `null` = none was chosen.
+ */
+reporting_currency: string | null, 
+/**
+ * The periods in the reporting currency; empty without one.
+ */
+converted: Array<ConvertedSpan>, 
+/**
+ * How far it can be trusted.
+ */
+basis: RevenueBasis, };
+
+/**
+ * A question that was kept.
+ */
+export type SavedQuery = { 
+/**
+ * Its name, which no other has.
+ */
+name: string, 
+/**
+ * The question.
+ */
+sql: string, };
 
 /**
  * A hit of the search.
@@ -1347,6 +2277,67 @@ versions: Array<OtherVersion>, };
  * What a source is doing.
  */
 export type SourceState = "not_configured" | "never" | "current" | "failing";
+
+/**
+ * The answer to a question.
+ */
+export type SqlAnswer = { 
+/**
+ * The columns' names.
+ */
+columns: Array<string>, 
+/**
+ * The rows.
+ */
+rows: Array<Array<SqlValue>>, 
+/**
+ * Whether there were more rows than are given.
+ */
+more: boolean, 
+/**
+ * How long it took, in milliseconds.
+ */
+took_ms: number, };
+
+/**
+ * A column of a view.
+ */
+export type SqlColumn = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * What it holds, and in which unit.
+ */
+doc: string, };
+
+/**
+ * Why a question was not asked.
+ */
+export type SqlRefusal = "empty" | "not_a_question" | "several" | "too_long";
+
+/**
+ * A value of an answer.
+ */
+export type SqlValue = { "is": "null" } | { "is": "integer", "value": string } | { "is": "real", "value": number } | { "is": "text", "value": string } | { "is": "blob", "value": number };
+
+/**
+ * A view that questions are asked of.
+ */
+export type SqlView = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * What a row of it is.
+ */
+doc: string, 
+/**
+ * Its columns, in order.
+ */
+columns: Array<SqlColumn>, };
 
 /**
  * A step of the connection test, in the order in which they run.
@@ -1604,6 +2595,144 @@ detail: string, };
  * Light, dark, or as the system.
  */
 export type Theme = "system" | "light" | "dark";
+
+/**
+ * The trials that began in one span of days.
+ */
+export type TrialCohortRow = { 
+/**
+ * The first day.
+ */
+from: string, 
+/**
+ * The first day after it.
+ */
+to: string, 
+/**
+ * Whether it is over.
+ */
+finished: boolean, 
+/**
+ * How many began.
+ */
+started: number, 
+/**
+ * How many of them converted.
+ */
+converted: number, 
+/**
+ * How many converted or were lost.
+ */
+decided: number, 
+/**
+ * How many are not decided; they are in no rate.
+ */
+undecided: number, 
+/**
+ * Converted of decided.
+ */
+conversion: RateView, };
+
+/**
+ * Conversion of trials.
+ */
+export type TrialConversion = { 
+/**
+ * By when they began, oldest first.
+ */
+cohorts: Array<TrialCohortRow>, 
+/**
+ * On Stripe's basis: the last 30 days. First day.
+ */
+rolling_from: string, 
+/**
+ * The first day after it.
+ */
+rolling_to: string, 
+/**
+ * Trials that ended in it.
+ */
+rolling_ended: number, 
+/**
+ * Trials that converted in it.
+ */
+rolling_converted: number, 
+/**
+ * Converted / ended.
+ */
+rolling: RateView, };
+
+/**
+ * What became of a trial.
+ */
+export type TrialOutcome = "converted" | "lost" | "undecided";
+
+/**
+ * Trials, by when they began, newest first.
+ */
+export type TrialPage = { 
+/**
+ * The rows.
+ */
+rows: Array<TrialRow>, 
+/**
+ * For the next page; `null` at the end.
+ */
+next: string | null, 
+/**
+ * How many there are in all.
+ */
+total: number, };
+
+/**
+ * Which trials to list.
+ */
+export type TrialQuery = { 
+/**
+ * Began on or after.
+ */
+from: string, 
+/**
+ * Began before.
+ */
+to: string, 
+/**
+ * Only those; `null` = all.
+ */
+outcome: TrialOutcome | null, 
+/**
+ * `next` of the page before.
+ */
+cursor: string | null, 
+/**
+ * Rows per page, 1 to 500.
+ */
+limit: number, };
+
+/**
+ * A trial.
+ */
+export type TrialRow = { 
+/**
+ * Whose.
+ */
+payer: Payer, 
+/**
+ * When it began.
+ */
+started_at: Timestamp, 
+/**
+ * When it ends or ended.
+ */
+ends_at: Timestamp, 
+/**
+ * What became of it.
+ */
+outcome: TrialOutcome, 
+/**
+ * When the first invoice above zero was paid.
+ */
+converted_at: Timestamp | null, };
 
 /**
  * Trials on the Overview.
