@@ -1,8 +1,15 @@
 import type { AdjustmentError, UndoRefusal } from '../host/generated/domain';
 import type { Problem } from '../host/generated/contract';
-import type { Failure, FailureCode, KeyringState } from '../host/generated/ipc';
+import type {
+  Failure,
+  FailureCode,
+  KeyringState,
+  RateLineFault,
+  RateLineProblem,
+  SqlRefusal,
+} from '../host/generated/ipc';
 import { EXTENSION_DAYS_MAX } from './limits';
-import { instant, quoted, type Reader } from './format';
+import { counted, instant, number, quoted, type Reader } from './format';
 import { roleWord, sourceWord } from './words';
 
 /** A failure for a person: what happened, and what to do next. */
@@ -185,6 +192,29 @@ export function problemText(problem: Problem, reader: Reader = {}): FailureText 
   }
 }
 
+const RATE_LINES: Record<RateLineProblem, string> = {
+  fields: 'it has not the four fields date,from,to,rate',
+  date: 'its first field is no date like 2026-01-31',
+  currency: 'a currency has three letters, such as EUR',
+  rate: 'the rate is no decimal above zero',
+  twice: 'an earlier line has another rate for the same day and currencies',
+};
+
+/** What is wrong with a line of a file of rates. */
+export function rateFaultText({ line, problem, text: written }: RateLineFault): string {
+  return `Line ${number(line)}: ${RATE_LINES[problem]}${written ? ` (${quoted(written)})` : ''}.`;
+}
+
+const SQL_REFUSALS: Record<SqlRefusal, FailureText> = {
+  empty: text('There is nothing to ask yet.', 'Write a SELECT statement.'),
+  not_a_question: text(
+    'That is no question.',
+    'Only SELECT, WITH and VALUES are run: nothing in the copy can be changed from here.',
+  ),
+  several: text('That is more than one statement.', 'Ask one at a time.'),
+  too_long: text('The statement is too long.', 'It may have 100,000 characters.'),
+};
+
 /** A failure's code for a person. */
 export function codeText(failure: FailureCode, reader: Reader = {}): FailureText {
   switch (failure.code) {
@@ -323,6 +353,28 @@ export function codeText(failure: FailureCode, reader: Reader = {}): FailureText
       );
     case 'profile_rejected':
       return text('The profile was not saved.', 'Look at what is marked in the form, then save again.');
+    case 'rates_unreadable':
+      return text(
+        `The file has ${counted(failure.faults.length, 'line')} that cannot be read.`,
+        'No rate was taken from it. Mend what is listed and import the file again.',
+      );
+    case 'zone_unknown':
+      return text(
+        'There is no such time zone.',
+        'Choose one of the list. Nothing was changed; a zone that this system knows by a new name may be missing.',
+      );
+    case 'sql_refused':
+      return SQL_REFUSALS[failure.reason];
+    case 'sql_failed':
+      return text(
+        `The database does not understand it: ${quoted(failure.message)}.`,
+        'Correct the statement and run it again.',
+      );
+    case 'sql_timed_out':
+      return text(
+        `It took longer than ${counted(failure.seconds, 'second')} and was stopped.`,
+        'Ask for fewer rows or a shorter time.',
+      );
     case 'not_found':
       return text('It is not in the local copy.', 'Refresh, or ask the server for it in the search.');
     case 'cancelled':

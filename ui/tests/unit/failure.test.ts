@@ -4,7 +4,14 @@ import type { Problem, ProblemCode } from '../../src/host/generated/contract';
 import type { AdjustmentError } from '../../src/host/generated/domain';
 import type { FailureCode, KeyringState } from '../../src/host/generated/ipc';
 import { asFailure } from '../../src/host/host';
-import { codeText, keyringText, problemText, refusalText, undoRefusalText } from '../../src/text/failure';
+import {
+  codeText,
+  keyringText,
+  problemText,
+  rateFaultText,
+  refusalText,
+  undoRefusalText,
+} from '../../src/text/failure';
 import { NOW, plain, UTC } from './given';
 
 function problem(code: ProblemCode, more: Partial<Problem> = {}): Problem {
@@ -53,6 +60,14 @@ const CODES: Record<FailureCode['code'], FailureCode> = {
   disk_full: { code: 'disk_full' },
   profiles_unreadable: { code: 'profiles_unreadable', kept_as: 'profiles.json' },
   profile_rejected: { code: 'profile_rejected' },
+  rates_unreadable: {
+    code: 'rates_unreadable',
+    faults: [{ line: 3, problem: 'date', text: '31.1.2026,EUR,USD,1.1' }],
+  },
+  zone_unknown: { code: 'zone_unknown' },
+  sql_refused: { code: 'sql_refused', reason: 'several' },
+  sql_failed: { code: 'sql_failed', message: 'no such column: nam' },
+  sql_timed_out: { code: 'sql_timed_out', seconds: 10 },
   not_found: { code: 'not_found' },
   cancelled: { code: 'cancelled' },
   internal: { code: 'internal' },
@@ -113,6 +128,12 @@ describe('every failure', () => {
     const { headline, next } = refusalText({ refusal } as AdjustmentError);
     expect(headline).toMatch(/\.$/);
     expect(next).toMatch(/\.$/);
+  });
+
+  it('of a file of rates names the line, what is wrong with it and what stands there', () => {
+    expect(plain(rateFaultText({ line: 3, problem: 'date', text: '31.1.2026,EUR,USD,1.1' }))).toBe(
+      'Line 3: its first field is no date like 2026-01-31 (31.1.2026,EUR,USD,1.1).',
+    );
   });
 
   it('of the keyring says how it is mended, and that nothing goes to a file', () => {
