@@ -8,24 +8,37 @@ import type {
   ChangeOrder,
   ChangePreview,
   CheckoutOrder,
-  PriceRow,
+  CohortRow,
   ConnectionReport,
   ConversionPage,
+  DifferencePage,
   DriftPage,
   DriftQuery,
+  DrillPage,
+  DrillQuery,
   EntryPage,
   EventPage,
   EventQuery,
+  FailedPaymentsRow,
   Failure,
   Freshness,
+  InvoicePage,
+  InvoiceQuery,
+  MetricPreset,
   Overview,
   PreviewRequest,
+  PriceRow,
   ProfileCheck,
   ProfileDraft,
   ProfileView,
+  RatesView,
   RepairDone,
   RepairOrder,
   RepairPreview,
+  Reporting,
+  RevenueAhead,
+  RevenueQuery,
+  RevenueView,
   SearchResult,
   Settings,
   Settled,
@@ -35,6 +48,9 @@ import type {
   TenantPage,
   TenantQuery,
   TestStep,
+  TrialConversion,
+  TrialPage,
+  TrialQuery,
   UndoOrder,
   ViewCount,
 } from './generated/ipc';
@@ -114,6 +130,27 @@ export interface Host {
   /** The prices at which plans are sold, as far as the copy of Stripe has them. */
   planPrices(): Promise<PriceRow[]>;
   portalLink(id: TenantId): Promise<PortalLink>;
+
+  /** Revenue by a definition: every currency, and how far it can be trusted. */
+  revenue(query: RevenueQuery): Promise<RevenueView>;
+  /** The customers behind a figure; they add up to it. */
+  revenueDrill(query: DrillQuery): Promise<DrillPage>;
+  revenueCohorts(preset: MetricPreset, currency: string): Promise<CohortRow[]>;
+  trialConversion(months: number): Promise<TrialConversion>;
+  trialsPage(query: TrialQuery): Promise<TrialPage>;
+  failedPayments(months: number): Promise<FailedPaymentsRow[]>;
+  invoicesPage(query: InvoiceQuery): Promise<InvoicePage>;
+  revenueAhead(preset: MetricPreset): Promise<RevenueAhead[]>;
+  /** Where another definition differs from ours now. */
+  revenueDifferences(other: MetricPreset, cursor: string | null): Promise<DifferencePage>;
+  reporting(): Promise<Reporting>;
+  reportingSet(reporting: Reporting): Promise<Reporting>;
+  rates(): Promise<RatesView>;
+  /** Adds the rates of a file `date,from,to,rate`: all of them or none. */
+  ratesImport(csv: string): Promise<RatesView>;
+  ratesClear(): Promise<RatesView>;
+  /** Saves a table among the downloads; answers where. */
+  csvSave(name: string, text: string): Promise<string>;
 
   openExternal(url: string): Promise<void>;
   copyText(text: string): Promise<void>;

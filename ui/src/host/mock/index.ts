@@ -3,6 +3,7 @@ import { billingOf } from './billing';
 import { changingOf } from './changing';
 import { profilesOf } from './profiles';
 import { readingOf } from './reading';
+import { revenueOf } from './revenue';
 import { State } from './state';
 
 export type { Scenario } from './state';
@@ -17,6 +18,7 @@ export function mockHost(query: URLSearchParams): Host {
     ...readingOf(state, changing),
     ...changing.host,
     ...billingOf(state),
+    ...revenueOf(state),
     async freshness() {
       state.profile();
       return state.freshness();
