@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::figures::fit;
-use crate::{Day, Ledger, Movement, Period, RevenueError};
+use crate::{Day, Ledger, Movement, Period, ReportingZone, RevenueError};
 
 /// The customers whose first payment in a currency lies in one month. Amounts are in 1/10,000 of the
 /// minor unit.
@@ -43,33 +43,43 @@ struct Sums {
 }
 
 impl Ledger {
-    /// The cohorts of a currency by month, as of the last [`Ledger::refresh`]. A customer begins with the
-    /// first movement from zero, so one who had paid in another currency only begins here too.
+    /// The cohorts of a currency by month, as of the last [`Ledger::refresh`]; see [`cohorts`].
     pub fn cohorts(&self, currency: &str) -> Result<Vec<Cohort>, RevenueError> {
         let Some(lens) = &self.lens else { return Ok(Vec::new()) };
-        let last = lens.zone.day_of(lens.until);
-        let whole = lens.until == lens.zone.start_of(last.plus(1)) - 1;
-        let mut cohorts: BTreeMap<Day, Sums> = BTreeMap::new();
-        for account in self.accounts.values() {
-            let own: Vec<&Movement> = account.outcome.movements.iter().filter(|it| *it.currency == *currency).collect();
-            let Some(first) = own.first() else { continue };
-            let sums = cohorts.entry(first.day.start_of(Period::Month)).or_default();
-            sums.add(&own, last);
-        }
-        let mut rows = Vec::with_capacity(cohorts.len());
-        for (month, sums) in cohorts {
-            let mut months = Vec::with_capacity(sums.months.len());
-            let mut close = month;
-            for (customers, mrr) in sums.months {
-                close = close.end_of(Period::Month);
-                let finished = close <= last || (whole && close == last.plus(1));
-                months.push(CohortMonth { customers, mrr_10k: fit(mrr)?, finished });
-            }
-            let (customers, mrr_10k, estimated) = (sums.customers, fit(sums.mrr)?, sums.estimated);
-            rows.push(Cohort { month, customers, mrr_10k, months, estimated });
-        }
-        Ok(rows)
+        cohorts(self.accounts.values().map(|account| &account.outcome.movements[..]), currency, lens.zone, lens.until)
     }
+}
+
+/// The cohorts of a currency by month, from the movements of each customer in order, up to the instant
+/// `until`. A customer begins with the first movement from zero, so one who had paid in another currency only
+/// begins here too.
+pub fn cohorts<'a>(
+    customers: impl IntoIterator<Item = &'a [Movement]>,
+    currency: &str,
+    zone: ReportingZone,
+    until: i64,
+) -> Result<Vec<Cohort>, RevenueError> {
+    let last = zone.day_of(until);
+    let whole = until == zone.start_of(last.plus(1)) - 1;
+    let mut cohorts: BTreeMap<Day, Sums> = BTreeMap::new();
+    for movements in customers {
+        let own: Vec<&Movement> = movements.iter().filter(|it| *it.currency == *currency).collect();
+        let Some(first) = own.first() else { continue };
+        cohorts.entry(first.day.start_of(Period::Month)).or_default().add(&own, last);
+    }
+    let mut rows = Vec::with_capacity(cohorts.len());
+    for (month, sums) in cohorts {
+        let mut months = Vec::with_capacity(sums.months.len());
+        let mut close = month;
+        for (customers, mrr) in sums.months {
+            close = close.end_of(Period::Month);
+            let finished = close <= last || (whole && close == last.plus(1));
+            months.push(CohortMonth { customers, mrr_10k: fit(mrr)?, finished });
+        }
+        let (customers, mrr_10k, estimated) = (sums.customers, fit(sums.mrr)?, sums.estimated);
+        rows.push(Cohort { month, customers, mrr_10k, months, estimated });
+    }
+    Ok(rows)
 }
 
 impl Sums {

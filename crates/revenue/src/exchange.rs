@@ -13,9 +13,8 @@ use serde::Serialize;
 
 use crate::amount::{half_to_even, minor_digits};
 use crate::figures::fit;
-use crate::ledger::Account;
 use crate::mrr::{exact, whole};
-use crate::{Cell, Day, Ledger, RevenueError, Window};
+use crate::{Cell, Day, Ledger, Movement, RevenueError, Window};
 
 /// What one unit of a currency was worth in another on a day: of 2026-01-31, 1 EUR is 1.08 USD.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,15 +181,20 @@ impl ExchangeRates {
     }
 }
 
-impl Ledger {
-    /// The figures of a window over all currencies, in one.
-    pub fn converted(&self, to: &str, rates: &ExchangeRates, window: Window) -> Result<Converted, Unknown> {
+impl ExchangeRates {
+    /// The figures of a window over all currencies, in one, from the movements of each customer in order.
+    pub fn converted<'a>(
+        &self,
+        customers: impl IntoIterator<Item = &'a [Movement]>,
+        to: &str,
+        window: Window,
+    ) -> Result<Converted, Unknown> {
         let (mut start, mut end, mut moved) = (0_i128, 0_i128, [0_i128; 5]);
-        for account in self.accounts.values() {
-            start += account.converted(to, rates, window, Cell::Start)?.unwrap_or(0);
-            end += account.converted(to, rates, window, Cell::End)?.unwrap_or(0);
-            for movement in account.outcome.movements.iter().filter(|it| window.contains(it.day)) {
-                let amount = rates.convert(movement.amount_10k, &movement.currency, to, movement.day)?;
+        for movements in customers {
+            start += self.part_of(movements, to, window, Cell::Start)?.unwrap_or(0);
+            end += self.part_of(movements, to, window, Cell::End)?.unwrap_or(0);
+            for movement in movements.iter().filter(|it| window.contains(it.day)) {
+                let amount = self.convert(movement.amount_10k, &movement.currency, to, movement.day)?;
                 moved[movement.kind.index()] += i128::from(amount);
             }
         }
@@ -201,6 +205,48 @@ impl Ledger {
         }
         let (start_10k, end_10k) = (fit(start)?, fit(end)?);
         Ok(Converted { currency: to.to_owned(), window, start_10k, end_10k, moved_10k, exchange_10k })
+    }
+
+    /// What a customer with these movements brings to a cell of [`ExchangeRates::converted`]; `None` where it
+    /// is not behind it.
+    pub fn part_of(
+        &self,
+        movements: &[Movement],
+        to: &str,
+        window: Window,
+        cell: Cell,
+    ) -> Result<Option<i128>, Unknown> {
+        let last = window.to.plus(-1);
+        let mut part = None;
+        match cell {
+            Cell::Start | Cell::End => {
+                let mut levels: BTreeMap<&str, i64> = BTreeMap::new();
+                let until = if matches!(cell, Cell::Start) { window.from } else { window.to };
+                for movement in movements.iter().filter(|it| it.day < until) {
+                    let level = levels.entry(&movement.currency).or_default();
+                    *level = level.checked_add(movement.amount_10k).ok_or(RevenueError::TooLarge)?;
+                }
+                for (currency, level) in levels.into_iter().filter(|it| it.1 != 0) {
+                    *part.get_or_insert(0) += i128::from(self.convert(level, currency, to, last)?);
+                }
+            }
+            Cell::Net | Cell::Moved(_) => {
+                for movement in movements.iter().filter(|it| window.contains(it.day)) {
+                    if !matches!(cell, Cell::Moved(kind) if kind != movement.kind) {
+                        let amount = self.convert(movement.amount_10k, &movement.currency, to, movement.day)?;
+                        *part.get_or_insert(0) += i128::from(amount);
+                    }
+                }
+            }
+        }
+        Ok(part)
+    }
+}
+
+impl Ledger {
+    /// The figures of a window over all currencies, in one.
+    pub fn converted(&self, to: &str, rates: &ExchangeRates, window: Window) -> Result<Converted, Unknown> {
+        rates.converted(self.accounts.values().map(|account| &account.outcome.movements[..]), to, window)
     }
 
     /// The customers behind a cell of [`Ledger::converted`], as [`Ledger::customers_of`] gives them.
@@ -217,40 +263,10 @@ impl Ledger {
         self.accounts
             .range::<str, _>((from, Bound::Unbounded))
             .filter_map(|(customer, account)| {
-                let part = account.converted(to, rates, window, cell).transpose()?;
+                let part = rates.part_of(&account.outcome.movements, to, window, cell).transpose()?;
                 Some(part.and_then(|part| Ok((customer.clone(), fit(part)?))))
             })
             .take(limit)
             .collect()
-    }
-}
-
-impl Account {
-    /// What the customer brings to a cell in one currency; `None` where it is not behind it.
-    fn converted(&self, to: &str, rates: &ExchangeRates, window: Window, cell: Cell) -> Result<Option<i128>, Unknown> {
-        let last = window.to.plus(-1);
-        let mut part = None;
-        match cell {
-            Cell::Start | Cell::End => {
-                let mut levels: BTreeMap<&str, i64> = BTreeMap::new();
-                let until = if matches!(cell, Cell::Start) { window.from } else { window.to };
-                for movement in self.outcome.movements.iter().filter(|it| it.day < until) {
-                    let level = levels.entry(&movement.currency).or_default();
-                    *level = level.checked_add(movement.amount_10k).ok_or(RevenueError::TooLarge)?;
-                }
-                for (currency, level) in levels.into_iter().filter(|it| it.1 != 0) {
-                    *part.get_or_insert(0) += i128::from(rates.convert(level, currency, to, last)?);
-                }
-            }
-            Cell::Net | Cell::Moved(_) => {
-                for movement in self.outcome.movements.iter().filter(|it| window.contains(it.day)) {
-                    if !matches!(cell, Cell::Moved(kind) if kind != movement.kind) {
-                        let amount = rates.convert(movement.amount_10k, &movement.currency, to, movement.day)?;
-                        *part.get_or_insert(0) += i128::from(amount);
-                    }
-                }
-            }
-        }
-        Ok(part)
     }
 }

@@ -120,7 +120,7 @@ pub enum TaxBehavior {
 }
 
 /// A Stripe price.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Price {
     /// `price_…`
     pub id: String,
@@ -155,7 +155,8 @@ pub enum CouponDuration {
 }
 
 /// What a coupon takes off.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CouponValue {
     /// So many hundredths of the amount, 0 to 100.
     Percent(Decimal),
@@ -169,7 +170,7 @@ pub enum CouponValue {
 }
 
 /// A coupon.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Coupon {
     /// Its id.
     pub id: String,
@@ -184,7 +185,7 @@ pub struct Coupon {
 }
 
 /// A coupon given to an item, a subscription or a customer.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Discount {
     /// The coupon.
     pub coupon: Coupon,
@@ -195,7 +196,7 @@ pub struct Discount {
 }
 
 /// One line of a subscription.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Item {
     /// What is sold.
     pub price: Price,
@@ -218,7 +219,7 @@ pub struct CollectionPause {
 ///
 /// It holds for the instant at which it was read from Stripe. For an earlier instant the status then
 /// is derived from the timestamps, as far as they tell.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SubscriptionFacts {
     /// `sub_…`
     pub id: String,

@@ -172,9 +172,15 @@ impl Totals {
         self.days.iter().map(|(currency, days)| self.figures_in(currency, days, window, churn_base)).collect()
     }
 
+    /// The figures of a window in one currency; nothing but zeros where nothing is known of it.
+    pub fn figures_of(&self, currency: &str, window: Window, churn_base: ChurnBase) -> Result<Figures, RevenueError> {
+        let nothing = BTreeMap::new();
+        self.figures_in(currency, self.days.get(currency).unwrap_or(&nothing), window, churn_base)
+    }
+
     fn figures_in(
         &self,
-        currency: &Arc<str>,
+        currency: &str,
         days: &BTreeMap<Day, DayTotal>,
         window: Window,
         churn_base: ChurnBase,
@@ -215,7 +221,7 @@ impl Totals {
             Rate::Value { numerator: fit(above / below)?, denominator: 1 }
         };
         Ok(Figures {
-            currency: currency.to_string(),
+            currency: currency.to_owned(),
             window,
             start_10k: fit(start)?,
             end_10k: fit(end)?,

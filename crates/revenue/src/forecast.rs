@@ -8,7 +8,9 @@ use serde::Serialize;
 use crate::amount::even;
 use crate::figures::fit;
 use crate::timeline::level_at;
-use crate::{Day, Ledger, MeteredRule, MetricPolicy, Period, RevenueError, Snapshot, SubscriptionStatus, Window, mrr};
+use crate::{
+    Day, Ledger, MeteredRule, MetricPolicy, Period, RevenueError, Snapshot, SubscriptionStatus, Totals, Window, mrr,
+};
 
 /// Recurring revenue at a month's close ahead, if nobody does anything that is not agreed today: what is
 /// told to cancel ends, and discounts run out. Usage is not agreed and is left out. Amounts are in 1/10,000
@@ -41,6 +43,15 @@ pub struct Forecast {
     pub assumption: Assumption,
     /// The last day of each month ahead and its amount, never below zero.
     pub months: Vec<(Day, i64)>,
+}
+
+impl Committed {
+    /// Adds what is agreed with others.
+    pub fn add(&mut self, other: Self) -> Result<(), RevenueError> {
+        add(&mut self.amount_10k, other.amount_10k)?;
+        add(&mut self.trials_payable_10k, other.trials_payable_10k)?;
+        add(&mut self.trials_other_10k, other.trials_other_10k)
+    }
 }
 
 impl Ledger {
@@ -76,16 +87,22 @@ impl Ledger {
         Ok(committed)
     }
 
-    /// Recurring revenue at the close of each of the next `ahead` months, the running one first, if each
-    /// grows by the average of the last `behind` full months. A currency that began after the first of these
-    /// has no forecast.
+    /// [`Totals::forecast`] as of the lens's last day.
     pub fn forecast(&self, behind: usize, ahead: usize) -> Result<Vec<Forecast>, RevenueError> {
         let Some(lens) = &self.lens else { return Ok(Vec::new()) };
-        let today = lens.zone.day_of(lens.until);
+        self.totals.forecast(lens.zone.day_of(lens.until), behind, ahead)
+    }
+}
+
+impl Totals {
+    /// Recurring revenue at the close of each of the next `ahead` months, that of `today` first, if each
+    /// grows by the average of the last `behind` full months. A currency that began after the first of these
+    /// has no forecast.
+    pub fn forecast(&self, today: Day, behind: usize, ahead: usize) -> Result<Vec<Forecast>, RevenueError> {
         let month = today.start_of(Period::Month);
         let from = month.plus_months(-i32::try_from(behind).unwrap_or(i32::MAX));
         let mut forecasts = Vec::new();
-        for (currency, days) in &self.totals.days {
+        for (currency, days) in &self.days {
             if behind == 0 || days.keys().next().is_none_or(|first| *first >= from.end_of(Period::Month)) {
                 continue;
             }
@@ -107,7 +124,7 @@ impl Ledger {
     }
 
     fn net_of(&self, currency: &Arc<str>, window: Window) -> Result<i64, RevenueError> {
-        let days = self.totals.days.get(currency).into_iter().flat_map(|days| days.range(window.from..window.to));
+        let days = self.days.get(currency).into_iter().flat_map(|days| days.range(window.from..window.to));
         fit(days.flat_map(|(_, total)| total.amounts).sum())
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::movement::movements;
 use crate::timeline::{level_at, levels};
 use crate::{
-    Day, InvoiceFacts, Level, MetricPolicy, Movement, Objects, ReportingZone, RevenueError, Snapshot, Totals,
-    TrialFacts,
+    Day, InvoiceFacts, Level, MetricPolicy, Movement, Objects, ReportingZone, RevenueError, Snapshot,
+    SubscriptionStatus, Totals, TrialFacts, UsageType,
 };
 
 /// Something known of a customer.
@@ -75,16 +75,20 @@ pub(crate) struct Account {
     pub(crate) outcome: Outcome,
 }
 
-/// What follows from a customer's facts through a lens.
+/// What follows from a customer's facts through a lens: all that has to be kept of it to have the figures
+/// without the facts.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    pub(crate) movements: Vec<Movement>,
-    pub(crate) faults: Vec<Fault>,
-    pub(crate) objects: Vec<(Arc<str>, Objects)>,
-    /// When how many more subscriptions that count are rebuilt and not seen.
-    pub(crate) rebuilt: Vec<(Arc<str>, Day, i64)>,
+pub struct Outcome {
+    /// What moved, by day and currency.
+    pub movements: Vec<Movement>,
+    /// The subscriptions that are in no figure.
+    pub faults: Vec<Fault>,
+    /// What it rests on, by currency.
+    pub objects: Vec<(Arc<str>, Objects)>,
+    /// On which days how many more subscriptions that count are rebuilt and not seen, by currency.
+    pub rebuilt: Vec<(Arc<str>, Day, i64)>,
     /// The first instant after the lens's last at which something changes by itself.
-    next_change: Option<i64>,
+    pub next_change: Option<i64>,
 }
 
 /// All facts, and the figures that follow from them. Feeding it the same facts in any order, any
@@ -234,9 +238,27 @@ impl Ledger {
         self.accounts.get(customer).map_or(&[], |account| &account.outcome.movements)
     }
 
+    /// What follows from one customer's facts; `None` where nothing is known of it.
+    pub fn outcome_of(&self, customer: &str) -> Option<&Outcome> {
+        self.accounts.get(customer).map(|account| &account.outcome)
+    }
+
     /// Every customer, in order.
     pub fn customers(&self) -> impl Iterator<Item = &Arc<str>> {
         self.accounts.keys()
+    }
+
+    /// Customers whose worth from the first snapshot on can rest on invoices by some rule: those with a metered
+    /// price, and those with an overdue subscription. Invoices of others tell of the time before it only.
+    pub fn rest_on_invoices(&self) -> impl Iterator<Item = &Arc<str>> {
+        let metered = |it: &Snapshot| {
+            let usage = |item: &crate::Item| item.price.recurring.is_some_and(|it| it.usage_type == UsageType::Metered);
+            it.facts.items.iter().any(usage) || it.facts.status == SubscriptionStatus::PastDue
+        };
+        self.accounts
+            .iter()
+            .filter(move |(_, account)| account.subscriptions.values().flatten().any(metered))
+            .map(|(customer, _)| customer)
     }
 
     /// The subscriptions that are in no figure.

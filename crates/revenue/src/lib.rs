@@ -35,7 +35,7 @@ mod trials;
 mod zone;
 
 pub use amount::{AMOUNT_SCALE, Mrr, display_minor, minor_digits, totals};
-pub use cohorts::{Cohort, CohortMonth};
+pub use cohorts::{Cohort, CohortMonth, cohorts};
 pub use comparison::{Cause, Difference};
 pub use error::RevenueError;
 pub use exchange::{Converted, ExchangeRate, ExchangeRates, RateFault, RateProblem, Unknown, parse_rates};
@@ -46,7 +46,7 @@ pub use facts::{
 pub use figures::{CASES_MIN, Cell, Figures, Headline, Moved, Rate, Window};
 pub use forecast::{Assumption, Committed, Forecast};
 pub use invoice::{InvoiceFacts, InvoiceLine, InvoiceStatus, LineDiscount};
-pub use ledger::{Fact, Fault, Ledger, Lens};
+pub use ledger::{Fact, Fault, Ledger, Lens, Outcome};
 pub use movement::{Movement, MovementKind};
 pub use mrr::mrr;
 pub use payments::{FailedPayment, FailedPayments, Recovery};

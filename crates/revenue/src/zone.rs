@@ -28,6 +28,16 @@ impl Day {
     /// Before every day that a calendar has.
     pub const MIN: Self = Self(i32::MIN);
 
+    /// The day of that number, counted from 1970-01-01.
+    pub const fn of_number(days: i32) -> Self {
+        Self(days)
+    }
+
+    /// Its number, counted from 1970-01-01.
+    pub const fn number(self) -> i32 {
+        self.0
+    }
+
     /// The calendar date.
     pub fn date(self) -> NaiveDate {
         NaiveDate::from_epoch_days(self.0).unwrap_or(if self.0 < 0 { NaiveDate::MIN } else { NaiveDate::MAX })
