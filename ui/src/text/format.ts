@@ -10,6 +10,22 @@ export const UNKNOWN = '—';
 /** What stands for a meter without a limit. Never zero, never empty. */
 export const NO_LIMIT = 'No limit';
 
+/** What stands for an amount or a name that is hidden. */
+export const HIDDEN = '•••••';
+
+let hidden = () => false;
+
+/** Says when amounts and names are hidden. */
+export function hideWhen(is: () => boolean): void {
+  hidden = is;
+}
+
+/** Whether amounts and names are hidden now. */
+export const isHidden = (): boolean => hidden();
+
+/** A tenant's or a customer's name or address, as far as it may be seen. */
+export const named = (name: string): string => (hidden() ? HIDDEN : name);
+
 /** The zone of this machine, by its IANA name. */
 export function localZone(): string {
   return new Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
@@ -115,6 +131,12 @@ export interface MoneyForm {
   code?: boolean;
 }
 
+/** The currency, and nothing of the amount: not even its sign or its length. */
+function withHidden(format: Intl.NumberFormat): string {
+  const parts = format.formatToParts(0).filter(({ type }) => type !== 'decimal' && type !== 'fraction');
+  return parts.map(({ type, value }) => (type === 'integer' ? HIDDEN : value)).join('');
+}
+
 /** An amount of money from its minor units, exactly: no floating point touches the digits. */
 export function money({ amount, currency }: Money, { tile = false, code = false }: MoneyForm = {}): string {
   const exponent = minorDigits(currency);
@@ -140,11 +162,31 @@ export function money({ amount, currency }: Money, { tile = false, code = false 
   const sign = amount < 0 ? '−' : '';
   try {
     const format = new Intl.NumberFormat(LOCALE, options);
+    if (hidden()) return withHidden(format);
     return sign + format.format(decimal as unknown as number);
   } catch {
     // Not a currency that the system knows the shape of: the figure and the code say enough.
-    return `${sign}${decimal}${NBSP}${upper}`;
+    return hidden() ? `${HIDDEN}${NBSP}${upper}` : `${sign}${decimal}${NBSP}${upper}`;
   }
+}
+
+/**
+ * The unit and its thousands in short, for an axis: `$12.4k`. It is the only place where a figure is cut
+ * down, so that no sum is ever read off it.
+ */
+export function moneyShort(amount: number, currency: string): string {
+  const options: Intl.NumberFormatOptions = {
+    style: 'currency',
+    currency: currency.toUpperCase(),
+    currencyDisplay: 'narrowSymbol',
+    notation: 'compact',
+    minimumFractionDigits: 0,
+    maximumFractionDigits: 1,
+  };
+  const format = new Intl.NumberFormat(LOCALE, options);
+  if (hidden()) return HIDDEN;
+  const units = amount / 10 ** minorDigits(currency);
+  return format.format(units).replace('-', '−').replace('K', 'k');
 }
 
 // ── Time ───────────────────────────────────────────────────────────────────────────────────────
