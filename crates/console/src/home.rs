@@ -43,6 +43,16 @@ impl Home {
         self.profile_folder(id).join("cache.db")
     }
 
+    /// The exchange rates of one profile.
+    pub(crate) fn rates_file(&self, id: &str) -> PathBuf {
+        self.profile_folder(id).join("rates.csv")
+    }
+
+    /// The questions in SQL that are kept of one profile.
+    pub(crate) fn queries_file(&self, id: &str) -> PathBuf {
+        self.profile_folder(id).join("queries.json")
+    }
+
     /// The local copy of one profile while its key is kept in memory only.
     pub(crate) fn session_cache_file(&self, id: &str) -> PathBuf {
         self.profile_folder(id).join("session.db")

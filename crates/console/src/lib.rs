@@ -12,6 +12,8 @@ pub mod ipc;
 pub mod observer;
 pub mod profile;
 pub mod query;
+mod rates;
+pub mod sql;
 pub mod sync;
 pub mod vault;
 

@@ -3,6 +3,8 @@
 
 mod cache_fixtures;
 
+use std::collections::BTreeMap;
+
 use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, feed_of, filled, home, id, key, tenant};
 use paywall_console::cache::{Cache, CacheError, FeedApplied, ReadingEnd, StreamProgress, StripeRow, Window};
 use paywall_console::ipc::{Failure, FailureCode, Source, TenantQuery, UnsettledChange};
@@ -196,7 +198,7 @@ async fn a_deleted_customer_keeps_what_was_known_of_it() {
     assert_eq!((billing.deleted, billing.payment_method), (false, Some(true)));
     assert_eq!(billing.dashboard_url, "https://dashboard.stripe.com/test/customers/cus_1");
     let gone = json!({"id": "cus_1", "object": "customer", "deleted": true});
-    cache.apply_stripe_rows(Stream::Customers, &[row(gone)], NOW).await.unwrap();
+    cache.apply_stripe_rows(Stream::Customers, &[row(gone)], NOW, &BTreeMap::new()).await.unwrap();
     assert!(cache.tenant_detail(&id(1), NOW).await.unwrap().billing.unwrap().deleted);
     assert_eq!(cache.stripe_raw(Stream::Customers, &["cus_1".into()]).await.unwrap(), [raw]);
     cache.close().await;
@@ -222,11 +224,17 @@ async fn a_discount_that_ends_counts_no_longer() {
             "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"}}}]}});
     let discount = json!({"object": "discount", "start": 1, "end": null, "source": {"coupon":
         {"id": "half", "percent_off": 50, "duration": "forever"}}});
-    cache.apply_stripe_rows(Stream::Customers, &[row("cus_1", &json!({"discount": discount}))], NOW).await.unwrap();
+    cache
+        .apply_stripe_rows(Stream::Customers, &[row("cus_1", &json!({"discount": discount}))], NOW, &BTreeMap::new())
+        .await
+        .unwrap();
     let progress = StreamProgress { cursor: None, complete_at: Some(NOW), at: NOW, unreadable: Vec::new() };
     cache.apply_stripe_page(Stream::Subscriptions, &[row("sub_1", &subscription)], &progress).await.unwrap();
     assert_eq!(mrr(&cache).await, 500);
-    cache.apply_stripe_rows(Stream::Customers, &[row("cus_1", &json!({"discount": null}))], NOW).await.unwrap();
+    cache
+        .apply_stripe_rows(Stream::Customers, &[row("cus_1", &json!({"discount": null}))], NOW, &BTreeMap::new())
+        .await
+        .unwrap();
     assert_eq!(mrr(&cache).await, 1000);
     cache.close().await;
 }
@@ -257,8 +265,8 @@ async fn objects_that_resemble_nothing_read_back_as_they_came() {
     let long: Vec<Value> = (0..5000).map(|n| json!({"n": n, "word": "株式会社 \u{0} \"", "amount": -n})).collect();
     let large = row("cus_b", &json!({"metadata": long, "name": null}));
     let bare = row("cus_c", &json!({}));
-    cache.apply_stripe_rows(Stream::Customers, std::slice::from_ref(&small), NOW).await.unwrap();
-    cache.apply_stripe_rows(Stream::Customers, &[large.clone(), bare.clone()], NOW).await.unwrap();
+    cache.apply_stripe_rows(Stream::Customers, std::slice::from_ref(&small), NOW, &BTreeMap::new()).await.unwrap();
+    cache.apply_stripe_rows(Stream::Customers, &[large.clone(), bare.clone()], NOW, &BTreeMap::new()).await.unwrap();
     let ids = ["cus_a", "cus_b", "cus_c"].map(str::to_owned);
     assert_eq!(cache.stripe_raw(Stream::Customers, &ids).await.unwrap(), [small.raw, large.raw, bare.raw]);
     cache.close().await;
@@ -269,7 +277,10 @@ async fn events_that_stripe_forgot_are_forgotten_here() {
     let home = home();
     let cache = Cache::open(&home.path, &key()).await.unwrap();
     let old = StripeRow { created: ago(32).0 / 1000, ..row("evt_old", &json!({"type": "a"})) };
-    cache.apply_stripe_rows(Stream::Events, &[old, row("evt_new", &json!({"type": "b"}))], NOW).await.unwrap();
+    cache
+        .apply_stripe_rows(Stream::Events, &[old, row("evt_new", &json!({"type": "b"}))], NOW, &BTreeMap::new())
+        .await
+        .unwrap();
     let ids = ["evt_old".to_owned(), "evt_new".to_owned()];
     let seen = cache.events_seen(&ids).await.unwrap();
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["evt_new"]);

@@ -46,6 +46,9 @@ pub enum CacheError {
     /// What was stored cannot be read back as what it was.
     #[error("a stored value cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// A sum of money is larger than can be held.
+    #[error(transparent)]
+    Revenue(#[from] paywall_revenue::RevenueError),
     /// A statement failed.
     #[error("a statement on the local copy failed: {0}")]
     Sql(#[source] sqlx::Error),
@@ -99,7 +102,9 @@ impl CacheError {
             Self::DiskFull => FailureCode::DiskFull,
             Self::OtherInstance { .. } => FailureCode::ServerChanged,
             Self::NotFound => FailureCode::NotFound,
-            Self::Io(_) | Self::InvalidCursor | Self::Json(_) | Self::Sql(_) => FailureCode::Internal,
+            Self::Io(_) | Self::InvalidCursor | Self::Json(_) | Self::Revenue(_) | Self::Sql(_) => {
+                FailureCode::Internal
+            }
         }
     }
 }

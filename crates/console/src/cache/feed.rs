@@ -8,6 +8,7 @@ use serde_json::Value;
 use sqlx::SqliteConnection;
 
 use super::fold::{fold, tenant_lines};
+use super::revenue::tenant_pending;
 use super::streams::{self, StreamProgress};
 use super::{Cache, CacheError, Result};
 use crate::ipc::Source;
@@ -101,6 +102,7 @@ impl Cache {
         sqlx::query("DELETE FROM tenant_texts").execute(&mut *tx).await?;
         sqlx::query("DELETE FROM tenant_bodies").execute(&mut *tx).await?;
         sqlx::query("DELETE FROM tenants").execute(&mut *tx).await?;
+        super::revenue::trials_gone(&mut tx).await?;
         sqlx::query("DELETE FROM entry_bodies").execute(&mut *tx).await?;
         sqlx::query("DELETE FROM entries").execute(&mut *tx).await?;
         sqlx::query("DELETE FROM plans").execute(&mut *tx).await?;
@@ -144,6 +146,8 @@ async fn put_plan(tx: &mut SqliteConnection, plan: &Plan) -> Result<bool> {
 async fn put_tenant(tx: &mut SqliteConnection, tenant: &Tenant) -> Result<bool> {
     let derived = Derived::of(tenant);
     let trial = tenant.facts.trial.as_ref();
+    let span = trial.map(|it| (it.started_at.0, it.ends_at.0));
+    tenant_pending(tx, tenant.id.as_str(), tenant.stripe_customer.as_deref(), span).await?;
     let written: Option<(i64,)> = sqlx::query_as(
         "INSERT INTO tenants (
              id, name, name_key, email, email_key, domain, created_at, deleted_at, stripe_customer, plan,

@@ -13,6 +13,7 @@ mod feed;
 mod fold;
 mod key;
 mod passing;
+mod revenue;
 mod streams;
 mod stripe;
 mod unsettled;
@@ -35,11 +36,12 @@ pub(crate) use feed::aspect_word;
 pub use feed::{FEED, FeedApplied};
 pub use fold::fold;
 pub use key::{CacheKey, CacheKeyError};
+pub use revenue::{CUSTOMERS_AT_ONCE, Counting, KeptLens};
 pub use streams::{StreamProgress, StreamState};
 pub use stripe::{ReadingEnd, StripeRow, Window};
 
 /// The newest layout that this version knows: the number of its last migration.
-const LAYOUT: i64 = 5;
+const LAYOUT: i64 = 6;
 
 /// The page cache of one connection, in KiB. `SQLCipher` decrypts a page each time it is read into the
 /// cache, so a cache that holds the working set is what keeps it near a plain file's speed.
@@ -53,6 +55,7 @@ const READERS: u32 = 3;
 pub struct Cache {
     writer: SqlitePool,
     readers: SqlitePool,
+    questions: SqlitePool,
     path: Arc<Path>,
     // 0 = never limited.
     most_pages: Arc<AtomicU32>,
@@ -128,12 +131,14 @@ impl Cache {
             .max_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { writer, readers, path: path.into(), most_pages: Arc::default(), _lock: Arc::new(lock) })
+            .connect_lazy_with(options.clone().pragma("query_only", "ON"));
+        let questions = crate::sql::pool(options);
+        Ok(Self { writer, readers, questions, path: path.into(), most_pages: Arc::default(), _lock: Arc::new(lock) })
     }
 
     /// Closes every connection and folds the write-ahead log into the file.
     pub async fn close(&self) {
+        self.questions.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -182,6 +187,11 @@ impl Cache {
     /// Connections that only read; statements over them are in [`crate::query`].
     pub(crate) fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// The connection on which questions in SQL are asked; see [`crate::sql`].
+    pub(crate) fn questions(&self) -> &SqlitePool {
+        &self.questions
     }
 
     /// Begins a change. Dropped without a commit it leaves nothing behind.
@@ -256,6 +266,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         step(3, "stripe's part whole", include_str!("migrations/0003_mirror.sql")),
         step(4, "billing health", include_str!("migrations/0004_billing.sql")),
         step(5, "payments and their invoices", include_str!("migrations/0005_payments.sql")),
+        step(6, "revenue", include_str!("migrations/0006_revenue.sql")),
     ];
     // Not `run`: its future is `Send` for one lifetime at a time only, so nothing that opens a copy could
     // move between threads.

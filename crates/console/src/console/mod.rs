@@ -7,13 +7,16 @@ mod billing;
 mod changing;
 mod opening;
 mod profiles;
+mod questions;
 mod reading;
+mod revenue;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use paywall_domain::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 pub use profiles::SampleAddresses;
 
@@ -59,6 +62,9 @@ struct Inner {
     open: Mutex<Option<Arc<Open>>>,
     open_failure: Mutex<Option<Failure>>,
     sample_running: AtomicBool,
+    /// What stops each question in SQL that runs, by its id.
+    questions: Mutex<HashMap<u64, CancellationToken>>,
+    compared: Mutex<revenue::Compared>,
 }
 
 impl std::fmt::Debug for Console {
@@ -109,6 +115,8 @@ impl Console {
             open: Mutex::default(),
             open_failure: Mutex::new(open_failure),
             sample_running: AtomicBool::new(false),
+            questions: Mutex::default(),
+            compared: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
 use paywall_domain::{TenantId, Timestamp};
+use paywall_revenue::ReportingZone;
 use paywall_stripe::ClientOptions;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -51,6 +52,11 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn sync_now(&self) {
         self.engine.sync_now();
+    }
+
+    /// Cancelled when the profile is closed: closing waits for whoever reads.
+    pub(super) fn stopped_with(&self) -> CancellationToken {
+        self.stop.child_token()
     }
 
     /// The server's clock as far as it is known; else this machine's.
@@ -169,6 +175,9 @@ impl Console {
             if let Some(key) = &stripe_key {
                 cache.keep_stripe_of(&stripe_source(profile.stripe_url(), key)).await?;
             }
+            // A zone that is not known any more must keep nobody out.
+            let zone = super::revenue::zone_of(&profile.reporting).unwrap_or(ReportingZone::UTC);
+            cache.set_reporting_zone(zone).await?;
             let stripe = stripe_key.map(|key| stripe_client(&profile, &key)).transpose()?;
             let (contact, broken) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
             let relay = Relay {

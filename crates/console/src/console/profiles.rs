@@ -89,6 +89,7 @@ impl Console {
             server_token: known.as_ref().and_then(|it| it.server_token.clone()),
             stripe_url,
             stripe_key: known.as_ref().and_then(|it| it.stripe_key.clone()),
+            reporting: known.map(|it| it.reporting).unwrap_or_default(),
         };
         let token = profile::typed(draft.server_token.as_ref());
         let stripe_key = profile::typed(draft.stripe_key.as_ref());
@@ -262,7 +263,8 @@ impl Console {
             server_token: known.as_ref().and_then(|it| it.server_token.clone()),
             stripe_url: Some(addresses.stripe_url.trim_end_matches('/').to_owned()),
             stripe_key: known.as_ref().and_then(|it| it.stripe_key.clone()),
-            caller: known.and_then(|it| it.caller),
+            caller: known.as_ref().and_then(|it| it.caller.clone()),
+            reporting: known.map(|it| it.reporting).unwrap_or_default(),
         };
         let (token, key) = (Some(addresses.server_token.as_str()), Some(addresses.stripe_key.as_str()));
         if let Err(failure) = self.save_in_keyring(&mut profile, token, key).await {

@@ -136,6 +136,11 @@ pub enum FailureCode {
         /// After how many seconds.
         seconds: u32,
     },
+    /// The saved queries could not be read. Their file was put aside whole; an empty one is begun.
+    QueriesUnreadable {
+        /// Where it lies now.
+        kept_as: String,
+    },
     /// Nothing by that id in the local copy.
     NotFound,
     /// The work was cancelled.

@@ -15,7 +15,7 @@ pub use hint::{hint, is_mask};
 pub(crate) use check::{readable_on_the_way, typed};
 
 use crate::home::{Home, replace_file};
-use crate::ipc::{CallerView, Failure, FailureCode, Mode, SecretView, Settings, WriteMode};
+use crate::ipc::{CallerView, Failure, FailureCode, Mode, Reporting, SecretView, Settings, WriteMode};
 
 /// The id of the one profile of the sample world.
 pub const SAMPLE_PROFILE: &str = "sample";
@@ -48,6 +48,9 @@ pub struct Profile {
     /// Who the server last said the token is.
     #[serde(default)]
     pub caller: Option<CallerView>,
+    /// How its revenue is reported.
+    #[serde(default)]
+    pub reporting: Reporting,
 }
 
 impl Profile {

@@ -14,6 +14,7 @@ mod overview;
 mod payments;
 #[cfg(test)]
 mod plans;
+mod revenue;
 mod row;
 mod search;
 mod statements;
@@ -26,6 +27,7 @@ use crate::cache::{Cache, Result};
 use crate::ipc::{PriceRow, Source};
 
 pub use needle::normalise;
+pub use revenue::{Differences, ReportedBy};
 
 /// For how long a refused request makes a tenant count as blocked, and one of any kind as active.
 pub const RECENT_MS: i64 = 7 * DAY_MS;

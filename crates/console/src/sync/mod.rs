@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin_client::AdminClient;
-use crate::cache::{Cache, CacheError};
+use crate::cache::{Cache, CacheError, Counting};
 use crate::ipc::{Failure, FailureCode, Freshness, Source};
 use crate::observer::Observer;
 use status::Status;
@@ -67,6 +67,10 @@ impl Default for SyncOptions {
 
 /// How often it is looked whether time alone changed something.
 const TIME_PASSES: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether somebody's revenue is to be counted again, and how often a long count is shown.
+const COUNTS: Duration = Duration::from_secs(1);
+const COUNT_SHOWN: Duration = Duration::from_secs(2);
 
 /// Keeps a local copy current until it is stopped or dropped.
 pub struct SyncEngine {
@@ -141,8 +145,11 @@ impl SyncEngine {
             stripe: Control::default(),
             billing_asked: AtomicBool::new(true),
         });
-        let mut tasks =
-            vec![tokio::spawn(status::announce(shared.clone(), observer)), tokio::spawn(pass_time(shared.clone()))];
+        let mut tasks = vec![
+            tokio::spawn(status::announce(shared.clone(), observer)),
+            tokio::spawn(pass_time(shared.clone())),
+            tokio::spawn(count_revenue(shared.clone())),
+        ];
         if let Some(client) = server {
             tasks.push(tokio::spawn(server::run(shared.clone(), client)));
         }
@@ -295,6 +302,46 @@ async fn pass_time(shared: Arc<Shared>) {
             () = tokio::time::sleep(TIME_PASSES) => {}
         }
     }
+}
+
+/// Counts the revenue of customers of whom something new is known, or became due, with or without a connection.
+async fn count_revenue(shared: Arc<Shared>) {
+    let mut told = Instant::now();
+    loop {
+        let counted = count_some(&shared, &mut told).await;
+        let more = counted.unwrap_or_else(|error| {
+            tracing::warn!(%error, "revenue was not counted");
+            false
+        });
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => return,
+            () = tokio::task::yield_now(), if more => {}
+            () = tokio::time::sleep(COUNTS), if !more => {}
+        }
+    }
+}
+
+/// Counts some customers by each set of rules that is kept. Whether there are more.
+async fn count_some(shared: &Shared, told: &mut Instant) -> crate::cache::Result<bool> {
+    let now = shared.status.now();
+    if shared.cache.revenue_lists_arrive(now).await? {
+        return Ok(false);
+    }
+    let (mut more, mut news) = (false, false);
+    for lens in shared.cache.revenue_lenses().await? {
+        match shared.cache.count_revenue(lens, now).await? {
+            Counting::Nothing => {}
+            Counting::Done => news = true,
+            Counting::More => more = true,
+        }
+    }
+    // Of a long count people see how far it is now and then.
+    if news || more && told.elapsed() >= COUNT_SHOWN {
+        *told = Instant::now();
+        shared.status.data_changed();
+    }
+    Ok(more)
 }
 
 /// Runs a pass until it ends, is cancelled, or the engine stops.

@@ -1,24 +1,26 @@
 //! What Stripe says: objects by list, with the columns that screens need and the raw JSON, packed, beside them.
 
 mod left_out;
-mod packing;
+pub(in crate::cache) mod packing;
 mod revenue_facts;
 mod rows;
 mod versions;
 mod windows;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use paywall_domain::Timestamp;
 use paywall_stripe::Stream;
 use serde_json::Value;
 use sqlx::SqliteConnection;
 
+use super::revenue::{pending, put_snapshots};
 use super::streams::{self, StreamProgress};
 use super::{Cache, Result};
 use crate::ipc::Source;
-use packing::{Packing, Unpacking};
-use revenue_facts::Revenue;
+use packing::Packing;
+pub(in crate::cache) use packing::Unpacking;
+use revenue_facts::Counted;
 use rows::Batch;
 pub use windows::{ReadingEnd, Window};
 
@@ -57,7 +59,7 @@ impl Cache {
     /// is replaced; feeding a page twice changes nothing.
     pub async fn apply_stripe_page(&self, stream: Stream, rows: &[StripeRow], progress: &StreamProgress) -> Result<()> {
         let mut tx = self.begin().await?;
-        put_rows(&mut tx, stream, rows, progress.at).await?;
+        put_rows(&mut tx, stream, rows, progress.at, &BTreeMap::new()).await?;
         let read: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
         streams::advance(&mut tx, Source::Stripe, stream.name(), progress, &read).await?;
         tx.commit().await?;
@@ -65,10 +67,17 @@ impl Cache {
     }
 
     /// Writes objects that were fetched one by one, whatever list they are of, without moving a cursor. `at`
-    /// is when they were fetched.
-    pub async fn apply_stripe_rows(&self, stream: Stream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
+    /// is when they were fetched; where it is known since when an object is as it was read, `changed` says so by
+    /// its id, and its revenue moves then.
+    pub async fn apply_stripe_rows(
+        &self,
+        stream: Stream,
+        rows: &[StripeRow],
+        at: Timestamp,
+        changed: &BTreeMap<String, Timestamp>,
+    ) -> Result<()> {
         let mut tx = self.begin().await?;
-        put_rows(&mut tx, stream, rows, at).await?;
+        put_rows(&mut tx, stream, rows, at, changed).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -116,6 +125,7 @@ impl Cache {
         ] {
             sqlx::query(statement).execute(&mut *tx).await?;
         }
+        super::revenue::forget_all(&mut tx).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -153,24 +163,40 @@ impl Cache {
     }
 }
 
-async fn put_rows(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow], at: Timestamp) -> Result<()> {
+async fn put_rows(
+    tx: &mut SqliteConnection,
+    stream: Stream,
+    rows: &[StripeRow],
+    at: Timestamp,
+    changed: &BTreeMap<String, Timestamp>,
+) -> Result<()> {
     let rows = left_out::kept(tx, stream, rows).await?;
     let was_discounted = if stream == Stream::Customers { discounted_customers(tx, &rows).await? } else { Vec::new() };
     let mut sorted = rows.clone();
     // Lists come newest first, and ids grow with time: in the order of the key a page fills neighbouring
     // leaves of the tree instead of scattered ones.
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
-    let revenues = if stream == Stream::Subscriptions { revenues(tx, &sorted, at).await? } else { HashMap::new() };
+    let counted = if stream == Stream::Subscriptions { counted(tx, &sorted, at).await? } else { HashMap::new() };
     // Of an event nothing is kept but that it was seen.
     let mut packing = if stream == Stream::Events { None } else { Packing::of(tx, stream, &sorted).await? };
     let mut batch = Batch::of(stream);
     for row in sorted {
         let packed = packing.as_mut().map(|it| it.pack(&row.raw)).transpose()?.unwrap_or_default();
-        batch.add(&row.id, row.created, &row.raw, &packed, revenues.get(&row.id));
+        batch.add(&row.id, row.created, &row.raw, &packed, counted.get(&row.id).map(|it| &it.revenue));
     }
     let reading = streams::reading(tx, stream.name()).await?;
     batch.put(tx, reading).await?;
     match stream {
+        Stream::Subscriptions => {
+            let seen = counted
+                .iter()
+                .filter_map(|(id, it)| it.seen(changed.get(id).copied().filter(|changed| *changed < at).unwrap_or(at)));
+            put_snapshots(tx, &seen.collect::<Vec<_>>()).await
+        }
+        Stream::Invoices => {
+            let whose: Vec<&str> = rows.iter().filter_map(|row| rows::reference(&row.raw, "/customer")).collect();
+            pending(tx, &whose).await
+        }
         Stream::Prices => recompute(tx, Dependents::Faulty, at).await,
         Stream::Customers => {
             let discounted = rows.iter().filter(|row| row.raw.get("discount").is_some_and(Value::is_object));
@@ -184,15 +210,15 @@ async fn put_rows(tx: &mut SqliteConnection, stream: Stream, rows: &[StripeRow],
 }
 
 /// What the subscriptions of a page bring in, by their ids.
-async fn revenues(tx: &mut SqliteConnection, rows: &[&StripeRow], at: Timestamp) -> Result<HashMap<String, Revenue>> {
-    let owners: Vec<&str> = rows.iter().filter_map(|row| row.raw["customer"].as_str()).collect();
+async fn counted(tx: &mut SqliteConnection, rows: &[&StripeRow], at: Timestamp) -> Result<HashMap<String, Counted>> {
+    let owners: Vec<&str> = rows.iter().filter_map(|row| rows::reference(&row.raw, "/customer")).collect();
     let customers = revenue_facts::discounted(tx, &owners).await?;
-    let mut revenues = HashMap::with_capacity(rows.len());
+    let mut counted = HashMap::with_capacity(rows.len());
     for row in rows {
-        let customer = row.raw["customer"].as_str().and_then(|id| customers.get(id));
-        revenues.insert(row.id.clone(), revenue_facts::revenue(tx, &row.raw, customer, at).await?);
+        let customer = rows::reference(&row.raw, "/customer").and_then(|id| customers.get(id));
+        counted.insert(row.id.clone(), revenue_facts::counted(tx, &row.raw, customer, at).await?);
     }
-    Ok(revenues)
+    Ok(counted)
 }
 
 /// Which of these customers have a discount of their own in the copy, before the rows are written.
@@ -248,10 +274,11 @@ async fn recompute(tx: &mut SqliteConnection, which: Dependents<'_>, at: Timesta
     let Some(unpacking) = stored.first().map(|(sample, ..)| Unpacking::by(sample)) else { return Ok(()) };
     for (_, packed, id) in stored {
         let raw = unpacking.unpack(&packed)?;
-        let owner: Vec<&str> = raw["customer"].as_str().into_iter().collect();
+        let owner: Vec<&str> = rows::reference(&raw, "/customer").into_iter().collect();
         let customers = revenue_facts::discounted(tx, &owner).await?;
-        let revenue = revenue_facts::revenue(tx, &raw, customers.values().next(), at).await?;
-        rows::put_revenue(tx, &id, &revenue).await?;
+        let counted = revenue_facts::counted(tx, &raw, customers.values().next(), at).await?;
+        rows::put_revenue(tx, &id, &counted.revenue).await?;
+        put_snapshots(tx, &counted.seen(at).into_iter().collect::<Vec<_>>()).await?;
     }
     Ok(())
 }

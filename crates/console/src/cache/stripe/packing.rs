@@ -52,16 +52,16 @@ impl Packing {
 }
 
 /// What reads the objects of one list back.
-pub(super) struct Unpacking(DecoderDictionary<'static>);
+pub(in crate::cache) struct Unpacking(DecoderDictionary<'static>);
 
 impl Unpacking {
     /// By the list's sample.
-    pub(super) fn by(sample: &str) -> Self {
+    pub(in crate::cache) fn by(sample: &str) -> Self {
         Self(DecoderDictionary::copy(sample.as_bytes()))
     }
 
     /// The object as it was packed; [`CacheError::Broken`] where it is not one.
-    pub(super) fn unpack(&self, packed: &[u8]) -> Result<Value> {
+    pub(in crate::cache) fn unpack(&self, packed: &[u8]) -> Result<Value> {
         let mut text = Vec::new();
         zstd::Decoder::with_prepared_dictionary(packed, &self.0)
             .and_then(|mut decoder| decoder.read_to_end(&mut text))

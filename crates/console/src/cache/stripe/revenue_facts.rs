@@ -8,7 +8,9 @@ use serde_json::Value;
 use sqlx::SqliteConnection;
 
 use super::packing::Unpacking;
+use super::rows::reference;
 use crate::cache::Result;
+use crate::cache::revenue::Seen;
 
 /// A subscription's revenue, computed when it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +25,20 @@ pub(super) struct Revenue {
     pub(super) including_tax: bool,
     /// Why it cannot be told, where it cannot. It is left out of every sum then.
     pub(super) fault: Option<String>,
+}
+
+/// A subscription's revenue, and the facts that it derives from.
+pub(super) struct Counted {
+    pub(super) revenue: Revenue,
+    customer: Option<String>,
+    facts: Option<SubscriptionFacts>,
+}
+
+impl Counted {
+    /// As it is kept for revenue's history; `None` where it cannot be told or is nobody's.
+    pub(super) fn seen(&self, since: Timestamp) -> Option<Seen<'_>> {
+        Some(Seen { customer: self.customer.as_deref()?, facts: self.facts.as_ref()?, since })
+    }
 }
 
 /// Prices of the copy that subscriptions only name.
@@ -58,12 +74,12 @@ pub(super) async fn discounted(tx: &mut SqliteConnection, ids: &[&str]) -> Resul
 
 /// The revenue of a subscription as read at `at`, with what the copy knows of its prices, and with its customer
 /// where that has a discount of its own.
-pub(super) async fn revenue(
+pub(super) async fn counted(
     tx: &mut SqliteConnection,
     raw: &Value,
     customer: Option<&Value>,
     at: Timestamp,
-) -> Result<Revenue> {
+) -> Result<Counted> {
     let mut prices = HashMap::new();
     for price in raw.pointer("/items/data").and_then(Value::as_array).into_iter().flatten().map(|item| &item["price"]) {
         let tiers_missing = price["billing_scheme"] == "tiered" && !price["tiers"].is_array();
@@ -80,19 +96,30 @@ pub(super) async fn revenue(
             }
         }
     }
-    Ok(compute(raw, customer, &Prices(prices), at)
-        .unwrap_or_else(|error| Revenue { fault: Some(error.to_string()), ..Revenue::default() }))
+    let whose = reference(raw, "/customer").map(str::to_owned);
+    let fault = |error: RevenueError| Revenue { fault: Some(error.to_string()), ..Revenue::default() };
+    Ok(match facts(raw, customer, &Prices(prices)) {
+        Ok(facts) => {
+            let revenue = revenue(raw, &facts, at).unwrap_or_else(fault);
+            Counted { revenue, customer: whose, facts: Some(facts) }
+        }
+        Err(error) => Counted { revenue: fault(error), customer: whose, facts: None },
+    })
 }
 
-fn compute(raw: &Value, customer: Option<&Value>, prices: &Prices, at: Timestamp) -> Result<Revenue, RevenueError> {
-    let mut facts = SubscriptionFacts::from_stripe(raw, prices)?;
-    if let Some(customer) = customer {
-        facts = facts.with_customer(customer, prices)?;
+fn facts(raw: &Value, customer: Option<&Value>, prices: &Prices) -> Result<SubscriptionFacts, RevenueError> {
+    let facts = SubscriptionFacts::from_stripe(raw, prices)?;
+    match customer {
+        Some(customer) => facts.with_customer(customer, prices),
+        None => Ok(facts),
     }
+}
+
+fn revenue(raw: &Value, facts: &SubscriptionFacts, at: Timestamp) -> Result<Revenue, RevenueError> {
     let policy = MetricPolicy::default();
-    let now = mrr(&facts, &policy, at.0)?;
+    let now = mrr(facts, &policy, at.0)?;
     let lost = match facts.ended_at {
-        Some(end) => mrr(&facts, &policy, end - 1)?.amount_10k,
+        Some(end) => mrr(facts, &policy, end - 1)?.amount_10k,
         None => 0,
     };
     let status = raw["status"].as_str();

@@ -60,17 +60,17 @@ const PUT_SUBSCRIPTIONS: &str = "INSERT INTO stripe_subscriptions (
 
 const PUT_INVOICES: &str = "INSERT INTO stripe_invoices (
          id, created, customer, subscription, number, number_key, status, currency, total, amount_due,
-         amount_paid, amount_remaining, attempt_count, paid_at, reading, packed
+         amount_paid, amount_remaining, attempt_count, paid_at, billed_at, reading, packed
      )
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-         value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, ?3,
-         substr(?2, value ->> 14, value ->> 15) FROM json_each(?1) WHERE true
+         value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, ?3,
+         substr(?2, value ->> 15, value ->> 16) FROM json_each(?1) WHERE true
      ON CONFLICT (id) DO UPDATE SET
          created = excluded.created, customer = excluded.customer, subscription = excluded.subscription,
          number = excluded.number, number_key = excluded.number_key, status = excluded.status,
          currency = excluded.currency, total = excluded.total, amount_due = excluded.amount_due,
          amount_paid = excluded.amount_paid, amount_remaining = excluded.amount_remaining,
-         attempt_count = excluded.attempt_count, paid_at = excluded.paid_at,
+         attempt_count = excluded.attempt_count, paid_at = excluded.paid_at, billed_at = excluded.billed_at,
          reading = excluded.reading, packed = excluded.packed";
 
 const PUT_INVOICE_PAYMENTS: &str = "INSERT INTO stripe_invoice_payments (
@@ -244,7 +244,7 @@ fn columns_of(stream: Stream, created: i64, raw: &Value, revenue: Option<&Revenu
             json!(flag(raw, "/active")),
         ],
         Stream::Subscriptions => subscription_columns(created, raw, revenue.unwrap_or(&Revenue::default())),
-        Stream::Invoices => invoice_columns(raw),
+        Stream::Invoices => invoice_columns(created, raw),
         Stream::InvoicePayments => vec![
             json!(reference(raw, "/invoice")),
             json!(text(raw, "/status")),
@@ -308,7 +308,7 @@ fn subscription_columns(created: i64, raw: &Value, revenue: &Revenue) -> Vec<Val
     ]
 }
 
-fn invoice_columns(raw: &Value) -> Vec<Value> {
+fn invoice_columns(created: i64, raw: &Value) -> Vec<Value> {
     let number_text = text(raw, "/number");
     let amount = |pointer: &str| number(raw, pointer).unwrap_or(0);
     vec![
@@ -324,6 +324,7 @@ fn invoice_columns(raw: &Value) -> Vec<Value> {
         json!(amount("/amount_remaining")),
         json!(amount("/attempt_count")),
         json!(seconds(number(raw, "/status_transitions/paid_at"))),
+        json!(seconds(number(raw, "/status_transitions/finalized_at").or(Some(created)))),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! Lists that are read in windows of time side by side, each with a cursor of its own.
 
+use std::collections::BTreeMap;
+
 use paywall_domain::Timestamp;
 use paywall_stripe::Stream;
 use serde_json::Value;
@@ -88,7 +90,7 @@ impl Cache {
         end: ReadingEnd,
     ) -> Result<()> {
         let mut tx = self.begin().await?;
-        put_rows(&mut tx, stream, rows, progress.at).await?;
+        put_rows(&mut tx, stream, rows, progress.at, &BTreeMap::new()).await?;
         for window in windows {
             put_window(&mut tx, stream, window).await?;
         }

@@ -1,8 +1,9 @@
 //! Staying current: events say what to fetch again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::{FutureExt, StreamExt};
+use paywall_domain::Timestamp;
 use paywall_stripe::{API_VERSION, ErrorKind, ListParams, Object, Stream};
 use serde_json::Value;
 
@@ -111,12 +112,17 @@ impl Mirror {
             let seen_before = self.shared.cache.events_seen(&ids).await?;
             let fresh: Vec<Object> = page.objects.into_iter().filter(|it| !seen_before.contains(&it.id)).collect();
             self.note_versions(&fresh).await?;
-            let touched: BTreeSet<(Stream, String)> =
-                fresh.iter().flat_map(|event| touched(&event.raw)).filter(|it| !fetched.contains(it)).collect();
-            if let Outcome::Apart(failure) = self.fetch_again(&touched).await? {
+            let mut found: BTreeMap<(Stream, String), i64> = BTreeMap::new();
+            for event in &fresh {
+                for object in touched(&event.raw).into_iter().filter(|it| !fetched.contains(it)) {
+                    let latest = found.entry(object).or_insert(event.created);
+                    *latest = event.created.max(*latest);
+                }
+            }
+            if let Outcome::Apart(failure) = self.fetch_again(&found).await? {
                 return Ok(Outcome::Apart(failure));
             }
-            fetched.extend(touched);
+            fetched.extend(found.into_keys());
             after = page.last_id.clone();
             // The place moves only when the last page is done: the pages come newest first.
             let place = Place::Current { newest: if page.has_more { since } else { newest } };
@@ -148,10 +154,11 @@ impl Mirror {
     /// Tries again to read what could not be: the object, or this program, may have changed. Gives the failure
     /// where a list is broken.
     pub(super) async fn retry_unreadable(&self) -> Result<Option<Failure>, PassError> {
-        let mut lost: BTreeSet<(Stream, String)> = BTreeSet::new();
+        let mut lost: BTreeMap<(Stream, String), i64> = BTreeMap::new();
+        let now = self.shared.status.now().0 / 1000;
         for stream in Stream::OBJECTS {
             let state = self.shared.cache.stream_state(Source::Stripe, stream.name()).await?;
-            lost.extend(state.unreadable.into_iter().map(|id| (stream, id)));
+            lost.extend(state.unreadable.into_iter().map(|id| ((stream, id), now)));
         }
         Ok(match self.fetch_again(&lost).await? {
             Outcome::Complete => None,
@@ -159,11 +166,15 @@ impl Mirror {
         })
     }
 
-    /// Fetches objects in their present state, as far as their lists are given.
-    async fn fetch_again(&self, touched: &BTreeSet<(Stream, String)>) -> Result<Outcome, PassError> {
+    /// Fetches objects in their present state, as far as their lists are given; with each comes the second in
+    /// which it last changed.
+    async fn fetch_again(&self, touched: &BTreeMap<(Stream, String), i64>) -> Result<Outcome, PassError> {
         let cache = &self.shared.cache;
         for stream in Stream::OBJECTS {
-            let ids: Vec<&String> = touched.iter().filter(|(of, _)| *of == stream).map(|(_, id)| id).collect();
+            let of_stream = touched.iter().filter(|((of, _), _)| *of == stream);
+            let changed: BTreeMap<String, Timestamp> =
+                of_stream.map(|((_, id), at)| (id.clone(), Timestamp(at.saturating_mul(1000)))).collect();
+            let ids: Vec<&String> = changed.keys().collect();
             if ids.is_empty() {
                 continue;
             }
@@ -211,13 +222,14 @@ impl Mirror {
                 }
             }
             let read: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-            cache.apply_stripe_rows(stream, &rows, self.shared.status.now()).await?;
+            cache.apply_stripe_rows(stream, &rows, self.shared.status.now(), &changed).await?;
             if read.iter().any(|id| state.unreadable.contains(id)) {
                 cache.clear_unreadable(Source::Stripe, stream.name(), &read).await?;
             }
             let theirs = cache.stream_state(Source::Stripe, Stream::InvoicePayments.name()).await?;
             if !payments.is_empty() && matches!(Place::of(&theirs), Place::Current { .. }) {
-                cache.apply_stripe_rows(Stream::InvoicePayments, &payments, self.shared.status.now()).await?;
+                let now = self.shared.status.now();
+                cache.apply_stripe_rows(Stream::InvoicePayments, &payments, now, &BTreeMap::new()).await?;
             }
             self.shared.status.data_changed();
         }

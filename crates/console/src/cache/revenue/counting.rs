@@ -1,0 +1,371 @@
+//! From what is known of customers to figures that are kept, some customers at a time. What a customer brought
+//! to the sums before is taken out of them, and what it brings now is added, in one transaction: the sums are at
+//! every moment those of the customers' own rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use paywall_domain::{DAY_MS, Timestamp};
+use paywall_revenue::{Fact, InvoiceFacts, Ledger, Lens, Snapshot, SubscriptionFacts, TrialFacts, TrialOutcome};
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
+
+use super::KeptLens;
+use crate::cache::stripe::Unpacking;
+use crate::cache::{Cache, Result};
+
+/// How many customers are counted in one transaction: others who write wait that long.
+pub const CUSTOMERS_AT_ONCE: i64 = 100;
+
+/// How many customers are looked at together where nothing is written.
+const CUSTOMERS_LOOKED_AT: i64 = 1_000;
+
+/// What a count came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// There was nothing to count.
+    Nothing,
+    /// Everybody is counted now.
+    Done,
+    /// There are more.
+    More,
+}
+
+/// For how long after its last page a list is taken to be arriving still.
+const ARRIVING_MS: i64 = 30_000;
+
+// Takes what the customers of `?3` brought to a sum out of it (`?2` = -1), or adds it (1).
+const MOVE_SUMS: [&str; 3] = [
+    "INSERT INTO revenue_days (lens, currency, day, kind, amount_10k, movements, paying, estimated)
+     SELECT lens, currency, day, kind, ?2 * sum(amount_10k), ?2 * count(*), ?2 * sum(paying), ?2 * sum(estimated)
+     FROM revenue_movements WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?3))
+     GROUP BY lens, currency, day, kind
+     ON CONFLICT (lens, currency, day, kind) DO UPDATE SET
+         amount_10k = amount_10k + excluded.amount_10k, movements = movements + excluded.movements,
+         paying = paying + excluded.paying, estimated = estimated + excluded.estimated",
+    "INSERT INTO revenue_rebuilt_days (lens, currency, day, rebuilt)
+     SELECT lens, currency, day, ?2 * sum(rebuilt)
+     FROM revenue_rebuilt WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?3))
+     GROUP BY lens, currency, day
+     ON CONFLICT (lens, currency, day) DO UPDATE SET rebuilt = rebuilt + excluded.rebuilt",
+    "INSERT INTO revenue_objects (
+         lens, currency, subscriptions, invoices, faults, including_tax, now_10k
+     )
+     SELECT lens, currency, ?2 * sum(subscriptions), ?2 * sum(invoices), ?2 * sum(faults),
+         ?2 * sum(including_tax), ?2 * sum(now_10k)
+     FROM revenue_rests WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?3))
+     GROUP BY lens, currency
+     ON CONFLICT (lens, currency) DO UPDATE SET
+         subscriptions = subscriptions + excluded.subscriptions, invoices = invoices + excluded.invoices,
+         faults = faults + excluded.faults, including_tax = including_tax + excluded.including_tax,
+         now_10k = now_10k + excluded.now_10k",
+];
+
+const FORGET: [&str; 5] = [
+    "DELETE FROM revenue_movements WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?2))",
+    "DELETE FROM revenue_rebuilt WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?2))",
+    "DELETE FROM revenue_rests WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?2))",
+    "DELETE FROM revenue_accounts WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?2))",
+    "DELETE FROM revenue_pending WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?2))",
+];
+
+impl Cache {
+    /// Counts anew some of the customers of whom something new is known, or of whom something became due by
+    /// `now`.
+    pub async fn count_revenue(&self, lens: KeptLens, now: Timestamp) -> Result<Counting> {
+        let customers = self.to_count(lens.num, now).await?;
+        if customers.is_empty() {
+            if lens.counted_at.is_some() {
+                return Ok(Counting::Nothing);
+            }
+            self.counted(lens.num, now).await?;
+            return Ok(Counting::Done);
+        }
+        let ids = serde_json::to_string(&customers)?;
+        let mut tx = self.begin().await?;
+        // What was dated by a clock that is ahead of this one is known all the same.
+        let mut ledger = Ledger::new();
+        put_subscriptions(&mut tx, &mut ledger, &ids).await?;
+        put_invoices(&mut tx, &mut ledger, &ids).await?;
+        if lens.num == KeptLens::OURS {
+            put_trials(&mut tx, &mut ledger, &ids).await?;
+        }
+        ledger.refresh(&Lens { policy: lens.preset.policy(), zone: lens.zone, until: now.0 });
+        move_sums(&mut tx, lens.num, -1, &ids).await?;
+        for statement in FORGET {
+            sqlx::query(statement).bind(lens.num).bind(&ids).execute(&mut *tx).await?;
+        }
+        keep(&mut tx, lens.num, &ledger).await?;
+        let mut due = due(&ledger);
+        if lens.num == KeptLens::OURS {
+            keep_trials(&mut tx, &ledger, &ids, now, &mut due).await?;
+        }
+        keep_accounts(&mut tx, lens.num, &due).await?;
+        move_sums(&mut tx, lens.num, 1, &ids).await?;
+        tx.commit().await?;
+        if customers.len() as i64 >= CUSTOMERS_AT_ONCE {
+            return Ok(Counting::More);
+        }
+        self.counted(lens.num, now).await?;
+        Ok(Counting::Done)
+    }
+
+    /// Whether the lists that revenue rests on are being read from end to end just now: who is counted
+    /// meanwhile would be counted over and over.
+    pub async fn revenue_lists_arrive(&self, now: Timestamp) -> Result<bool> {
+        let (arrive,): (bool,) = sqlx::query_as(
+            "SELECT EXISTS (
+                 SELECT 1 FROM streams AS s CROSS JOIN stripe_windows AS w ON w.stream = s.stream
+                 WHERE s.source = 'stripe' AND s.stream IN ('subscriptions', 'invoices')
+                     AND s.missing IS NULL AND s.last_success_at > ?1
+             )",
+        )
+        .bind(now.0 - ARRIVING_MS)
+        .fetch_one(self.readers())
+        .await?;
+        Ok(arrive)
+    }
+
+    async fn to_count(&self, lens: i64, now: Timestamp) -> Result<Vec<String>> {
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT customer FROM (SELECT customer FROM revenue_pending WHERE lens = ?1 ORDER BY customer LIMIT ?3)
+             UNION
+             SELECT customer FROM (
+                 SELECT customer FROM revenue_accounts INDEXED BY revenue_accounts_due
+                 WHERE lens = ?1 AND due IS NOT NULL AND due <= ?2 LIMIT ?3
+             )
+             LIMIT ?3",
+        )
+        .bind(lens)
+        .bind(now.0)
+        .bind(CUSTOMERS_AT_ONCE)
+        .fetch_all(self.readers())
+        .await?;
+        Ok(rows.into_iter().map(|(customer,)| customer).collect())
+    }
+
+    /// Everybody is counted, and days of which nothing is left are forgotten.
+    async fn counted(&self, lens: i64, now: Timestamp) -> Result<()> {
+        let mut tx = self.begin().await?;
+        for statement in [
+            "DELETE FROM revenue_days WHERE lens = ?1 AND movements = 0 AND ?2 IS NOT NULL",
+            "DELETE FROM revenue_rebuilt_days WHERE lens = ?1 AND rebuilt = 0 AND ?2 IS NOT NULL",
+            "DELETE FROM revenue_objects WHERE lens = ?1 AND subscriptions = 0 AND invoices = 0 AND ?2 IS NOT NULL",
+            "UPDATE revenue_lenses SET counted_at = ?2 WHERE num = ?1",
+        ] {
+            sqlx::query(statement).bind(lens).bind(now.0).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+impl Cache {
+    /// What was seen of the subscriptions of some customers that lie after `after`, with the last of these
+    /// customers; `None` at the end.
+    pub(crate) async fn subscriptions_after(&self, after: &str) -> Result<Option<(Ledger, String)>> {
+        let ids: Vec<(String,)> = sqlx::query_as(
+            "SELECT DISTINCT customer FROM revenue_snapshots WHERE customer > ?1 ORDER BY customer LIMIT ?2",
+        )
+        .bind(after)
+        .bind(CUSTOMERS_LOOKED_AT)
+        .fetch_all(self.readers())
+        .await?;
+        let Some(last) = ids.last().map(|(id,)| id.clone()) else { return Ok(None) };
+        let ids: Vec<String> = ids.into_iter().map(|(id,)| id).collect();
+        let mut ledger = Ledger::new();
+        let mut connection = self.readers().acquire().await?;
+        put_subscriptions(&mut connection, &mut ledger, &serde_json::to_string(&ids)?).await?;
+        Ok(Some((ledger, last)))
+    }
+
+    /// Adds the invoices of those customers in a ledger whose worth now can rest on them.
+    pub(crate) async fn invoices_into(&self, ledger: &mut Ledger) -> Result<()> {
+        let ids: Vec<&str> = ledger.rest_on_invoices().map(|it| &**it).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = serde_json::to_string(&ids)?;
+        let mut connection = self.readers().acquire().await?;
+        put_invoices(&mut connection, ledger, &ids).await
+    }
+}
+
+/// Reads what was seen of these customers' subscriptions.
+async fn put_subscriptions(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str) -> Result<()> {
+    let rows: Vec<(String, i64, String)> = sqlx::query_as(
+        "SELECT customer, seen_at, facts FROM revenue_snapshots
+         WHERE customer IN (SELECT value FROM json_each(?1)) ORDER BY customer, subscription, seen_at",
+    )
+    .bind(ids)
+    .fetch_all(tx)
+    .await?;
+    for (customer, seen_at, facts) in rows {
+        let facts: SubscriptionFacts = serde_json::from_str(&facts)?;
+        let snapshot = Snapshot { seen_at, facts: Arc::new(facts) };
+        ledger.put(Fact::Subscription { customer: customer.into(), snapshot });
+    }
+    Ok(())
+}
+
+/// Reads these customers' invoices.
+async fn put_invoices(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str) -> Result<()> {
+    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(
+        "SELECT sample, packed FROM stripe_invoices CROSS JOIN stripe_samples
+         WHERE stream = 'invoices' AND customer IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(ids)
+    .fetch_all(tx)
+    .await?;
+    let Some(unpacking) = rows.first().map(|(sample, _)| Unpacking::by(sample)) else { return Ok(()) };
+    for (_, packed) in rows {
+        match InvoiceFacts::from_stripe(&unpacking.unpack(&packed)?) {
+            Ok(invoice) => _ = ledger.put(Fact::Invoice { seen_at: 0, invoice }),
+            Err(error) => tracing::warn!(%error, "an invoice is left out of revenue"),
+        }
+    }
+    Ok(())
+}
+
+/// Reads the trials that the server gave these customers, or tenants that are none yet.
+async fn put_trials(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str) -> Result<()> {
+    let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
+        "SELECT t.id, who.value, t.trial_started_at, t.trial_ends_at
+         FROM json_each(?1) AS who CROSS JOIN tenants AS t ON t.stripe_customer = who.value
+         WHERE t.trial_started_at IS NOT NULL
+         UNION ALL
+         SELECT t.id, who.value, t.trial_started_at, t.trial_ends_at
+         FROM json_each(?1) AS who CROSS JOIN tenants AS t ON t.id = who.value
+         WHERE t.trial_started_at IS NOT NULL AND t.stripe_customer IS NULL",
+    )
+    .bind(ids)
+    .fetch_all(tx)
+    .await?;
+    for (id, customer, started_at, ends_at) in rows {
+        let trial = TrialFacts { id: id.into(), customer: customer.into(), started_at, ends_at };
+        ledger.put(Fact::Trial { seen_at: 0, trial });
+    }
+    Ok(())
+}
+
+async fn move_sums(tx: &mut SqliteConnection, lens: i64, sign: i64, ids: &str) -> Result<()> {
+    for statement in MOVE_SUMS {
+        sqlx::query(statement).bind(lens).bind(sign).bind(ids).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+async fn keep(tx: &mut SqliteConnection, lens: i64, ledger: &Ledger) -> Result<()> {
+    let (mut movements, mut rebuilt, mut rests) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for customer in ledger.customers() {
+        let Some(outcome) = ledger.outcome_of(customer) else { continue };
+        movements.extend(outcome.movements.iter().map(|it| {
+            json!([
+                &*it.customer,
+                &*it.currency,
+                it.day.number(),
+                it.kind.index(),
+                it.amount_10k,
+                it.paying,
+                i64::from(it.estimated)
+            ])
+        }));
+        for (currency, day, change) in &outcome.rebuilt {
+            *rebuilt.entry((customer, currency.clone(), *day)).or_insert(0_i64) += change;
+        }
+        for (currency, objects) in &outcome.objects {
+            rests.insert((customer, currency.clone()), (*objects, 0_i64));
+        }
+    }
+    for (customer, _, level) in ledger.subscriptions_now() {
+        let now = &mut rests.entry((customer, level.currency.as_str().into())).or_default().1;
+        *now = now.saturating_add(level.amount_10k);
+    }
+    let rebuilt = rebuilt.into_iter().filter(|(_, change)| *change != 0);
+    let rebuilt =
+        rebuilt.map(|((customer, currency, day), change)| json!([&**customer, &*currency, day.number(), change]));
+    let rests = rests.into_iter().map(|((customer, currency), (objects, now))| {
+        let paywall_revenue::Objects { subscriptions, invoices, faults, including_tax } = objects;
+        json!([&**customer, &*currency, subscriptions, invoices, faults, including_tax, now])
+    });
+    for (statement, rows) in [
+        (
+            "INSERT INTO revenue_movements (lens, customer, currency, day, kind, amount_10k, paying, estimated)
+             SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+             FROM json_each(?2)",
+            movements,
+        ),
+        (
+            "INSERT INTO revenue_rebuilt (lens, customer, currency, day, rebuilt)
+             SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2)",
+            rebuilt.collect(),
+        ),
+        (
+            "INSERT INTO revenue_rests (
+                 lens, customer, currency, subscriptions, invoices, faults, including_tax, now_10k
+             )
+             SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+             FROM json_each(?2)",
+            rests.collect(),
+        ),
+    ] {
+        if !rows.is_empty() {
+            sqlx::query(statement).bind(lens).bind(Value::Array(rows).to_string()).execute(&mut *tx).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Every customer, and when something changes by itself.
+fn due(ledger: &Ledger) -> BTreeMap<Arc<str>, Option<i64>> {
+    let due = |customer: &Arc<str>| ledger.outcome_of(customer).and_then(|it| it.next_change);
+    ledger.customers().map(|customer| (customer.clone(), due(customer))).collect()
+}
+
+async fn keep_trials(
+    tx: &mut SqliteConnection,
+    ledger: &Ledger,
+    ids: &str,
+    now: Timestamp,
+    due: &mut BTreeMap<Arc<str>, Option<i64>>,
+) -> Result<()> {
+    sqlx::query("DELETE FROM revenue_trials WHERE customer IN (SELECT value FROM json_each(?1))")
+        .bind(ids)
+        .execute(&mut *tx)
+        .await?;
+    let mut rows = Vec::new();
+    for (num, trial) in ledger.trials().into_iter().enumerate() {
+        let (outcome, converted_at) = match trial.outcome {
+            TrialOutcome::Undecided => (0, None),
+            TrialOutcome::Converted(at) => (1, Some(at)),
+            TrialOutcome::Lost => (2, None),
+        };
+        rows.push(json!([&*trial.customer, num, trial.started_at, trial.ends_at, outcome, converted_at]));
+        // A trial is decided a day after its end.
+        let decided_at = trial.ends_at.saturating_add(DAY_MS);
+        if outcome == 0 && decided_at > now.0 {
+            let due = due.entry(trial.customer).or_default();
+            *due = Some(due.map_or(decided_at, |at| at.min(decided_at)));
+        }
+    }
+    sqlx::query(
+        "INSERT INTO revenue_trials (customer, num, started_at, ends_at, outcome, converted_at)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?1)",
+    )
+    .bind(Value::Array(rows).to_string())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn keep_accounts(tx: &mut SqliteConnection, lens: i64, due: &BTreeMap<Arc<str>, Option<i64>>) -> Result<()> {
+    let rows: Vec<Value> = due.iter().map(|(customer, due)| json!([&**customer, due])).collect();
+    sqlx::query(
+        "INSERT INTO revenue_accounts (lens, customer, due) SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)",
+    )
+    .bind(lens)
+    .bind(Value::Array(rows).to_string())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
