@@ -43,6 +43,21 @@ pub(crate) const COMMANDS: &[&str] = &[
     "checkout_link",
     "portal_link",
     "plan_prices",
+    "revenue",
+    "revenue_drill",
+    "revenue_cohorts",
+    "trial_conversion",
+    "trials_page",
+    "failed_payments",
+    "invoices_page",
+    "revenue_ahead",
+    "revenue_differences",
+    "reporting",
+    "reporting_set",
+    "rates",
+    "rates_import",
+    "rates_clear",
+    "csv_save",
     "open_external",
     "copy_text",
     "set_title",
@@ -62,8 +77,8 @@ mod tests {
 
         let source = include_str!("commands.rs");
         let list = source.split("generate_handler![").nth(1).and_then(|rest| rest.split(']').next()).unwrap_or("");
-        let handled: BTreeSet<String> =
-            list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+        let name = |path: &str| path.rsplit("::").next().unwrap_or(path).trim().to_owned();
+        let handled: BTreeSet<String> = list.split(',').map(name).filter(|name| !name.is_empty()).collect();
         assert_eq!(declared, handled);
 
         let capability: serde_json::Value =

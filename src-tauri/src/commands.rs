@@ -15,9 +15,10 @@ use tauri_plugin_clipboard_manager::ClipboardExt as _;
 use tauri_plugin_opener::OpenerExt as _;
 
 use crate::appearance;
+use crate::revenue_commands as of_revenue;
 use crate::shell::Shell;
 
-type Answer<T> = Result<T, Failure>;
+pub(crate) type Answer<T> = Result<T, Failure>;
 
 /// All commands. Their names are those of `command_names`.
 pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static {
@@ -62,6 +63,21 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         checkout_link,
         portal_link,
         plan_prices,
+        of_revenue::revenue,
+        of_revenue::revenue_drill,
+        of_revenue::revenue_cohorts,
+        of_revenue::trial_conversion,
+        of_revenue::trials_page,
+        of_revenue::failed_payments,
+        of_revenue::invoices_page,
+        of_revenue::revenue_ahead,
+        of_revenue::revenue_differences,
+        of_revenue::reporting,
+        of_revenue::reporting_set,
+        of_revenue::rates,
+        of_revenue::rates_import,
+        of_revenue::rates_clear,
+        of_revenue::csv_save,
         open_external,
         copy_text,
         set_title,

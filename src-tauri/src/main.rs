@@ -6,7 +6,9 @@ mod appearance;
 #[cfg(test)]
 mod command_names;
 mod commands;
+mod csv_file;
 mod menu;
+mod revenue_commands;
 mod revival;
 mod sample;
 mod shell;

@@ -2,6 +2,7 @@
 //! cannot be fetched again, and outlive a copy that is cleared.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
@@ -49,7 +50,7 @@ impl SuppliedRates {
         }
         let mut text = String::from("date,from,to,rate\n");
         for ExchangeRate { day, from, to, rate } in self.0.values() {
-            text.push_str(&format!("{day},{from},{to},{rate}\n"));
+            _ = writeln!(text, "{day},{from},{to},{rate}");
         }
         replace_file(path, text.as_bytes()).map_err(|error| failure(&error))
     }

@@ -78,13 +78,12 @@ impl Console {
         let open = self.require_open()?;
         let known = guard(&self.inner.compared).clone();
         let known = known.filter(|(profile, all)| cursor.is_some() && *profile == open.profile && all.other() == other);
-        let all = match known {
-            Some((_, all)) => all,
-            None => {
-                let found = Arc::new(open.read(open.cache.differences(other, open.now()).await)?);
-                *guard(&self.inner.compared) = Some((open.profile.clone(), Arc::clone(&found)));
-                found
-            }
+        let all = if let Some((_, all)) = known {
+            all
+        } else {
+            let found = Arc::new(open.read(open.cache.differences(other, open.now()).await)?);
+            *guard(&self.inner.compared) = Some((open.profile.clone(), Arc::clone(&found)));
+            found
         };
         open.read(open.cache.differences_page(&all, cursor).await)
     }

@@ -87,3 +87,19 @@ async fn the_search_goes_by_index() {
     }
     cache.close().await;
 }
+
+/// Every statement of revenue is understood, and a page of invoices goes by its index without sorting.
+#[tokio::test]
+async fn pages_of_invoices_and_of_customers_behind_a_figure_are_prepared() {
+    let (_folder, cache) = cache().await;
+    for (page, totals) in super::revenue::INVOICES {
+        let steps = plan(&cache, page).await;
+        assert!(!steps.iter().any(|it| it.contains("TEMP B-TREE")), "{steps:?}\n{page}");
+        plan(&cache, totals).await;
+    }
+    for statement in super::revenue::DRILLS {
+        let steps = plan(&cache, statement).await;
+        assert!(steps.iter().any(|it| it.starts_with("SEARCH revenue_movements USING")), "{steps:?}\n{statement}");
+    }
+    cache.close().await;
+}

@@ -24,6 +24,10 @@ use crate::ipc::{
 };
 
 pub use differences::Differences;
+#[cfg(test)]
+pub(super) use drill::STATEMENTS as DRILLS;
+#[cfg(test)]
+pub(super) use invoices::STATEMENTS as INVOICES;
 
 /// How revenue is reported, and by which rates.
 #[derive(Debug, Clone)]
@@ -194,7 +198,7 @@ impl Cache {
 
     /// Who these customers are, by their ids; a tenant that is no customer yet goes by its own.
     async fn payers(&self, customers: &[&str]) -> Result<HashMap<String, Payer>> {
-        let rows: Vec<(String, Option<String>, Option<String>, Option<String>)> = sqlx::query_as(
+        let rows: Vec<Known> = sqlx::query_as(
             "SELECT who.value, t.id, t.name, c.email
              FROM json_each(?1) AS who
              LEFT JOIN tenants AS t ON t.num = coalesce(
@@ -217,6 +221,9 @@ impl Cache {
             .collect()
     }
 }
+
+/// A customer, its tenant's id and name, and its own address.
+type Known = (String, Option<String>, Option<String>, Option<String>);
 
 /// Who a customer is, where nothing is known of it.
 fn payer(payers: &HashMap<String, Payer>, customer: &str) -> Payer {

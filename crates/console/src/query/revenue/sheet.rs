@@ -7,7 +7,8 @@ use paywall_stripe::Stream;
 use super::{Kept, ReportedBy, months_up_to, periods, sums};
 use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{
-    ConvertedSpan, MissingRate, MovedView, RevenueBasis, RevenueQuery, RevenueSheet, RevenueSpan, RevenueView,
+    ConvertedSpan, MissingRate, MovedView, RevenueBasis, RevenueObjects, RevenueQuery, RevenueSheet, RevenueSpan,
+    RevenueView,
 };
 
 /// The lists that revenue rests on.
@@ -126,7 +127,7 @@ fn sheet(kept: &Kept, totals: &Totals, currency: &str, window: Window, query: Re
         same_span_before,
         subscriptions_10k: 0,
         movements_10k,
-        objects: Default::default(),
+        objects: RevenueObjects::default(),
     })
 }
 
