@@ -38,7 +38,7 @@ pub use server::{
 };
 pub use tenant::{Member, MemberRole, Refusal, Tag, Tenant, TenantSort, TenantsQuery};
 pub use timeline::{TimelineBody, TimelineEntry, TimelineQuery};
-pub use usage::{TenantUsage, UsageQuery};
+pub use usage::{TenantDay, TenantUsage, UsageDaysPage, UsageDaysQuery, UsageQuery};
 
 /// The version of the admin API that this crate declares: `major.minor`. A console works with a server
 /// of the same major and the same or a higher minor.

@@ -17,6 +17,7 @@ mod repair;
 pub(crate) mod repair_in_stripe;
 mod server;
 mod tenants;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,7 @@ fn api() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(tenants::get))
         .routes(routes!(tenants::timeline))
         .routes(routes!(tenants::usage))
+        .routes(routes!(usage::days))
         .routes(routes!(adjustments::create))
         .routes(routes!(adjustments::list))
         .routes(routes!(adjustments::undo))

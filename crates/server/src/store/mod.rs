@@ -41,7 +41,7 @@ pub(crate) use keys::KeyRecord;
 pub(crate) use list::{Filter, TenantKey};
 pub(crate) use mirrored::{Seen, Terms};
 pub(crate) use plans::Plans;
-pub(crate) use tenants::TenantRow;
+pub(crate) use tenants::{DayPlace, TenantRow};
 pub use tokens::Revocation;
 pub(crate) use tokens::TokenRow;
 pub(crate) use usage::PRUNED_AT_ONCE;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use paywall_contract::{Member, Refusal, Snapshot, Tag, Tenant};
 use paywall_domain::{Meter, TenantFacts, TenantId, Timestamp, Usage, assess, holds_until, readings, status};
+use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -214,6 +215,44 @@ pub(crate) async fn usage_days(
     .fetch_all(connection)
     .await?;
     Ok(rows)
+}
+
+/// A place among all days: by the number of the tenant's latest change, then by day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DayPlace {
+    pub(crate) seq: i64,
+    pub(crate) day: i64,
+}
+
+/// A day's counters: number and id of the tenant, day, messages, tokens, API requests.
+pub(crate) type DayRow = (i64, TenantId, i64, i64, i64, i64);
+
+/// Of tenants that changed after that number, or from that day on of the one that changed then. Usage changes a
+/// tenant after it changes its days.
+const DAYS_AFTER: &str = "SELECT seq, id, day, messages, tokens, api_requests
+     FROM tenants JOIN usage_days ON tenant_id = id
+     WHERE seq >= $1 AND (seq > $1 OR day > $2) AND day >= $3 ORDER BY seq, day LIMIT $4";
+
+/// The days from `from` on that lie after a place.
+pub(crate) async fn days_after(
+    connection: &mut Connection,
+    place: DayPlace,
+    from: i64,
+    limit: usize,
+) -> Result<Vec<DayRow>, StoreError> {
+    let rows: Vec<(i64, String, i64, i64, i64, i64)> = sqlx::query_as(DAYS_AFTER)
+        .bind(place.seq)
+        .bind(place.day)
+        .bind(from)
+        .bind(limit as i64)
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter()
+        .map(|(seq, id, day, messages, tokens, api_requests)| {
+            let id = TenantId::parse(&id).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+            Ok((seq, id, day, messages, tokens, api_requests))
+        })
+        .collect()
 }
 
 /// The counters of a period: the sums of its days.

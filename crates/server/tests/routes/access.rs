@@ -25,6 +25,7 @@ async fn every_route_asks_for_a_token_and_a_role(on: Database) {
         tenant.clone(),
         format!("{tenant}/timeline"),
         format!("{tenant}/usage"),
+        "/admin/v1/usage/days".to_owned(),
         "/admin/v1/adjustments".to_owned(),
         "/admin/v1/changes".to_owned(),
     ];
@@ -78,6 +79,8 @@ async fn every_error_is_a_problem_document(on: Database) {
         (get("/admin/v1/tenants?status=odd"), 400, "invalid_request"),
         (get("/admin/v1/tenants?cursor=odd"), 400, "invalid_cursor"),
         (get("/admin/v1/changes?after=odd"), 400, "invalid_cursor"),
+        (get("/admin/v1/usage/days?after=odd"), 400, "invalid_cursor"),
+        (get("/admin/v1/usage/days?limit=5001"), 400, "invalid_request"),
         (get(&adjust), 405, "method_not_allowed"),
         (post("{".to_owned()), 400, "invalid_request"),
         (post("x".repeat(70_000)), 413, "too_large"),

@@ -56,6 +56,7 @@ fn the_document_says_how_many_rows_a_page_may_have() {
         ("/admin/v1/changes", 1_000),
         ("/admin/v1/tenants", 500),
         ("/admin/v1/tenants/{id}/timeline", 500),
+        ("/admin/v1/usage/days", 5_000),
     ];
     assert_eq!(most, expected);
 }

@@ -18,3 +18,4 @@ mod server;
 mod tenants;
 mod time;
 mod undo;
+mod usage;
