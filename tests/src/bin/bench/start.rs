@@ -147,6 +147,7 @@ fn furnish(desktop: &Desktop, copy: &Copy) -> anyhow::Result<()> {
         stripe_url: Some(format!("http://127.0.0.1:{}", free_port()?)),
         stripe_key: stored(),
         caller: None,
+        reporting: paywall_console::ipc::Reporting::default(),
     };
     let mut profiles = Profiles::default();
     profiles.last_open = Some(PROFILE.to_owned());
