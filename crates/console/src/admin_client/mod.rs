@@ -12,6 +12,7 @@ use std::time::Duration;
 use paywall_contract::{
     API_VERSION, AdjustmentOutcome, AdjustmentRequest, Caller, ChangesPage, ChangesQuery, IDEMPOTENCY_KEY, PRODUCT,
     Page, Problem, ProblemCode, ServerHealth, Settlement, Tenant, TenantsQuery, UndoRequest,
+    UsageDaysPage, UsageDaysQuery,
 };
 use paywall_domain::{TenantId, Timestamp};
 use reqwest::header::{HeaderMap, IF_MATCH};
@@ -129,6 +130,12 @@ impl AdminClient {
         let page: ChangesPage = self.read(self.request(Method::GET, &["changes"]).query(query)).await?;
         self.saw_clock(page.now, sent);
         Ok(page)
+    }
+
+    /// A page of what tenants used by day; `None` = the server is too old to say.
+    pub async fn usage_days(&self, query: &UsageDaysQuery) -> Result<Option<UsageDaysPage>, AdminError> {
+        let answer = self.ask(self.request(Method::GET, &["usage", "days"]).query(query)).await?;
+        if answer.not_offered() { Ok(None) } else { self.taken(&answer).map(Some) }
     }
 
     /// One tenant as the server has it now.

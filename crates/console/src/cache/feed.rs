@@ -107,6 +107,7 @@ impl Cache {
         sqlx::query("DELETE FROM entries").execute(&mut *tx).await?;
         sqlx::query("DELETE FROM plans").execute(&mut *tx).await?;
         super::billing::reset(&mut tx).await?;
+        super::usage::forget(&mut tx).await?;
         sqlx::query("DELETE FROM streams WHERE source = 'server'").execute(&mut *tx).await?;
         sqlx::query("DELETE FROM facts WHERE name IN ('instance', 'server_health')").execute(&mut *tx).await?;
         tx.commit().await?;

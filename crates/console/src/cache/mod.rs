@@ -17,6 +17,7 @@ mod revenue;
 mod streams;
 mod stripe;
 mod unsettled;
+mod usage;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -39,9 +40,10 @@ pub use key::{CacheKey, CacheKeyError};
 pub use revenue::{CUSTOMERS_AT_ONCE, Counting, KeptLens};
 pub use streams::{StreamProgress, StreamState};
 pub use stripe::{ReadingEnd, StripeRow, Window};
+pub(crate) use usage::USAGE;
 
 /// The newest layout that this version knows: the number of its last migration.
-const LAYOUT: i64 = 6;
+const LAYOUT: i64 = 7;
 
 /// The page cache of one connection, in KiB. `SQLCipher` decrypts a page each time it is read into the
 /// cache, so a cache that holds the working set is what keeps it near a plain file's speed.
@@ -267,6 +269,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         step(4, "billing health", include_str!("migrations/0004_billing.sql")),
         step(5, "payments and their invoices", include_str!("migrations/0005_payments.sql")),
         step(6, "revenue", include_str!("migrations/0006_revenue.sql")),
+        step(7, "usage by day", include_str!("migrations/0007_usage_days.sql")),
     ];
     // Not `run`: its future is `Send` for one lifetime at a time only, so nothing that opens a copy could
     // move between threads.

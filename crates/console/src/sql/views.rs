@@ -21,7 +21,7 @@ const fn column(name: &'static str, is: &'static str, doc: &'static str) -> Colu
 }
 
 /// Every view, in the order in which it is shown.
-pub(super) const VIEWS: &[View] = &[TENANTS, SUBSCRIPTIONS, INVOICES, USAGE_BY_DAY];
+pub(super) const VIEWS: &[View] = &[TENANTS, SUBSCRIPTIONS, INVOICES, MRR_BY_MONTH, MOVEMENTS, USAGE_BY_DAY];
 
 const TENANTS: View = View {
     name: "tenants",
@@ -143,14 +143,88 @@ const INVOICES: View = View {
     from: "main.stripe_invoices AS i",
 };
 
+const MRR_BY_MONTH: View = View {
+    name: "mrr_by_month",
+    doc: "One row per calendar month and currency, from the first movement on, by our own definition and in the reporting zone. The last month is as far as it has been counted.",
+    columns: &[
+        column("month", "month", "The month, such as 2026-01."),
+        column("currency", "currency", "In lower case, such as eur."),
+        column("mrr", "mrr_10k / 10000.0", "Recurring revenue a month at its end, in the currency's minor unit."),
+        column("mrr_10k", "mrr_10k", "The same exactly, in 1/10,000 of the minor unit."),
+        column("customers", "customers", "Customers paying at its end."),
+        column("new", "new / 10000.0", "From customers who never paid before, in the minor unit."),
+        column("reactivation", "reactivation / 10000.0", "From former customers, in the minor unit."),
+        column("expansion", "expansion / 10000.0", "Gained from those who paid already, in the minor unit."),
+        column("contraction", "contraction / 10000.0", "Lost from those who still pay, in the minor unit; below zero."),
+        column("churn", "churn / 10000.0", "Lost with those who left, in the minor unit; below zero."),
+        column(
+            "estimated",
+            "estimated > 0",
+            "1 where a movement in it is rebuilt from invoices and dates rather than seen.",
+        ),
+    ],
+    from: "(WITH RECURSIVE sums AS (
+            SELECT currency, strftime('%Y-%m', day * 86400, 'unixepoch') AS month, sum(amount_10k) AS moved,
+                   sum(paying) AS paying, sum(estimated) AS estimated, sum(iif(kind = 0, amount_10k, 0)) AS new,
+                   sum(iif(kind = 1, amount_10k, 0)) AS reactivation, sum(iif(kind = 2, amount_10k, 0)) AS expansion,
+                   sum(iif(kind = 3, amount_10k, 0)) AS contraction, sum(iif(kind = 4, amount_10k, 0)) AS churn
+            FROM main.revenue_days WHERE lens = 0 GROUP BY 1, 2),
+        spans AS (
+            SELECT currency, min(month) AS month, max(max(month), coalesce((
+                SELECT strftime('%Y-%m', counted_at / 1000, 'unixepoch') FROM main.revenue_lenses WHERE num = 0), ''))
+                AS last
+            FROM sums GROUP BY currency),
+        months (currency, month, last) AS (
+            SELECT currency, month, last FROM spans
+            UNION ALL SELECT currency, strftime('%Y-%m', month || '-01', '+1 month'), last FROM months
+            WHERE month < last)
+        SELECT m.currency, m.month, sum(coalesce(moved, 0)) OVER upto AS mrr_10k,
+               sum(coalesce(paying, 0)) OVER upto AS customers, coalesce(estimated, 0) AS estimated,
+               coalesce(new, 0) AS new, coalesce(reactivation, 0) AS reactivation, coalesce(expansion, 0) AS expansion,
+               coalesce(contraction, 0) AS contraction, coalesce(churn, 0) AS churn
+        FROM months AS m LEFT JOIN sums AS s ON s.currency = m.currency AND s.month = m.month
+        WINDOW upto AS (PARTITION BY m.currency ORDER BY m.month))",
+};
+
+const MOVEMENTS: View = View {
+    name: "movements",
+    doc: "One row per customer, currency and day on which recurring revenue moved, by our own definition and in the reporting zone. Rows add up to mrr_by_month exactly.",
+    columns: &[
+        column("day", "date(day * 86400, 'unixepoch')", "The day, such as 2026-01-31."),
+        column("month", "strftime('%Y-%m', day * 86400, 'unixepoch')", "Its month, such as 2026-01."),
+        column("customer", "customer", "The customer in Stripe, by id."),
+        column(
+            "tenant_id",
+            "(SELECT t.id FROM main.tenants AS t WHERE t.stripe_customer = m.customer ORDER BY t.deleted_at IS NOT NULL, t.num LIMIT 1)",
+            "The tenant of that customer; NULL = none.",
+        ),
+        column(
+            "kind",
+            "CASE kind WHEN 0 THEN 'new' WHEN 1 THEN 'reactivation' WHEN 2 THEN 'expansion' WHEN 3 THEN 'contraction' WHEN 4 THEN 'churn' END",
+            "new, reactivation, expansion, contraction or churn.",
+        ),
+        column("currency", "currency", "In lower case, such as eur."),
+        column(
+            "amount",
+            "amount_10k / 10000.0",
+            "By how much, in the currency's minor unit; below zero for contraction and churn.",
+        ),
+        column("amount_10k", "amount_10k", "The same exactly, in 1/10,000 of the minor unit."),
+        column("customers", "paying", "How many more customers pay after it: 1, 0 or -1."),
+        column("estimated", "estimated", "1 where it is rebuilt from invoices and dates rather than seen."),
+    ],
+    from: "main.revenue_movements AS m WHERE lens = 0",
+};
+
 const USAGE_BY_DAY: View = View {
     name: "usage_by_day",
-    doc: "One row per tenant, day and meter on which something was counted. Days are the server's: UTC.",
+    doc: "One row per tenant and day on which something was counted; up to 400 days back. Days are the server's: UTC. Empty where the server is too old to tell.",
     columns: &[
         column("day", "date(day / 1000, 'unixepoch')", "The day, such as 2026-01-31."),
         column("tenant_id", "tenant_id", "Whose."),
-        column("meter", "meter", "messages, tokens or api_requests."),
-        column("amount", "amount", "How much was counted on that day."),
+        column("messages", "messages", "Messages counted on that day."),
+        column("tokens", "tokens", "Tokens counted on that day."),
+        column("api_requests", "api_requests", "API requests counted on that day."),
     ],
     from: "main.usage_days",
 };

@@ -8,6 +8,7 @@ mod health;
 mod server;
 mod status;
 mod stripe;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,6 +89,8 @@ struct Shared {
     stripe: Control,
     /// A person asked, so that billing's lists are read whatever their age.
     billing_asked: AtomicBool,
+    /// The same for usage by day.
+    usage_asked: AtomicBool,
 }
 
 /// How a source's task is talked to.
@@ -144,6 +147,7 @@ impl SyncEngine {
             server: Control::default(),
             stripe: Control::default(),
             billing_asked: AtomicBool::new(true),
+            usage_asked: AtomicBool::new(true),
         });
         let mut tasks = vec![
             tokio::spawn(status::announce(shared.clone(), observer)),
@@ -182,6 +186,7 @@ impl SyncEngine {
     /// Asks every source now, also for what is otherwise tried rarely. Returns at once.
     pub fn sync_now(&self) {
         self.shared.billing_asked.store(true, Ordering::SeqCst);
+        self.shared.usage_asked.store(true, Ordering::SeqCst);
         self.shared.server.poke();
         self.shared.stripe.poke();
     }

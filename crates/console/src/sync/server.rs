@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::status::SKEW;
-use super::{Due, Pace, PassError, Shared, billing, cancellable, health, now};
+use super::{Due, Pace, PassError, Shared, billing, cancellable, health, now, usage};
 use crate::admin_client::{AdminClient, AdminError};
 use crate::cache::{CacheError, FEED};
 use crate::ipc::{Failure, FailureCode, Source};
@@ -83,7 +83,9 @@ async fn pass(shared: &Shared, client: &AdminClient, due: Due, introduced: &mut 
     let (read, told, billing) = tokio::join!(feed(shared, client), health::ask(shared, client), billing);
     read?;
     told?;
-    Ok(billing?)
+    billing?;
+    // After the feed: whose days they are is known then.
+    Ok(usage::ask(shared, client).await?)
 }
 
 async fn introduce(shared: &Shared, client: &AdminClient, introduced: &mut bool) -> Result<(), PassError> {
