@@ -1,6 +1,7 @@
 import { app } from '../state/app.svelte';
 import { changes } from '../state/changes.svelte';
 import { host } from '../state/host';
+import { privacy } from '../state/privacy.svelte';
 import { SCREENS, type Screen } from '../state/route';
 
 const apple = /Mac|iPhone|iPad/.test(navigator.platform);
@@ -13,6 +14,11 @@ export function shortcutText(key: string): string {
 /** The copy shortcut as the platform writes it. */
 export function copySummaryText(): string {
   return apple ? '⌘⇧C' : 'Ctrl+Shift+C';
+}
+
+/** The shortcut that hides amounts and names as the platform writes it. */
+export function shortcutPrivacy(): string {
+  return apple ? '⌥⌘H' : 'Ctrl+Alt+H';
 }
 
 /** Whether what has the focus takes text. */
@@ -28,6 +34,8 @@ export function shortcutOf(event: KeyboardEvent, typing: boolean): string | null
   const command = apple ? event.metaKey : event.ctrlKey;
   if (event.key === 'F5') return 'refresh';
   if (event.key === '?' && !typing && !command) return 'shortcuts';
+  // By the key and not by what it types: with Option it types something else.
+  if (command && event.altKey && event.code === 'KeyH') return 'privacy';
   if (!command || event.altKey) return null;
   const key = event.key.toLowerCase();
   const screen = SCREENS.find((s) => s.key === key);
@@ -45,6 +53,7 @@ export function act(id: string): void {
   const screen = SCREENS.find((s) => s.screen === id);
   if (screen) app.go({ screen: screen.screen as Screen });
   else if (id === 'search') app.searching = app.profile !== null;
+  else if (id === 'privacy') privacy.toggle();
   else if (id === 'undo' || id === 'undo-adjustment') changes.undoLatest();
   else if (id === 'refresh')
     void host()

@@ -1,9 +1,10 @@
 import type { DriftKind } from '../host/generated/domain';
 import type { TenantView } from '../host/generated/ipc';
 import type { BillingTab } from '../text/billing-health';
+import type { RevenueTab } from '../text/revenue';
 
 /** The screens of the window. */
-export type Screen = 'overview' | 'trials' | 'tenants' | 'billing' | 'activity' | 'connections';
+export type Screen = 'overview' | 'trials' | 'tenants' | 'revenue' | 'billing' | 'activity' | 'connections';
 
 /** Where the window is. */
 export interface Route {
@@ -14,6 +15,8 @@ export interface Route {
   tenant?: string | null;
   /** Which part of Billing health, and of its differences only those of a kind. */
   billing?: { tab: BillingTab; kind?: DriftKind | null };
+  /** Which part of Revenue. */
+  revenue?: RevenueTab;
 }
 
 /** The screens in the order of the sidebar, each with the key that opens it: digits from the top on. */
@@ -21,8 +24,9 @@ export const SCREENS: { screen: Screen; key: string }[] = [
   { screen: 'overview', key: '1' },
   { screen: 'trials', key: '2' },
   { screen: 'tenants', key: '3' },
-  { screen: 'billing', key: '4' },
-  { screen: 'activity', key: '5' },
+  { screen: 'revenue', key: '4' },
+  { screen: 'billing', key: '5' },
+  { screen: 'activity', key: '6' },
   // As the settings of any app.
   { screen: 'connections', key: ',' },
 ];

@@ -130,6 +130,7 @@ const SCREENS = {
   overview: 'Overview',
   trials: 'Trials',
   tenants: 'Tenants',
+  revenue: 'Revenue',
   billing: 'Billing health',
   activity: 'Activity',
   connections: 'Connections',

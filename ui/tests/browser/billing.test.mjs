@@ -160,7 +160,7 @@ describe('what needs somebody', () => {
 describe('a difference', () => {
   it('is found, understood and repaired with the keyboard alone', async () => {
     const page = await window.open('live', { query: '&billing=sick' });
-    await page.keyboard.press('Control+4');
+    await page.keyboard.press('Control+5');
     await at(page, 'billing-tab-drifts').focus();
     await page.keyboard.press('Enter');
     await at(page, 'drifts').focus();
