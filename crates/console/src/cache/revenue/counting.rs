@@ -2,11 +2,13 @@
 //! to the sums before is taken out of them, and what it brings now is added, in one transaction: the sums are at
 //! every moment those of the customers' own rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use paywall_domain::{DAY_MS, Timestamp};
-use paywall_revenue::{Fact, InvoiceFacts, Ledger, Lens, Snapshot, SubscriptionFacts, TrialFacts, TrialOutcome};
+use paywall_revenue::{
+    Fact, InvoiceFacts, Ledger, Lens, Objects, Snapshot, SubscriptionFacts, TrialFacts, TrialOutcome,
+};
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
@@ -74,40 +76,47 @@ impl Cache {
     /// `now`.
     pub async fn count_revenue(&self, lens: KeptLens, now: Timestamp) -> Result<Counting> {
         let customers = self.to_count(lens.num, now).await?;
+        if customers.is_empty() && lens.counted_at.is_some() {
+            return Ok(Counting::Nothing);
+        }
+        let mut tx = self.begin().await?;
+        if !is_kept(&mut tx, &lens).await? {
+            // Other rules or another zone took its place since: by those everybody is to be counted.
+            return Ok(Counting::More);
+        }
         if customers.is_empty() {
-            if lens.counted_at.is_some() {
-                return Ok(Counting::Nothing);
-            }
-            self.counted(lens.num, now).await?;
+            counted(&mut tx, lens.num, now).await?;
+            tx.commit().await?;
             return Ok(Counting::Done);
         }
         let ids = serde_json::to_string(&customers)?;
-        let mut tx = self.begin().await?;
         // What was dated by a clock that is ahead of this one is known all the same.
         let mut ledger = Ledger::new();
-        put_subscriptions(&mut tx, &mut ledger, &ids).await?;
+        put_subscriptions(&mut tx, &mut ledger, &ids, &HashSet::new()).await?;
         put_invoices(&mut tx, &mut ledger, &ids).await?;
+        let mut due = BTreeMap::new();
         if lens.num == KeptLens::OURS {
-            put_trials(&mut tx, &mut ledger, &ids).await?;
+            put_trials(&mut tx, &mut ledger, &ids, now, &mut due).await?;
         }
         ledger.refresh(&Lens { policy: lens.preset.policy(), zone: lens.zone, until: now.0 });
         move_sums(&mut tx, lens.num, -1, &ids).await?;
         for statement in FORGET {
             sqlx::query(statement).bind(lens.num).bind(&ids).execute(&mut *tx).await?;
         }
-        keep(&mut tx, lens.num, &ledger).await?;
-        let mut due = due(&ledger);
+        let untold = untold(&mut tx, &ids).await?;
+        keep(&mut tx, lens.num, &ledger, untold).await?;
+        put_due(&ledger, &mut due);
         if lens.num == KeptLens::OURS {
             keep_trials(&mut tx, &ledger, &ids, now, &mut due).await?;
         }
         keep_accounts(&mut tx, lens.num, &due).await?;
         move_sums(&mut tx, lens.num, 1, &ids).await?;
-        tx.commit().await?;
-        if customers.len() as i64 >= CUSTOMERS_AT_ONCE {
-            return Ok(Counting::More);
+        let more = customers.len() as i64 >= CUSTOMERS_AT_ONCE;
+        if !more {
+            counted(&mut tx, lens.num, now).await?;
         }
-        self.counted(lens.num, now).await?;
-        Ok(Counting::Done)
+        tx.commit().await?;
+        Ok(if more { Counting::More } else { Counting::Done })
     }
 
     /// Whether the lists that revenue rests on are being read from end to end just now: who is counted
@@ -143,21 +152,6 @@ impl Cache {
         .await?;
         Ok(rows.into_iter().map(|(customer,)| customer).collect())
     }
-
-    /// Everybody is counted, and days of which nothing is left are forgotten.
-    async fn counted(&self, lens: i64, now: Timestamp) -> Result<()> {
-        let mut tx = self.begin().await?;
-        for statement in [
-            "DELETE FROM revenue_days WHERE lens = ?1 AND movements = 0 AND ?2 IS NOT NULL",
-            "DELETE FROM revenue_rebuilt_days WHERE lens = ?1 AND rebuilt = 0 AND ?2 IS NOT NULL",
-            "DELETE FROM revenue_objects WHERE lens = ?1 AND subscriptions = 0 AND invoices = 0 AND ?2 IS NOT NULL",
-            "UPDATE revenue_lenses SET counted_at = ?2 WHERE num = ?1",
-        ] {
-            sqlx::query(statement).bind(lens).bind(now.0).execute(&mut *tx).await?;
-        }
-        tx.commit().await?;
-        Ok(())
-    }
 }
 
 impl Cache {
@@ -173,9 +167,17 @@ impl Cache {
         .await?;
         let Some(last) = ids.last().map(|(id,)| id.clone()) else { return Ok(None) };
         let ids: Vec<String> = ids.into_iter().map(|(id,)| id).collect();
+        let ids = serde_json::to_string(&ids)?;
         let mut ledger = Ledger::new();
         let mut connection = self.readers().acquire().await?;
-        put_subscriptions(&mut connection, &mut ledger, &serde_json::to_string(&ids)?).await?;
+        let pay: Vec<(String,)> = sqlx::query_as(
+            "SELECT id FROM stripe_customers WHERE payment_method = 1 AND id IN (SELECT value FROM json_each(?1))",
+        )
+        .bind(&ids)
+        .fetch_all(&mut *connection)
+        .await?;
+        let pay = pay.into_iter().map(|(id,)| id).collect();
+        put_subscriptions(&mut connection, &mut ledger, &ids, &pay).await?;
         Ok(Some((ledger, last)))
     }
 
@@ -191,8 +193,54 @@ impl Cache {
     }
 }
 
-/// Reads what was seen of these customers' subscriptions.
-async fn put_subscriptions(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str) -> Result<()> {
+/// Whether figures are still kept through this lens.
+async fn is_kept(tx: &mut SqliteConnection, lens: &KeptLens) -> Result<bool> {
+    let (kept,): (bool,) =
+        sqlx::query_as("SELECT EXISTS (SELECT 1 FROM revenue_lenses WHERE num = ?1 AND preset = ?2 AND zone = ?3)")
+            .bind(lens.num)
+            .bind(lens.preset.as_str())
+            .bind(lens.zone.name())
+            .fetch_one(tx)
+            .await?;
+    Ok(kept)
+}
+
+/// Everybody is counted, and days of which nothing is left are forgotten.
+async fn counted(tx: &mut SqliteConnection, lens: i64, now: Timestamp) -> Result<()> {
+    for statement in [
+        "DELETE FROM revenue_days WHERE lens = ?1 AND movements = 0 AND ?2 IS NOT NULL",
+        "DELETE FROM revenue_rebuilt_days WHERE lens = ?1 AND rebuilt = 0 AND ?2 IS NOT NULL",
+        "DELETE FROM revenue_objects WHERE lens = ?1 AND subscriptions = 0 AND invoices = 0 AND ?2 IS NOT NULL",
+        "UPDATE revenue_lenses SET counted_at = ?2 WHERE num = ?1",
+    ] {
+        sqlx::query(statement).bind(lens).bind(now.0).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// Subscriptions of these customers that never could be read, by customer and currency.
+async fn untold(tx: &mut SqliteConnection, ids: &str) -> Result<Vec<(Arc<str>, Arc<str>, i64)>> {
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(
+        "SELECT s.customer, s.currency, count(*)
+         FROM json_each(?1) AS who CROSS JOIN stripe_subscriptions AS s ON s.customer = who.value
+         WHERE s.mrr_fault IS NOT NULL AND s.currency <> ''
+             AND NOT EXISTS (SELECT 1 FROM revenue_snapshots AS seen WHERE seen.subscription = s.id)
+         GROUP BY s.customer, s.currency",
+    )
+    .bind(ids)
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|(customer, currency, count)| (customer.into(), currency.into(), count)).collect())
+}
+
+/// Reads what was seen of these customers' subscriptions. Those in `pay` have something to be paid by,
+/// whatever their subscriptions say.
+async fn put_subscriptions(
+    tx: &mut SqliteConnection,
+    ledger: &mut Ledger,
+    ids: &str,
+    pay: &HashSet<String>,
+) -> Result<()> {
     let rows: Vec<(String, i64, String)> = sqlx::query_as(
         "SELECT customer, seen_at, facts FROM revenue_snapshots
          WHERE customer IN (SELECT value FROM json_each(?1)) ORDER BY customer, subscription, seen_at",
@@ -201,7 +249,8 @@ async fn put_subscriptions(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: 
     .fetch_all(tx)
     .await?;
     for (customer, seen_at, facts) in rows {
-        let facts: SubscriptionFacts = serde_json::from_str(&facts)?;
+        let mut facts: SubscriptionFacts = serde_json::from_str(&facts)?;
+        facts.has_payment_method |= pay.contains(&customer);
         let snapshot = Snapshot { seen_at, facts: Arc::new(facts) };
         ledger.put(Fact::Subscription { customer: customer.into(), snapshot });
     }
@@ -227,8 +276,23 @@ async fn put_invoices(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str)
     Ok(())
 }
 
+/// When something changes by itself, of every customer that is counted; `None` = never.
+type Due = BTreeMap<Arc<str>, Option<i64>>;
+
+/// Something changes by itself at `at`, if nothing does earlier.
+fn falls_due(due: &mut Due, customer: &Arc<str>, at: i64) {
+    let first = due.entry(customer.clone()).or_default();
+    *first = Some(first.map_or(at, |known| known.min(at)));
+}
+
 /// Reads the trials that the server gave these customers, or tenants that are none yet.
-async fn put_trials(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str) -> Result<()> {
+async fn put_trials(
+    tx: &mut SqliteConnection,
+    ledger: &mut Ledger,
+    ids: &str,
+    now: Timestamp,
+    due: &mut Due,
+) -> Result<()> {
     let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
         "SELECT t.id, who.value, t.trial_started_at, t.trial_ends_at
          FROM json_each(?1) AS who CROSS JOIN tenants AS t ON t.stripe_customer = who.value
@@ -243,6 +307,10 @@ async fn put_trials(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str) -
     .await?;
     for (id, customer, started_at, ends_at) in rows {
         let trial = TrialFacts { id: id.into(), customer: customer.into(), started_at, ends_at };
+        // The server's clock can be ahead of this one.
+        if started_at > now.0 {
+            falls_due(due, &trial.customer, started_at);
+        }
         ledger.put(Fact::Trial { seen_at: 0, trial });
     }
     Ok(())
@@ -255,8 +323,14 @@ async fn move_sums(tx: &mut SqliteConnection, lens: i64, sign: i64, ids: &str) -
     Ok(())
 }
 
-async fn keep(tx: &mut SqliteConnection, lens: i64, ledger: &Ledger) -> Result<()> {
-    let (mut movements, mut rebuilt, mut rests) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+async fn keep(
+    tx: &mut SqliteConnection,
+    lens: i64,
+    ledger: &Ledger,
+    untold: Vec<(Arc<str>, Arc<str>, i64)>,
+) -> Result<()> {
+    let (mut movements, mut rebuilt) = (Vec::new(), BTreeMap::new());
+    let mut rests: BTreeMap<(Arc<str>, Arc<str>), (Objects, i64)> = BTreeMap::new();
     for customer in ledger.customers() {
         let Some(outcome) = ledger.outcome_of(customer) else { continue };
         movements.extend(outcome.movements.iter().map(|it| {
@@ -274,19 +348,23 @@ async fn keep(tx: &mut SqliteConnection, lens: i64, ledger: &Ledger) -> Result<(
             *rebuilt.entry((customer, currency.clone(), *day)).or_insert(0_i64) += change;
         }
         for (currency, objects) in &outcome.objects {
-            rests.insert((customer, currency.clone()), (*objects, 0_i64));
+            rests.insert((customer.clone(), currency.clone()), (*objects, 0));
         }
     }
     for (customer, _, level) in ledger.subscriptions_now() {
-        let now = &mut rests.entry((customer, level.currency.as_str().into())).or_default().1;
+        let now = &mut rests.entry((customer.clone(), level.currency.as_str().into())).or_default().1;
         *now = now.saturating_add(level.amount_10k);
+    }
+    for (customer, currency, count) in untold {
+        let objects = &mut rests.entry((customer, currency)).or_default().0;
+        (objects.subscriptions, objects.faults) = (objects.subscriptions + count, objects.faults + count);
     }
     let rebuilt = rebuilt.into_iter().filter(|(_, change)| *change != 0);
     let rebuilt =
         rebuilt.map(|((customer, currency, day), change)| json!([&**customer, &*currency, day.number(), change]));
     let rests = rests.into_iter().map(|((customer, currency), (objects, now))| {
-        let paywall_revenue::Objects { subscriptions, invoices, faults, including_tax } = objects;
-        json!([&**customer, &*currency, subscriptions, invoices, faults, including_tax, now])
+        let Objects { subscriptions, invoices, faults, including_tax } = objects;
+        json!([&*customer, &*currency, subscriptions, invoices, faults, including_tax, now])
     });
     for (statement, rows) in [
         (
@@ -316,10 +394,14 @@ async fn keep(tx: &mut SqliteConnection, lens: i64, ledger: &Ledger) -> Result<(
     Ok(())
 }
 
-/// Every customer, and when something changes by itself.
-fn due(ledger: &Ledger) -> BTreeMap<Arc<str>, Option<i64>> {
-    let due = |customer: &Arc<str>| ledger.outcome_of(customer).and_then(|it| it.next_change);
-    ledger.customers().map(|customer| (customer.clone(), due(customer))).collect()
+/// Every customer, and when its worth changes by itself.
+fn put_due(ledger: &Ledger, due: &mut Due) {
+    for customer in ledger.customers() {
+        due.entry(customer.clone()).or_default();
+        if let Some(at) = ledger.outcome_of(customer).and_then(|it| it.next_change) {
+            falls_due(due, customer, at);
+        }
+    }
 }
 
 async fn keep_trials(
@@ -327,7 +409,7 @@ async fn keep_trials(
     ledger: &Ledger,
     ids: &str,
     now: Timestamp,
-    due: &mut BTreeMap<Arc<str>, Option<i64>>,
+    due: &mut Due,
 ) -> Result<()> {
     sqlx::query("DELETE FROM revenue_trials WHERE customer IN (SELECT value FROM json_each(?1))")
         .bind(ids)
@@ -344,8 +426,7 @@ async fn keep_trials(
         // A trial is decided a day after its end.
         let decided_at = trial.ends_at.saturating_add(DAY_MS);
         if outcome == 0 && decided_at > now.0 {
-            let due = due.entry(trial.customer).or_default();
-            *due = Some(due.map_or(decided_at, |at| at.min(decided_at)));
+            falls_due(due, &trial.customer, decided_at);
         }
     }
     sqlx::query(
@@ -358,7 +439,7 @@ async fn keep_trials(
     Ok(())
 }
 
-async fn keep_accounts(tx: &mut SqliteConnection, lens: i64, due: &BTreeMap<Arc<str>, Option<i64>>) -> Result<()> {
+async fn keep_accounts(tx: &mut SqliteConnection, lens: i64, due: &Due) -> Result<()> {
     let rows: Vec<Value> = due.iter().map(|(customer, due)| json!([&**customer, due])).collect();
     sqlx::query(
         "INSERT INTO revenue_accounts (lens, customer, due) SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2)",

@@ -89,6 +89,7 @@ impl Cache {
             "INSERT INTO revenue_pending (lens, customer)
              SELECT ?1, customer FROM revenue_snapshots WHERE true
              UNION SELECT ?1, customer FROM stripe_invoices WHERE customer IS NOT NULL
+             UNION SELECT ?1, customer FROM stripe_subscriptions WHERE mrr_fault IS NOT NULL AND customer IS NOT NULL
              UNION SELECT ?1, coalesce(stripe_customer, id) FROM tenants
                  WHERE ?1 = 0 AND trial_started_at IS NOT NULL
              ON CONFLICT DO NOTHING",

@@ -29,8 +29,8 @@ pub(in crate::cache) async fn tenant_pending(
 ) -> Result<()> {
     sqlx::query(
         "INSERT INTO revenue_pending (lens, customer)
-         SELECT 0, who.value FROM json_array(?1, ?2, (SELECT stripe_customer FROM tenants WHERE id = ?1)) AS keys,
-             json_each(keys.value) AS who
+         SELECT 0, who.value
+         FROM json_each(json_array(?1, ?2, (SELECT stripe_customer FROM tenants WHERE id = ?1))) AS who
          WHERE who.value IS NOT NULL AND NOT EXISTS (
              SELECT 1 FROM tenants
              WHERE id = ?1 AND stripe_customer IS ?2 AND trial_started_at IS ?3 AND trial_ends_at IS ?4

@@ -20,7 +20,9 @@ pub(in crate::cache) struct Seen<'a> {
     pub(in crate::cache) since: Timestamp,
 }
 
-/// Keeps what changed of subscriptions since they were last seen, and has their customers counted again.
+/// Keeps what changed of subscriptions since they were last seen, and has their customers counted again. What is
+/// told of a subscription by objects that are read after it, tiers of its prices and a discount of its customer,
+/// is no change: it held when the subscription was seen, and is put beside what is kept.
 pub(in crate::cache) async fn put_snapshots(tx: &mut SqliteConnection, seen: &[Seen<'_>]) -> Result<()> {
     if seen.is_empty() {
         return Ok(());
@@ -40,7 +42,15 @@ pub(in crate::cache) async fn put_snapshots(tx: &mut SqliteConnection, seen: &[S
     for it in seen {
         let facts = serde_json::to_string(it.facts)?;
         let last = known.get(&it.facts.id);
-        if last.is_some_and(|(_, customer, known)| *known == facts && customer == it.customer) {
+        let told = match last {
+            Some((_, _, known)) if *known != facts && tells(it.facts) => tell(tx, it.facts).await?,
+            _ => None,
+        };
+        if told.is_some() {
+            customers.push(it.customer);
+        }
+        let same = |known: &String| *told.as_ref().unwrap_or(known) == facts;
+        if last.is_some_and(|(_, customer, known)| same(known) && customer == it.customer) {
             continue;
         }
         // What is read now is newer than what was read before, whenever it changed.
@@ -49,7 +59,7 @@ pub(in crate::cache) async fn put_snapshots(tx: &mut SqliteConnection, seen: &[S
         customers.push(it.customer);
     }
     if rows.is_empty() {
-        return Ok(());
+        return pending(tx, &customers).await;
     }
     sqlx::query(
         "INSERT INTO revenue_snapshots (subscription, seen_at, customer, facts)
@@ -60,4 +70,53 @@ pub(in crate::cache) async fn put_snapshots(tx: &mut SqliteConnection, seen: &[S
     .execute(&mut *tx)
     .await?;
     pending(tx, &customers).await
+}
+
+/// Whether there is something in it that other objects told.
+fn tells(facts: &SubscriptionFacts) -> bool {
+    facts.customer_discount.is_some() || facts.items.iter().any(|it| it.price.tiers.is_some())
+}
+
+/// Puts what other objects tell beside what is kept of a subscription, where that lacks it. The facts last kept
+/// as they are then, where something was lacking.
+async fn tell(tx: &mut SqliteConnection, now: &SubscriptionFacts) -> Result<Option<String>> {
+    let kept: Vec<(i64, String)> =
+        sqlx::query_as("SELECT seen_at, facts FROM revenue_snapshots WHERE subscription = ?1 ORDER BY seen_at")
+            .bind(&now.id)
+            .fetch_all(&mut *tx)
+            .await?;
+    let (mut last, mut lacked) = (None, false);
+    for (seen_at, text) in kept {
+        let mut facts: SubscriptionFacts = serde_json::from_str(&text)?;
+        if put_beside(&mut facts, now) {
+            let text = serde_json::to_string(&facts)?;
+            sqlx::query("UPDATE revenue_snapshots SET facts = ?3 WHERE subscription = ?1 AND seen_at = ?2")
+                .bind(&now.id)
+                .bind(seen_at)
+                .bind(&text)
+                .execute(&mut *tx)
+                .await?;
+            (last, lacked) = (Some(text), true);
+        } else {
+            last = Some(text);
+        }
+    }
+    Ok(last.filter(|_| lacked))
+}
+
+/// The tiers of a price never change, and a discount says itself since when it holds.
+fn put_beside(kept: &mut SubscriptionFacts, now: &SubscriptionFacts) -> bool {
+    let mut lacked = false;
+    for price in
+        kept.items.iter_mut().map(|it| &mut it.price).filter(|it| it.tiers_mode.is_some() && it.tiers.is_none())
+    {
+        price.tiers = now.items.iter().find(|it| it.price.id == price.id).and_then(|it| it.price.tiers.clone());
+        lacked |= price.tiers.is_some();
+    }
+    if kept.customer_discount.is_none() && now.customer_discount.is_some() {
+        kept.customer_discount.clone_from(&now.customer_discount);
+        kept.has_payment_method |= now.has_payment_method;
+        lacked = true;
+    }
+    lacked
 }

@@ -191,7 +191,8 @@ async fn put_rows(
             let seen = counted
                 .iter()
                 .filter_map(|(id, it)| it.seen(changed.get(id).copied().filter(|changed| *changed < at).unwrap_or(at)));
-            put_snapshots(tx, &seen.collect::<Vec<_>>()).await
+            put_snapshots(tx, &seen.collect::<Vec<_>>()).await?;
+            pending(tx, &counted.values().filter_map(Counted::unread).collect::<Vec<_>>()).await
         }
         Stream::Invoices => {
             let whose: Vec<&str> = rows.iter().filter_map(|row| rows::reference(&row.raw, "/customer")).collect();

@@ -39,6 +39,11 @@ impl Counted {
     pub(super) fn seen(&self, since: Timestamp) -> Option<Seen<'_>> {
         Some(Seen { customer: self.customer.as_deref()?, facts: self.facts.as_ref()?, since })
     }
+
+    /// Whose it is, where it cannot be read.
+    pub(super) fn unread(&self) -> Option<&str> {
+        self.customer.as_deref().filter(|_| self.facts.is_none())
+    }
 }
 
 /// Prices of the copy that subscriptions only name.

@@ -112,9 +112,12 @@ fn sheet(kept: &Kept, totals: &Totals, currency: &str, window: Window, query: Re
     let cut = periods(window, query.period.into());
     let mut same_span_before = None;
     if let Some((running, false)) = cut.last() {
-        let before = running.from.plus(-1).start_of(query.period.into());
-        let to = before.plus(running.to.since(running.from)).min(running.from);
-        same_span_before = Some(span(Window { from: before, to }, to == running.from)?);
+        // What is asked for can begin in the middle of a week.
+        let began = running.from.start_of(query.period.into());
+        let before = began.plus(-1).start_of(query.period.into());
+        let from = before.plus(running.from.since(began));
+        let to = before.plus(running.to.since(began)).min(began);
+        same_span_before = Some(span(Window { from, to }, to == began)?);
     }
     let last_30d = Window::of_days(kept.today, 30);
     let everything = Window { from: paywall_revenue::Day::MIN, to: kept.today.plus(1) };
