@@ -15,6 +15,7 @@ use tauri_plugin_clipboard_manager::ClipboardExt as _;
 use tauri_plugin_opener::OpenerExt as _;
 
 use crate::appearance;
+use crate::question_commands as of_questions;
 use crate::revenue_commands as of_revenue;
 use crate::shell::Shell;
 
@@ -78,6 +79,12 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         of_revenue::rates_import,
         of_revenue::rates_clear,
         of_revenue::csv_save,
+        of_questions::sql_views,
+        of_questions::sql_run,
+        of_questions::sql_cancel,
+        of_questions::saved_queries,
+        of_questions::saved_query_put,
+        of_questions::saved_query_delete,
         open_external,
         copy_text,
         set_title,

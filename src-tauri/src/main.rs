@@ -8,6 +8,7 @@ mod command_names;
 mod commands;
 mod csv_file;
 mod menu;
+mod question_commands;
 mod revenue_commands;
 mod revival;
 mod sample;

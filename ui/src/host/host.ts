@@ -39,10 +39,13 @@ import type {
   RevenueAhead,
   RevenueQuery,
   RevenueView,
+  SavedQuery,
   SearchResult,
   Settings,
   Settled,
   SettledChange,
+  SqlAnswer,
+  SqlView,
   TenantBillingView,
   TenantDetail,
   TenantPage,
@@ -149,6 +152,16 @@ export interface Host {
   /** Adds the rates of a file `date,from,to,rate`: all of them or none. */
   ratesImport(csv: string): Promise<RatesView>;
   ratesClear(): Promise<RatesView>;
+  /** What questions in SQL are asked of. */
+  sqlViews(): Promise<SqlView[]>;
+  /** Answers a question; until then, `sqlCancel` with the same id stops it. */
+  sqlRun(id: number, text: string): Promise<SqlAnswer>;
+  sqlCancel(id: number): Promise<void>;
+  /** The questions that are kept of this profile, by name. */
+  savedQueries(): Promise<SavedQuery[]>;
+  /** Keeps a question, in the place of the one of its name; answers all. */
+  savedQueryPut(query: SavedQuery): Promise<SavedQuery[]>;
+  savedQueryDelete(name: string): Promise<SavedQuery[]>;
   /** Saves a table among the downloads; answers where. */
   csvSave(name: string, text: string): Promise<string>;
 

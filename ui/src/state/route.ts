@@ -4,7 +4,8 @@ import type { BillingTab } from '../text/billing-health';
 import type { RevenueTab } from '../text/revenue';
 
 /** The screens of the window. */
-export type Screen = 'overview' | 'trials' | 'tenants' | 'revenue' | 'billing' | 'activity' | 'connections';
+export type Screen =
+  'overview' | 'trials' | 'tenants' | 'revenue' | 'billing' | 'sql' | 'activity' | 'connections';
 
 /** Where the window is. */
 export interface Route {
@@ -26,7 +27,8 @@ export const SCREENS: { screen: Screen; key: string }[] = [
   { screen: 'tenants', key: '3' },
   { screen: 'revenue', key: '4' },
   { screen: 'billing', key: '5' },
-  { screen: 'activity', key: '6' },
+  { screen: 'sql', key: '6' },
+  { screen: 'activity', key: '7' },
   // As the settings of any app.
   { screen: 'connections', key: ',' },
 ];

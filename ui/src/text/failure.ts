@@ -351,6 +351,11 @@ export function codeText(failure: FailureCode, reader: Reader = {}): FailureText
         'The list of profiles could not be read.',
         `It was put aside whole as ${quoted(failure.kept_as)}, and an empty list was begun. Connect again here; or close the console, mend that file and put it back as profiles.json.`,
       );
+    case 'queries_unreadable':
+      return text(
+        'The saved queries could not be read.',
+        `They were put aside whole as ${quoted(failure.kept_as)}, and an empty list was begun. To have them back, close the console, mend that file and put it back as queries.json.`,
+      );
     case 'profile_rejected':
       return text('The profile was not saved.', 'Look at what is marked in the form, then save again.');
     case 'rates_unreadable':

@@ -132,6 +132,7 @@ const SCREENS = {
   tenants: 'Tenants',
   revenue: 'Revenue',
   billing: 'Billing health',
+  sql: 'SQL',
   activity: 'Activity',
   connections: 'Connections',
 } as const;

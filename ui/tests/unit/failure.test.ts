@@ -66,6 +66,10 @@ const CODES: Record<FailureCode['code'], FailureCode> = {
   },
   zone_unknown: { code: 'zone_unknown' },
   sql_refused: { code: 'sql_refused', reason: 'several' },
+  queries_unreadable: {
+    code: 'queries_unreadable',
+    kept_as: '/home/mia/.local/share/paywall-console/profiles/one/queries.unreadable-1764000000000.json',
+  },
   sql_failed: { code: 'sql_failed', message: 'no such column: nam' },
   sql_timed_out: { code: 'sql_timed_out', seconds: 10 },
   not_found: { code: 'not_found' },

@@ -1031,7 +1031,11 @@ message: string, } | { "code": "sql_timed_out",
 /**
  * After how many seconds.
  */
-seconds: number, } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" });
+seconds: number, } | { "code": "queries_unreadable", 
+/**
+ * Where it lies now.
+ */
+kept_as: string, } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" });
 
 /**
  * What went wrong, by a stable code with the facts that the next step needs.
@@ -1104,7 +1108,11 @@ message: string, } | { "code": "sql_timed_out",
 /**
  * After how many seconds.
  */
-seconds: number, } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" };
+seconds: number, } | { "code": "queries_unreadable", 
+/**
+ * Where it lies now.
+ */
+kept_as: string, } | { "code": "not_found" } | { "code": "cancelled" } | { "code": "internal" };
 
 /**
  * Something odd about a draft, before it is saved.

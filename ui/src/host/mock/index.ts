@@ -4,6 +4,7 @@ import { changingOf } from './changing';
 import { profilesOf } from './profiles';
 import { readingOf } from './reading';
 import { revenueOf } from './revenue';
+import { sqlOf } from './sql';
 import { State } from './state';
 
 export type { Scenario } from './state';
@@ -19,6 +20,7 @@ export function mockHost(query: URLSearchParams): Host {
     ...changing.host,
     ...billingOf(state),
     ...revenueOf(state),
+    ...sqlOf(state),
     async freshness() {
       state.profile();
       return state.freshness();
