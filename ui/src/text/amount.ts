@@ -69,17 +69,21 @@ export function exactText(amount_10k: number, currency: string): string | null {
   return `exactly ${decimalText(amount_10k, currency).replace('-', '−')} ${currency.toUpperCase()}`;
 }
 
+/** What stands for a rate that rests on too little. */
+export const NOT_ENOUGH = 'Not enough data';
+
 /** A share as a percentage, of few cases as counts: `2.9 %`, `3 of 7`. */
 export function shareText(rate: RateView): string {
   switch (rate.is) {
     case 'value': {
-      const share = rate.numerator / rate.denominator;
+      // Nothing lost is no loss below zero.
+      const share = rate.numerator === 0 ? 0 : rate.numerator / rate.denominator;
       return share < 0 ? `−${percent(-share)}` : percent(share);
     }
     case 'too_few':
       return `${number(rate.counted)} of ${number(rate.of)}`;
     case 'not_enough_data':
-      return 'Not enough data';
+      return NOT_ENOUGH;
   }
 }
 
@@ -111,7 +115,8 @@ export function rateText(rate: RateView): string {
 export function movedText(now: number, before: number, currency: string, form: MoneyForm = {}): string {
   const by = now - before;
   if (by === 0) return 'unchanged';
-  const share = before > 0 ? ` (${by > 0 ? '+' : '−'}${percent(Math.abs(by) / before)})` : '';
+  const size = before > 0 ? Math.abs(by) / before : 0;
+  const share = size >= 0.0005 ? ` (${by > 0 ? '+' : '−'}${percent(size)})` : '';
   return `${by > 0 ? '▲' : '▼'} ${changeText(by, currency, form)}${share}`;
 }
 

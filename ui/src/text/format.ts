@@ -2,7 +2,7 @@ import type { Meter, Timestamp } from '../host/generated/domain';
 import type { Money } from '../host/generated/ipc';
 
 /** Between a number and its unit: never broken across lines. */
-const NBSP = ' ';
+const NBSP = '\u00a0';
 
 /** What stands for a figure that is not known. Never zero. */
 export const UNKNOWN = '—';

@@ -113,7 +113,7 @@ export const outcomeWord = (outcome: TrialOutcome): string => OUTCOMES[outcome];
 export function unreadText({ complete, unread }: RevenueBasis): string | null {
   if (complete) return null;
   const lists = listed(unread.map(streamWord));
-  return `Not complete yet: Stripe’s ${lists || 'lists'} ${unread.length === 1 ? 'is' : 'are'} not read to the end. What is shown rests on what is here.`;
+  return `Not complete yet: Stripe’s ${lists || 'lists'} are not read to the end. What is shown rests on what is here.`;
 }
 
 /** How many customers the figures do not know the latest of; `null` = none. */
@@ -198,7 +198,10 @@ export function movementSummary(told: Told[], currency: string, period: RevenueP
   if (!last) return 'No period has a known figure.';
   const net = known.reduce((sum, it) => sum + (it.net as number), 0);
   const gained = known.filter((it) => (it.net as number) > 0).length;
-  return `Net ${changeText(net, currency)} over ${counted(known.length, 'period')}, up in ${number(gained)} of them; ${periodName(last, period)}: ${changeText(last.net as number, currency)}.`;
+  const latest = last.finished
+    ? `; ${periodName(last, period)}: ${changeText(last.net as number, currency)}`
+    : '';
+  return `Net ${changeText(net, currency)} over ${counted(known.length, 'period')}, up in ${number(gained)} of them${latest}.`;
 }
 
 /** The running period against the same stretch of the one before. */

@@ -19,20 +19,22 @@ import { REVENUE_DEFINITIONS as MEANS } from '../../text/revenue-definitions';
 import { kindWord, KINDS, missingText, periodName } from '../../text/revenue';
 import { behindHeadline, customersOf, sumOf, sumWord, type SumCell } from './behind';
 
-const money = (key: string, label: string, definition: Column['definition']): Column => ({
+const money = (key: string, label: string, definition: Column['definition'], width = 6.75): Column => ({
   key,
   label,
   number: true,
-  width: 7.5,
+  width,
   ...(definition ? { definition } : {}),
 });
 const share = (key: string, label: string, definition: Column['definition']): Column => ({
   ...money(key, label, definition),
-  width: 7,
+  width: 6,
 });
 
-const FIRST: Column = { key: 'period', label: 'Period', width: 10.5 };
-const MOVED: Column[] = KINDS.map((kind) => money(kind, kindWord(kind), MEANS[kind]));
+const FIRST: Column = { key: 'period', label: 'Period', width: 10 };
+const MOVED: Column[] = KINDS.map((kind) =>
+  money(kind, kindWord(kind), MEANS[kind], kind.length > 9 ? 7 : 6),
+);
 
 /** The columns of movements. */
 const movementColumns = (converted: boolean): Column[] => [
@@ -82,13 +84,14 @@ export function periodTable(
       };
     const change = cell !== 'start' && cell !== 'end';
     const text = (change ? changeText : amountText)(figure, currency);
+    const still = row.sums !== null && change && cell !== 'net' && row.sums.moved[cell].movements === 0;
     return {
       // Nothing moved: an amount in every empty place would hide those where something did.
       text: change && figure === 0 ? '0' : text,
       title: exactText(figure, currency),
       file: { figure: decimalText(figure, currency) },
       label: `${sumWord(cell)}, ${periodName(row, period)}: customers behind it`,
-      open: () => revenue.open(customersOf(block, preset, row, cell, figure)),
+      open: still ? null : () => revenue.open(customersOf(block, preset, row, cell, figure)),
     };
   };
   const rate = (
