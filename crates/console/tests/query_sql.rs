@@ -6,10 +6,11 @@ mod cache_fixtures;
 use std::time::{Duration, Instant};
 
 use cache_fixtures::{Home, NOW, ago, facts, filled, home, id, key, put, seconds, tenant};
-use paywall_console::cache::Cache;
+use paywall_console::cache::{Cache, Counting};
 use paywall_console::ipc::{SqlAnswer, SqlRefusal, SqlValue, TenantQuery};
 use paywall_console::sql::{SqlError, SqlLimits, described};
-use paywall_domain::Timestamp;
+use paywall_contract::{DailyUsage, TenantDay, UsageDaysPage};
+use paywall_domain::{DAY_MS, Meter, Timestamp};
 use paywall_stripe::Stream;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -119,6 +120,100 @@ async fn views_answer_in_the_units_that_they_promise() {
         .await,
         [vec!["Acme", "12083.3333"], vec!["Gone", "NULL"]]
     );
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn revenue_by_month_is_what_its_movements_add_up_to() {
+    let home = home();
+    let cache = world(&home).await;
+    // A month without any movement has its row, and one of another currency does not mix with it.
+    let second = json!({"id": "sub_3", "created": seconds(100), "start_date": seconds(100), "customer": "cus_2",
+        "status": "active", "currency": "eur", "livemode": false, "cancel_at_period_end": false,
+        "items": {"data": [{"id": "si", "quantity": 1, "price": {"id": "q", "currency": "eur", "unit_amount": 990,
+            "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"}}}]}});
+    put(&cache, Stream::Subscriptions, &[second]).await;
+    for _ in 0..100 {
+        let lens = cache.revenue_lenses().await.unwrap().remove(0);
+        if cache.count_revenue(lens, NOW).await.unwrap() == Counting::Nothing {
+            break;
+        }
+    }
+    assert_eq!(
+        rows(&cache, "SELECT month, currency, mrr, mrr_10k, customers, new, churn FROM mrr_by_month ORDER BY 2, 1")
+            .await,
+        [
+            vec!["2026-10", "eur", "990.0", "9900000", "1", "990.0", "0.0"],
+            vec!["2026-11", "eur", "990.0", "9900000", "1", "0.0", "0.0"],
+            vec!["2026-12", "eur", "990.0", "9900000", "1", "0.0", "0.0"],
+            vec!["2027-01", "eur", "990.0", "9900000", "1", "0.0", "0.0"],
+            vec!["2026-12", "jpy", "12083.3333", "120833333", "1", "12083.3333", "0.0"],
+            vec!["2027-01", "jpy", "12083.3333", "120833333", "1", "0.0", "0.0"],
+        ]
+    );
+    assert_eq!(
+        rows(
+            &cache,
+            "SELECT day, month, customer, tenant_id, kind, currency, amount, customers FROM movements ORDER BY day"
+        )
+        .await,
+        [
+            vec!["2026-10-07", "2026-10", "cus_2", "NULL", "new", "eur", "990.0", "1"],
+            vec!["2026-12-06", "2026-12", "cus_1", id(1).as_str(), "new", "jpy", "12083.3333", "1"],
+        ]
+    );
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn usage_by_day_is_what_the_server_counted_and_is_corrected_by_what_it_says_later() {
+    let home = home();
+    let cache = world(&home).await;
+    let page = |messages: i64| UsageDaysPage {
+        days: vec![TenantDay {
+            tenant_id: id(1),
+            usage: DailyUsage {
+                day: Timestamp(NOW.0 - NOW.0.rem_euclid(DAY_MS)),
+                amounts: [(Meter::Messages, messages), (Meter::Tokens, 9)].into(),
+            },
+        }],
+        cursor: "c".into(),
+        has_more: false,
+        now: NOW,
+        instance: "one".into(),
+    };
+    for messages in [5, 6] {
+        cache.apply_usage_page(&page(messages), json!("c"), NOW).await.unwrap();
+        assert_eq!(
+            rows(&cache, "SELECT day, tenant_id, messages, tokens, api_requests FROM usage_by_day").await,
+            [vec!["2027-01-15", id(1).as_str(), &messages.to_string(), "9", "0"]]
+        );
+    }
+    let other = UsageDaysPage { instance: "two".into(), ..page(7) };
+    assert!(cache.apply_usage_page(&other, json!("c"), NOW).await.is_err());
+    cache.reset_server_data().await.unwrap();
+    assert!(rows(&cache, "SELECT 1 FROM usage_by_day").await.is_empty());
+    cache.close().await;
+}
+
+/// What docs/sql.md shows is answered, by views that it describes as they are.
+#[tokio::test]
+async fn the_documented_examples_are_answered() {
+    let home = home();
+    let cache = world(&home).await;
+    let text = include_str!("../../../docs/sql.md");
+    let examples: Vec<&str> = text.split("```sql\n").skip(1).filter_map(|it| it.split("```").next()).collect();
+    assert!(examples.len() >= 5);
+    for example in examples {
+        ask(&cache, example).await.unwrap_or_else(|error| panic!("{error}: {example}"));
+    }
+    for view in described() {
+        assert!(text.contains(&format!("### `{}`\n\n{}\n", view.name, view.doc)), "{}", view.name);
+        for column in view.columns {
+            let row = format!("| `{}` | {} |\n", column.name, column.doc);
+            assert!(text.contains(&row), "docs/sql.md lacks, of {}: {row}", view.name);
+        }
+    }
     cache.close().await;
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use paywall_contract::{
     API_VERSION, AdjustmentOutcome, AdjustmentRequest, Caller, ChangesPage, ChangesQuery, IDEMPOTENCY_KEY, PRODUCT,
-    Page, Problem, ProblemCode, ServerHealth, Settlement, Tenant, TenantsQuery, UndoRequest,
-    UsageDaysPage, UsageDaysQuery,
+    Page, Problem, ProblemCode, ServerHealth, Settlement, Tenant, TenantsQuery, UndoRequest, UsageDaysPage,
+    UsageDaysQuery,
 };
 use paywall_domain::{TenantId, Timestamp};
 use reqwest::header::{HeaderMap, IF_MATCH};

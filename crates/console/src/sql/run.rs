@@ -211,9 +211,8 @@ fn failed(error: sqlx::Error) -> SqlError {
         }
         let message = database.message().to_owned();
         return match CacheError::from(error) {
-            CacheError::Sql(_) => SqlError::Failed(message),
-            // Nothing that a question is asked of is written: it wanted to, or needed more memory than there is.
-            CacheError::DiskFull => SqlError::Failed(message),
+            // Nothing is written: what is full is the memory that the question sorts in.
+            CacheError::Sql(_) | CacheError::DiskFull => SqlError::Failed(message),
             other => SqlError::Cache(other),
         };
     }
@@ -224,6 +223,7 @@ fn failed(error: sqlx::Error) -> SqlError {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use sqlx::Executor as _;
 

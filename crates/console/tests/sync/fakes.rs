@@ -30,6 +30,8 @@ pub struct Fake {
     pub instance: String,
     /// What the server says of itself beside its `now`; an old one says nothing.
     pub health: Option<Value>,
+    /// What was used by day, in order; an old server says nothing.
+    pub usage: Option<Vec<Value>>,
     /// How billing is beside its `as_of`; an old server says nothing.
     pub billing: Option<Value>,
     /// Billing's lists, in order.
@@ -177,6 +179,22 @@ fn answer_of(fake: &mut Fake, query: &[(String, String)], uri: &Uri) -> Response
                 health
             }
         },
+        ["admin", "v1", "usage", "days"] => {
+            let Some(all) = &fake.usage else { return missing(&path) };
+            // A cursor is a database and a place in its list.
+            let (of, at) = get("after").and_then(|it| it.split_once('-')).unwrap_or((&fake.instance, "0"));
+            if of != fake.instance {
+                let problem = json!({"type": "urn:paywall:problem:invalid_cursor", "title": "cursor", "status": 400,
+                    "code": "invalid_cursor", "detail": "of another database", "request_id": "req_400"});
+                return (StatusCode::BAD_REQUEST, axum::Json(problem)).into_response();
+            }
+            let (at, limit): (usize, usize) = (at.parse().unwrap(), get("limit").unwrap().parse().unwrap());
+            let from: i64 = get("from").unwrap().parse().unwrap();
+            let to = (at + limit.min(2)).min(all.len());
+            let days: Vec<&Value> = all[at..to].iter().filter(|it| it["day"].as_i64() >= Some(from)).collect();
+            json!({"days": days, "cursor": format!("{}-{to}", fake.instance), "has_more": to < all.len(),
+                "now": now - 7_000 + fake.clock_off_ms, "instance": fake.instance})
+        }
         ["admin", "v1", "billing"] => match fake.billing.clone() {
             None => return missing(&path),
             Some(mut billing) => {

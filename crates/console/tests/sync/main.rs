@@ -8,3 +8,4 @@ mod fakes;
 mod health;
 mod mirror;
 mod passes;
+mod usage;
