@@ -1,3 +1,6 @@
+// First of all: see there.
+import './theme/language';
+
 import { mount } from 'svelte';
 
 import App from './App.svelte';
