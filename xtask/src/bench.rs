@@ -18,13 +18,15 @@ enum Measurement {
     Gate,
     /// The first reading of Stripe, at its limits and without, beside a peer
     Backfill,
+    /// Recurring revenue: a page of news beside counting everything, and the screen from the copy
+    Revenue,
 }
 
 #[derive(Args)]
 pub(crate) struct Bench {
     /// Only this measurement
     only: Option<Measurement>,
-    /// Tenants in the sample world
+    /// Tenants in the sample world; subscriptions where revenue is measured
     #[arg(long, env = "PAYWALL_SIZE", default_value_t = 100_000)]
     tenants: u32,
     /// Rounds of everything that is compared

@@ -128,7 +128,7 @@ impl Books {
         }
         let mut last: Option<Value> = None;
         for (n, at) in READ.into_iter().enumerate().filter(|it| began < it.1) {
-            self.change(draw, &mut raw, began, at);
+            Self::change(draw, &mut raw, began, at);
             if draw.chance(30) && last.is_some() {
                 // It was not read this time.
                 continue;
@@ -163,7 +163,7 @@ impl Books {
     }
 
     /// What becomes of a subscription until it is read at `at`.
-    fn change(&mut self, draw: &mut Draw, raw: &mut Value, began: Timestamp, at: Timestamp) {
+    fn change(draw: &mut Draw, raw: &mut Value, began: Timestamp, at: Timestamp) {
         if raw["status"] == "canceled" {
             return;
         }

@@ -8,6 +8,7 @@ mod file;
 mod gate;
 mod machine;
 mod processes;
+mod revenue;
 mod sandbox;
 mod start;
 mod sync;
@@ -27,6 +28,8 @@ enum Measurement {
     Gate,
     /// The first reading of Stripe, at its limits and without, beside a peer
     Backfill,
+    /// Recurring revenue: a page of news beside counting everything, and the screen from the copy
+    Revenue,
 }
 
 /// What the measurements start as a process of its own.
@@ -40,7 +43,7 @@ enum Part {
 #[derive(Parser)]
 #[command(about = "Measures the console with a large account and prints a report in Markdown")]
 struct Arguments {
-    /// Tenants in the sample world
+    /// Tenants in the sample world; subscriptions where revenue is measured
     #[arg(long, env = "PAYWALL_SIZE", default_value_t = 100_000)]
     tenants: u32,
     /// Which sample world, and which questions
@@ -85,7 +88,10 @@ async fn main() -> anyhow::Result<()> {
     if wanted(Measurement::Backfill) {
         println!("## Backfill\n\n{}", backfill::measure(folder.path(), objects, seed, rounds).await?);
     }
-    if only == Some(Measurement::Backfill) {
+    if wanted(Measurement::Revenue) {
+        println!("## Revenue\n\n{}", revenue::measure(folder.path(), tenants, seed, rounds).await?);
+    }
+    if matches!(only, Some(Measurement::Backfill | Measurement::Revenue)) {
         return Ok(());
     }
     eprintln!("the sample world: {tenants} tenants");
