@@ -214,6 +214,8 @@ export function toDateText(
   const name = periodText(now.from, now.to, period);
   const here = `${name} to date: net ${changeText(now.net_10k, currency)}`;
   if (!before) return `${here}.`;
+  if (period === 'day')
+    return `${here}; on ${dayText(before.from)} it was ${changeText(before.net_10k, currency)}.`;
   const days = daysIn(before.from, before.to);
   return `${here}; in the first ${counted(days, 'day')} of ${periodText(before.from, before.to, period)} it was ${changeText(before.net_10k, currency)}.`;
 }
