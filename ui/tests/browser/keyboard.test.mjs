@@ -173,7 +173,7 @@ describe('the screens', () => {
     const page = await window.open('live');
     const items = page.getByRole('navigation').locator('li:has(kbd)');
     const shown = await items.locator('kbd').allInnerTexts();
-    assert.deepEqual(shown, ['Ctrl+1', 'Ctrl+2', 'Ctrl+3', 'Ctrl+4', 'Ctrl+5', 'Ctrl+6', 'Ctrl+,']);
+    assert.deepEqual(shown, ['Ctrl+1', 'Ctrl+2', 'Ctrl+3', 'Ctrl+4', 'Ctrl+5', 'Ctrl+6', 'Ctrl+7', 'Ctrl+,']);
     for (const [index, keys] of shown.entries()) {
       await page.keyboard.press(keys.replace('Ctrl', 'Control'));
       await items.nth(index).locator('[aria-current=page]').waitFor();

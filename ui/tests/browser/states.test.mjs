@@ -184,7 +184,9 @@ describe('where there is much to show', () => {
       const wide = () => list.evaluate((it) => it.scrollWidth - it.clientWidth);
       assert.equal(await wide(), 0, `at ${width} px`);
       const row = at(page, 'activity-row').filter({ hasText: 'Gesellschaft' }).first();
-      const titles = await row.locator('td').evaluateAll((all) => all.map((it) => it.title));
+      const titles = await row
+        .locator('td')
+        .evaluateAll((all) => all.map((it) => it.title.replaceAll('\u00a0', ' ')));
       assert.ok(titles.includes('Limit of storage: 10 GB → 20 GB (override)'), titles.join('\n'));
       assert.ok(titles.some((it) => it.endsWith('Wissensmanagement mbH & Co. KG')));
       await picture(page, `states-activity-${width}`);
