@@ -45,6 +45,8 @@ class Revenue {
   /** Whether periods are drawn or listed. */
   shape = $state<'chart' | 'table'>('chart');
   view = $state.raw<RevenueView | null>(null);
+  /** What the periods of the view are: others may be asked for by now. */
+  shown = $state<RevenuePeriod>('month');
   failure = $state.raw<Failure | null>(null);
   behind = $state.raw<Behind | null>(null);
   /** Whether what is shown is of another selection than what is asked for. */
@@ -67,6 +69,7 @@ class Revenue {
       const view = await host().revenue({ preset, months, period });
       if (round !== this.#round) return;
       this.view = view;
+      this.shown = period;
       this.failure = null;
       this.stale = false;
     } catch (error) {
@@ -74,7 +77,7 @@ class Revenue {
     }
   }
 
-  /** Opens what is behind a figure; the same again closes it. */
+  /** Opens what is behind a figure, in place of what is open. */
   open(behind: Behind): void {
     this.behind = behind;
   }
