@@ -13,13 +13,15 @@ use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::{Cache, CacheKey};
 use paywall_console::ipc::{FailureCode, Source, SourceState};
 use paywall_console::observer::Unobserved;
+use paywall_console::sql::SqlLimits;
 use paywall_console::sync::{SyncEngine, SyncOptions};
-use paywall_domain::{Role, Timestamp};
+use paywall_contract::IntakeRecord;
+use paywall_domain::{Meter, Role, Timestamp};
 use paywall_sandbox::{Cursor, Filter, Keys, Kind, Rules, StripeHistory, World, WorldSpec, stripe_api};
 use paywall_server::{Config, Server, TestClock};
 use paywall_stripe::{Client, Limits, Stream, StripeKey};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::Row;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -349,6 +351,62 @@ async fn the_copy_equals_the_world_and_follows_it() {
     let pages = sources.asked().iter().filter(|line| line.contains("starting_after=")).count();
     assert_eq!(pages, 0, "no list was read again: {:#?}", sources.asked());
     engine.stop().await;
+}
+
+/// A question's rows, each as one text.
+async fn asked(cache: &Cache, question: &str) -> Vec<String> {
+    let answer = cache.sql(question, SqlLimits::default(), &CancellationToken::new()).await.unwrap();
+    answer.rows.iter().map(|row| serde_json::to_string(row).unwrap()).collect()
+}
+
+async fn until_answered(cache: &Cache, question: &str, wanted: &[String]) {
+    let begun = Instant::now();
+    while asked(cache, question).await != wanted {
+        let found = asked(cache, question).await;
+        assert!(begun.elapsed() < Duration::from_secs(60), "{question}: {found:#?} instead of {wanted:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What questions in SQL rest on that nothing else of the copy does: usage by day, and sums of revenue.
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_are_answered_by_what_the_world_used_and_pays() {
+    let sources = Sources::start(size(120), Rules::default()).await;
+    let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for record in sources.world.intake() {
+        let IntakeRecord::Tenant(tenant) = record else { continue };
+        for day in tenant.usage.iter().flatten() {
+            let sum = sums.entry(tenant.id.to_string()).or_default();
+            sum.0 += day.amounts.get(&Meter::Messages).copied().unwrap_or(0);
+            sum.1 += day.amounts.get(&Meter::Tokens).copied().unwrap_or(0);
+        }
+    }
+    assert!(sums.len() > 20, "the world uses something");
+    let cell = |value: i64| json!({"is": "integer", "value": value.to_string()});
+    let wanted: Vec<String> = sums
+        .iter()
+        .map(|(id, (messages, tokens))| {
+            json!([{"is": "text", "value": id}, cell(*messages), cell(*tokens)]).to_string()
+        })
+        .collect();
+    let copy = Copy::new();
+    let cache = copy.open().await;
+    let engine = sources.engine(&cache, &sources.keys.restricted, Limits::NONE, by_hand()).await;
+    until(&engine, "the world", |engine| engine.freshness().as_of.is_some()).await;
+    let by_tenant = "SELECT tenant_id, sum(messages), sum(tokens) FROM usage_by_day GROUP BY 1 ORDER BY 1";
+    until_answered(&cache, by_tenant, &wanted).await;
+
+    // What moved adds up to what is paid, in each currency, to the last ten-thousandth.
+    let paid = "SELECT currency, sum(mrr_10k) FROM subscriptions WHERE counts = 1 GROUP BY 1 HAVING sum(mrr_10k) > 0 ORDER BY 1";
+    let paid = asked(&cache, paid).await;
+    assert!(!paid.is_empty());
+    let moved = "SELECT currency, sum(amount_10k) FROM movements GROUP BY 1 HAVING sum(amount_10k) > 0 ORDER BY 1";
+    until_answered(&cache, moved, &paid).await;
+    let latest = "SELECT currency, mrr_10k FROM mrr_by_month AS m WHERE mrr_10k > 0
+        AND month = (SELECT max(month) FROM mrr_by_month WHERE currency = m.currency) ORDER BY 1";
+    until_answered(&cache, latest, &paid).await;
+    engine.stop().await;
+    cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -273,3 +273,19 @@ pub(crate) async fn counted(
     .await?;
     Ok(BTreeMap::from([(Meter::Messages, messages), (Meter::Tokens, tokens), (Meter::ApiRequests, api_requests)]))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::DAYS_AFTER;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn days_are_read_on_from_their_place_by_indexes_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}", folder.path().join("server.db").display())).await.unwrap();
+        let plan = store.plan(DAYS_AFTER).await;
+        assert!(plan.contains("SEARCH tenants USING INDEX") && plan.contains("SEARCH usage_days USING"), "{plan}");
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}
