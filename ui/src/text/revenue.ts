@@ -122,11 +122,22 @@ export function pendingText({ pending }: RevenueBasis): string | null {
   return `${counted(pending, 'customer')} still to be counted.`;
 }
 
+/** The day of an instant in a zone, as `2026-01-31`. No locale's own order of the parts is the same everywhere. */
+function dayIn(zone: string, at: Timestamp): string {
+  const format = new Intl.DateTimeFormat('en', {
+    timeZone: zone,
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+  });
+  const parts = new Map(format.formatToParts(at).map((part) => [part.type, part.value]));
+  return [parts.get('year'), parts.get('month'), parts.get('day')].join('-');
+}
+
 /** Since when figures are seen rather than rebuilt. */
 export function seenText(since: Timestamp | null, zone: string): string {
   if (since === null) return 'All of it is estimated: rebuilt from invoices and dates.';
-  const day = new Intl.DateTimeFormat('en-CA', { timeZone: zone, dateStyle: 'short' }).format(since);
-  return `Exact since ${dayText(day)}; estimated before, from invoices and dates.`;
+  return `Exact since ${dayText(dayIn(zone, since))}; estimated before, from invoices and dates.`;
 }
 
 /** What figures rest on. */
