@@ -14,6 +14,8 @@ pub(crate) enum Course {
     Paid { cancels_at_period_end: bool },
     /// Every renewal is paid, then it was canceled.
     Canceled { at: i64 },
+    /// The renewal of this instant was never paid; Stripe gave up and canceled it.
+    Lapsed { since: i64 },
     /// Renewals from this instant on fail, and Stripe still tries.
     PastDue { since: i64 },
     /// Renewals from this instant on fail, and Stripe gave up.
@@ -37,6 +39,8 @@ pub(crate) struct Terms {
     pub(crate) coupon: Option<u8>,
     /// The first item becomes this price and quantity then.
     pub(crate) upgrade: Option<(i64, u16, i64)>,
+    /// From the first renewal at or after these instants on, the first item is this price and quantity; in order.
+    pub(crate) renewals: Vec<(i64, u16, i64)>,
     pub(crate) course: Course,
     /// Whether refunds, disputes and late payments happen by chance.
     pub(crate) mishaps: bool,
@@ -63,6 +67,7 @@ pub(crate) fn bill(books: &mut Books, draw: &mut Draw, prices: &[Price], terms: 
         .collect();
     let stop = match course {
         Course::Canceled { at } | Course::Paused { at } => at,
+        Course::Lapsed { since } => since + GIVE_UP,
         _ => i64::MAX,
     };
     let mut upgrade = terms.upgrade;
@@ -76,6 +81,9 @@ pub(crate) fn bill(books: &mut Books, draw: &mut Draw, prices: &[Price], terms: 
         period = (begins, add_months(start, (periods + 1) * months));
         if let Course::Trialing { until } = course {
             period = (start, until);
+        }
+        for (_, price, quantity) in terms.renewals.iter().filter(|it| periods > 0 && it.0 <= begins) {
+            (items[0].price, items[0].quantity) = (*price, *quantity);
         }
         let reason = if periods == 0 { Reason::Create } else { Reason::Cycle };
         let invoice = new_invoice(books, ordinal, currency, reason, begins, period, &items, prices, discount, course);
@@ -102,6 +110,9 @@ pub(crate) fn bill(books: &mut Books, draw: &mut Draw, prices: &[Price], terms: 
         }
         Course::Canceled { at } => {
             (SubscriptionStatus::Canceled, Some((at - 2 * DAY).max(start)), Some(at), None, false)
+        }
+        Course::Lapsed { since } => {
+            (SubscriptionStatus::Canceled, Some(since + GIVE_UP), Some(since + GIVE_UP), None, false)
         }
         Course::PastDue { .. } => (SubscriptionStatus::PastDue, None, None, None, false),
         Course::Unpaid { .. } => (SubscriptionStatus::Unpaid, None, None, None, false),
@@ -276,6 +287,15 @@ fn settle(books: &mut Books, draw: &mut Draw, which: u16, course: Course, mishap
             fail(books, due, "card_declined");
             books.invoices[at].status = InvoiceStatus::Void;
             books.invoices[at].closed_at = Some(created + 23 * HOUR);
+            return;
+        }
+        Course::Lapsed { since } if created >= since => {
+            let decline = *draw.pick(&DECLINES);
+            for wait in RETRIES {
+                fail(books, due + wait, decline);
+            }
+            books.invoices[at].status = InvoiceStatus::Uncollectible;
+            books.invoices[at].closed_at = Some(since + GIVE_UP);
             return;
         }
         Course::PastDue { since } | Course::Unpaid { since } if created >= since => {

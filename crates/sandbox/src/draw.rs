@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
     People = 2,
     /// Keys of the Stripe account.
     Keys = 3,
+    /// What it changed its mind about: seats, a smaller plan, leaving and coming back, not paying any more.
+    Turns = 4,
 }
 
 /// One stream.

@@ -24,6 +24,7 @@ mod render;
 pub mod scripted;
 mod story;
 pub mod stripe_api;
+mod turns;
 mod wire;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use crate::catalog::{ADDON_COUNT, Currency, FIRST_ADDON, FORMER_PRO, Interval, P
 use crate::draw::{Draw, Purpose};
 use crate::ids::{Ids, Kind};
 use crate::names;
+use crate::turns::Turns;
 
 /// How long access stays while a payment is overdue.
 pub(crate) const GRACE_DAYS: u32 = 7;
@@ -97,6 +98,7 @@ struct Sketch {
     mishaps: bool,
     /// For a trial: seconds from now to its end, negative once over.
     trial_left: Option<i64>,
+    turns: Turns,
 }
 
 pub(crate) fn tell(setting: &Setting, index: u32) -> Story {
@@ -126,6 +128,8 @@ pub(crate) fn tell(setting: &Setting, index: u32) -> Story {
         books: Books::default(),
     };
     let mut sketch = sketch(&mut draw);
+    sketch.turns =
+        Turns::of(&mut Draw::new(setting.seed, index, Purpose::Turns), sketch.product, sketch.interval, sketch.age);
     if let Some(role) = role {
         crate::parts::dress(&mut story, role);
         direct(&mut sketch, role);
@@ -186,6 +190,7 @@ fn sketch(draw: &mut Draw) -> Sketch {
         extensions: if draw.chance(150) { 1 + draw.below(2) as u32 } else { 0 },
         mishaps: true,
         trial_left: None,
+        turns: Turns::default(),
     }
 }
 
@@ -204,6 +209,7 @@ fn direct(sketch: &mut Sketch, role: Role) {
         extensions: 0,
         mishaps: false,
         trial_left: None,
+        turns: Turns::default(),
     };
     match role {
         Role::LockedOut | Role::TwoRules => {
@@ -348,6 +354,12 @@ fn subscribe(setting: &Setting, draw: &mut Draw, story: &mut Story, sketch: &Ske
             let (start, since) = aligned(GIVE_UP / DAY + 3, periods);
             (start, Course::Unpaid { since })
         }
+        Now::Canceled { days } if sketch.turns.lapses => {
+            let lived = (sketch.age.min(HISTORY_DAYS - days - 50) / 31).max(1) as u32;
+            let since = now - days * DAY - jitter / 24 - GIVE_UP;
+            let start = sub_months(since, lived);
+            (start, Course::Lapsed { since: add_months(start, lived) })
+        }
         Now::Canceled { days } => {
             let at = now - days * DAY - jitter / 24;
             (at - (sketch.age.min(HISTORY_DAYS - days - 20)).max(15) * DAY, Course::Canceled { at })
@@ -360,16 +372,17 @@ fn subscribe(setting: &Setting, draw: &mut Draw, story: &mut Story, sketch: &Ske
     trial_then(story, trial_started);
     story.facts.plan = plan_of(sketch.product);
     open_customer(story, sketch, start - 120);
+    let mut start = start;
+    if let (Now::Paid, Some((after, away))) = (present, sketch.turns.away) {
+        let left = start + after * DAY;
+        let first = Terms { upgrade: None, ..terms(sketch, start, Course::Canceled { at: left }) };
+        bill(&mut story.books, draw, &setting.prices, &first, now);
+        start = left + away * DAY;
+    }
     let terms = terms(sketch, start, course);
     bill(&mut story.books, draw, &setting.prices, &terms, now);
-    if sketch.upgrade
-        && story.books.subscriptions.iter().any(|sub| {
-            sub.items
-                .iter()
-                .any(|it| it.created < start || { setting.prices[usize::from(it.price)].product == Product::Pro })
-        })
-    {
-        story.facts.plan = plan_of(Product::Pro);
+    if let Some(item) = story.books.subscriptions.last().and_then(|sub| sub.items.first()) {
+        story.facts.plan = plan_of(setting.prices[usize::from(item.price)].product);
     }
 }
 
@@ -430,6 +443,7 @@ fn finish(setting: &Setting, draw: &mut Draw, story: &mut Story, role: Role) {
                 months: 1,
                 coupon: None,
                 upgrade: None,
+                renewals: Vec::new(),
                 course: Course::Paid { cancels_at_period_end: false },
                 mishaps: false,
             };
@@ -453,6 +467,7 @@ fn finish(setting: &Setting, draw: &mut Draw, story: &mut Story, role: Role) {
                 months: 1,
                 coupon: None,
                 upgrade: None,
+                renewals: Vec::new(),
                 course: Course::Paid { cancels_at_period_end: false },
                 mishaps: false,
             };
@@ -505,6 +520,20 @@ fn open_customer(story: &mut Story, sketch: &Sketch, created: i64) {
 
 fn terms(sketch: &Sketch, start: i64, course: Course) -> Terms {
     let price = |product| price_of(product, sketch.currency, sketch.interval);
+    let mut renewals: Vec<(i64, u16, i64)> = sketch
+        .turns
+        .changes
+        .iter()
+        .flatten()
+        .map(|(after, seats)| {
+            let at = start + after * DAY;
+            match sketch.product {
+                Product::Team => (at, price(Product::Team), (sketch.quantity * seats / 1000).max(1)),
+                _ => (at, price(Product::Starter), 1),
+            }
+        })
+        .collect();
+    renewals.sort_unstable();
     // An amount off is in dollars; a percentage fits any currency.
     Terms {
         start,
@@ -513,6 +542,7 @@ fn terms(sketch: &Sketch, start: i64, course: Course) -> Terms {
         months: sketch.interval.months(),
         coupon: sketch.coupon,
         upgrade: sketch.upgrade.then(|| (start + 45 * DAY + 7 * HOUR, price(Product::Pro), 1)),
+        renewals,
         course,
         mishaps: sketch.mishaps,
     }
