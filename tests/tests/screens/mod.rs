@@ -2,6 +2,7 @@
 //! nothing wider than the window.
 
 mod billing;
+mod sql;
 
 use paywall_tests::desktop::{Desktop, Window};
 use serde_json::json;

@@ -16,6 +16,12 @@ export const valueText = (value: number): string => exact.format(value);
 /** The same, for an axis. */
 export const axisText = (value: number): string => short.format(value);
 
+/** What stands under a chart: of days after the first one month and day are enough, and what is long is cut. */
+export function markText(label: string, first: boolean): string {
+  if (!first && /^\d{4}-\d{2}-\d{2}/.test(label)) return label.slice(5, 10);
+  return label.length > 10 ? `${label.slice(0, 9)}…` : label;
+}
+
 /** How an answer is: how many rows, whether there are more, and how long it took. */
 export function answerLine(rows: number, more: boolean, took_ms: number): string {
   const time = took_ms < 1000 ? `${number(took_ms)} ms` : `${short.format(took_ms / 1000)} s`;

@@ -9,7 +9,7 @@ import { seriesOf, tableOf } from '../../src/state/answer';
 import { privacy } from '../../src/state/privacy.svelte';
 import { forgetQuestions } from '../../src/state/questions.svelte';
 import { csvText } from '../../src/text/csv';
-import { answerLine } from '../../src/text/sql';
+import { answerLine, markText } from '../../src/text/sql';
 import { plain } from './given';
 import { open } from './page';
 
@@ -106,6 +106,16 @@ describe('a chart', () => {
     expect(series.map(({ name, values }) => [name, values])).toEqual([
       ['mrr · eur', [1, 2]],
       ['mrr · jpy', [100, 90]],
+    ]);
+  });
+
+  it('names its days so shortly that they stand beside each other', () => {
+    const marks = ['2026-01-30', '2026-01-31', '2026-02', 'a long word indeed'];
+    expect(marks.map((it, index) => markText(it, index === 0))).toEqual([
+      '2026-01-30',
+      '01-31',
+      '2026-02',
+      'a long wo…',
     ]);
   });
 
