@@ -24,7 +24,7 @@ async fn a_question_is_asked_of_the_sample_world_refused_and_stopped() -> anyhow
         loop {
             window.keys(&run).await?;
             let status = window.text_of("sql-status", |text| text.contains("row")).await?;
-            if !status.starts_with("0") && !status.starts_with("1 ") {
+            if !status.starts_with('0') && !status.starts_with("1 ") {
                 break;
             }
             anyhow::ensure!(begun.elapsed().as_secs() < 60, "no usage by day: {status}");
