@@ -263,14 +263,17 @@ impl Billed {
     }
 }
 
-/// What of a period's amount falls on a month, told by the period alone: so many calendar months
-/// where it ends on the day of the month it began on (or on the month's last), else so many days.
+/// What of a period's amount falls on a month, told by the period alone: so many calendar months where
+/// it ends on the day of the month it began on, else so many days. Of a day that a month does not have, its
+/// last one takes the place.
 fn share_of_a_month(start: i64, end: i64) -> BigRational {
     let calendar = || {
         let (from, to) = (DateTime::<Utc>::from_timestamp_millis(start)?, DateTime::<Utc>::from_timestamp_millis(end)?);
         let months = (to.year() - from.year()) * 12 + to.month() as i32 - from.month() as i32;
-        let last_of_month = (to + chrono::Days::new(1)).month() != to.month();
-        let same_day = to.day() == from.day() || (last_of_month && from.day() > to.day());
+        let is_last = |day: DateTime<Utc>| (day + chrono::Days::new(1)).month() != day.month();
+        let same_day = to.day() == from.day()
+            || (is_last(to) && from.day() > to.day())
+            || (is_last(from) && to.day() > from.day());
         (months > 0 && same_day).then_some(months)
     };
     if let Some(months) = calendar() {

@@ -166,6 +166,7 @@ fn a_line_is_brought_to_a_month_by_its_price_or_its_period() {
     assert_eq!(first("2024-01-01", "2025-01-01", 12_000), units(10));
     assert_eq!(first("2024-01-01", "2024-04-01", 3000), units(10));
     assert_eq!(first("2024-01-31", "2024-02-29", 1000), units(10), "to the month's last day");
+    assert_eq!(first("2024-02-29", "2024-03-31", 1000), units(10), "and from it");
     assert_eq!(first("2024-01-01", "2024-01-08", 1200), 52_142_857, "per day x 365/12");
     let mut known = invoice("in_1", "2024-01-01", "2024-01-08", 1200);
     known["lines"]["data"][0]["price"] = json!({"id": "p", "recurring": {"interval": "week", "interval_count": 1}});
