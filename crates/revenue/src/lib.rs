@@ -23,6 +23,7 @@ mod facts;
 mod figures;
 mod forecast;
 mod invoice;
+mod kept;
 mod ledger;
 mod movement;
 mod mrr;
