@@ -11,7 +11,7 @@ const SAME_NAME: u32 = 1_000;
 /// Saves a table under a name that no file has yet; answers where it lies.
 pub(crate) async fn save(folder: tauri::Result<PathBuf>, name: &str, text: &str) -> Result<String, Failure> {
     let folder = folder.map_err(|error| Failure::of(FailureCode::Internal, error.to_string()))?;
-    let (name, text) = (plain(name), text.to_owned());
+    let (name, text) = (plain(name.strip_suffix(".csv").unwrap_or(name)), text.to_owned());
     let written = tauri::async_runtime::spawn_blocking(move || write(&folder, &name, &text)).await;
     match written.map_err(io::Error::other) {
         Ok(Ok(path)) => Ok(path.display().to_string()),
@@ -30,7 +30,10 @@ fn plain(name: &str) -> String {
         .map(|it| if it.is_ascii_alphanumeric() || "-_".contains(it) { it } else { '-' })
         .take(80)
         .collect();
-    if kept.trim_matches('-').is_empty() { "table".to_owned() } else { kept }
+    // Names of devices, which Windows takes for those whatever follows them.
+    let device = matches!(kept.to_ascii_lowercase().as_str(), "con" | "prn" | "aux" | "nul")
+        || (kept.len() == 4 && (kept.starts_with("com") || kept.starts_with("lpt")));
+    if device || kept.trim_matches('-').is_empty() { format!("table{kept}") } else { kept }
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> io::Result<PathBuf> {
@@ -65,6 +68,7 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(std::fs::read_to_string(first).unwrap(), "\u{feff}a\n");
         assert_eq!(plain("../../etc/passwd"), "------etc-passwd");
-        assert_eq!(plain("…"), "table");
+        assert_eq!(plain("…"), "table-");
+        assert_eq!(plain("aux"), "tableaux");
     }
 }

@@ -82,6 +82,12 @@ class Revenue {
     this.behind = behind;
   }
 
+  /** Looks at it by another definition; what is behind a figure of the one before is closed with it. */
+  choose(preset: MetricPreset): void {
+    this.close();
+    this.preset = preset;
+  }
+
   close(): void {
     this.behind = null;
   }

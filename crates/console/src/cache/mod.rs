@@ -49,6 +49,9 @@ const LAYOUT: i64 = 7;
 /// cache, so a cache that holds the working set is what keeps it near a plain file's speed.
 const PAGE_CACHE: &str = "-98304";
 
+/// How long closing waits for a question in SQL.
+const QUESTION_ENDS: Duration = Duration::from_secs(5);
+
 /// Connections that read at the same time.
 const READERS: u32 = 3;
 
@@ -140,7 +143,10 @@ impl Cache {
 
     /// Closes every connection and folds the write-ahead log into the file.
     pub async fn close(&self) {
-        self.questions.close().await;
+        // A question that cannot be stopped must not keep the copy, or the app, open.
+        if tokio::time::timeout(QUESTION_ENDS, self.questions.close()).await.is_err() {
+            tracing::warn!("a question in SQL did not end in time");
+        }
         self.readers.close().await;
         self.writer.close().await;
     }

@@ -120,29 +120,28 @@ impl Console {
 
     /// Takes in lines of `date,from,to,rate`; all of them or none.
     pub async fn rates_import(&self, csv: String) -> Result<RatesView, Failure> {
-        self.change_rates(move |rates| rates.take_in(&csv)).await
-    }
-
-    /// Forgets every rate.
-    pub async fn rates_clear(&self) -> Result<RatesView, Failure> {
-        self.change_rates(|rates| {
-            *rates = SuppliedRates::default();
-            Ok(())
-        })
-        .await
-    }
-
-    async fn change_rates(
-        &self,
-        change: impl FnOnce(&mut SuppliedRates) -> Result<(), Failure> + Send + 'static,
-    ) -> Result<RatesView, Failure> {
         let _turn = self.inner.turn.lock().await;
         let path = self.inner.home.rates_file(&self.require_open()?.profile);
         let view = blocking(move || {
             let mut rates = SuppliedRates::load(&path)?;
-            change(&mut rates)?;
+            rates.take_in(&csv)?;
             rates.store(&path)?;
             Ok(rates.view())
+        })
+        .await?;
+        self.inner.observer.data_changed();
+        Ok(view)
+    }
+
+    /// Forgets every rate.
+    pub async fn rates_clear(&self) -> Result<RatesView, Failure> {
+        let _turn = self.inner.turn.lock().await;
+        let path = self.inner.home.rates_file(&self.require_open()?.profile);
+        // Not read first: one that cannot be read goes, too.
+        let view = blocking(move || {
+            let none = SuppliedRates::default();
+            none.store(&path)?;
+            Ok(none.view())
         })
         .await?;
         self.inner.observer.data_changed();
@@ -154,7 +153,13 @@ impl Console {
         let (path, days) = (self.inner.home.rates_file(&open.profile), reporting.rate_days);
         // Without a currency to report in nothing is converted.
         let rates = match &reporting.currency {
-            Some(_) => blocking(move || Ok(SuppliedRates::load(&path)?.good_for(days))).await?,
+            // Rates that cannot be read are missing ones: each currency's own figures need none.
+            Some(_) => {
+                blocking(move || Ok(SuppliedRates::load(&path)?.good_for(days))).await.unwrap_or_else(|failure| {
+                    tracing::warn!(detail = failure.detail, "the exchange rates are left out");
+                    SuppliedRates::default().good_for(days)
+                })
+            }
             None => SuppliedRates::default().good_for(days),
         };
         Ok(ReportedBy { reporting, rates: Arc::new(rates) })

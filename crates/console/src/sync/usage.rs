@@ -17,6 +17,8 @@ const PAGE: u32 = 5_000;
 const PAGES: usize = 20;
 /// How old what was read may become.
 const AGE_MS: i64 = 5 * 60_000;
+/// For how long a server that is too old for it is not asked again.
+const TOO_OLD_MS: i64 = 3_600_000;
 /// How far back the first reading goes.
 const FIRST_DAYS: i64 = 400;
 /// How far back a tenant's days are read again once its usage changed: a billing period and a little more, in which
@@ -51,7 +53,9 @@ pub(super) async fn ask(shared: &Shared, client: &AdminClient) -> Result<(), Cac
         state.cursor.and_then(|it| serde_json::from_value::<Place>(it).ok()).unwrap_or_else(|| Place::first(now));
     let asked = shared.usage_asked.swap(false, Ordering::SeqCst);
     let old = state.complete_at.is_none_or(|at| now.ms_since(at) >= AGE_MS);
-    if !(asked || old || place.unfinished) {
+    // One that is too old for it is seldom another one a moment later.
+    let too_old = state.missing.as_ref().is_some_and(|it| now.ms_since(it.at) < TOO_OLD_MS);
+    if !(asked || old || place.unfinished) || (too_old && !asked) {
         return Ok(());
     }
     let mut any = false;
@@ -61,9 +65,7 @@ pub(super) async fn ask(shared: &Shared, client: &AdminClient) -> Result<(), Cac
             Ok(Some(page)) => page,
             Ok(None) => {
                 let older = Failure::of(FailureCode::NotFound, "the server is too old to list usage by day");
-                if state.missing.is_none() {
-                    shared.cache.set_stream_missing(Source::Server, USAGE, Some(&older)).await?;
-                }
+                shared.cache.set_stream_missing(Source::Server, USAGE, Some(&older)).await?;
                 break;
             }
             // Its history is not the one that was read: days of it that never happened go with all others.

@@ -33,6 +33,11 @@ pub enum Counting {
     More,
 }
 
+/// From which difference on a clock counts as set back.
+const SET_BACK_MS: i64 = 60_000;
+/// How old it may become that everybody is counted.
+const SAID_AGAIN_MS: i64 = 6 * 3_600_000;
+
 /// For how long after its last page a list is taken to be arriving still.
 const ARRIVING_MS: i64 = 30_000;
 
@@ -76,7 +81,12 @@ impl Cache {
     /// `now`.
     pub async fn count_revenue(&self, lens: KeptLens, now: Timestamp) -> Result<Counting> {
         let customers = self.to_count(lens.num, now).await?;
-        if customers.is_empty() && lens.counted_at.is_some() {
+        // A clock that was ahead has counted what is still to come.
+        if lens.counted_at.is_some_and(|at| at.ms_since(now) > SET_BACK_MS) {
+            self.begin_lens(KeptLens { counted_at: None, ..lens }).await?;
+            return Ok(Counting::More);
+        }
+        if customers.is_empty() && lens.counted_at.is_some_and(|at| now.ms_since(at) < SAID_AGAIN_MS) {
             return Ok(Counting::Nothing);
         }
         let mut tx = self.begin().await?;
@@ -93,8 +103,13 @@ impl Cache {
         // What was dated by a clock that is ahead of this one is known all the same.
         let mut ledger = Ledger::new();
         put_subscriptions(&mut tx, &mut ledger, &ids, &HashSet::new()).await?;
-        put_invoices(&mut tx, &mut ledger, &ids).await?;
         let mut due = BTreeMap::new();
+        // Stripe's clock can be ahead of this one.
+        for (customer, at) in put_invoices(&mut tx, &mut ledger, &ids).await? {
+            if at > now.0 {
+                falls_due(&mut due, &customer, at);
+            }
+        }
         if lens.num == KeptLens::OURS {
             put_trials(&mut tx, &mut ledger, &ids, now, &mut due).await?;
         }
@@ -127,6 +142,10 @@ impl Cache {
                  SELECT 1 FROM streams AS s CROSS JOIN stripe_windows AS w ON w.stream = s.stream
                  WHERE s.source = 'stripe' AND s.stream IN ('subscriptions', 'invoices')
                      AND s.missing IS NULL AND s.last_success_at > ?1
+             ) OR EXISTS (
+                 -- A copy of an earlier version has subscriptions of which nothing was seen yet.
+                 SELECT 1 FROM stripe_subscriptions WHERE mrr_fault IS NULL AND customer IS NOT NULL
+                     AND NOT EXISTS (SELECT 1 FROM revenue_snapshots)
              )",
         )
         .bind(now.0 - ARRIVING_MS)
@@ -189,7 +208,8 @@ impl Cache {
         }
         let ids = serde_json::to_string(&ids)?;
         let mut connection = self.readers().acquire().await?;
-        put_invoices(&mut connection, ledger, &ids).await
+        put_invoices(&mut connection, ledger, &ids).await?;
+        Ok(())
     }
 }
 
@@ -218,13 +238,13 @@ async fn counted(tx: &mut SqliteConnection, lens: i64, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Subscriptions of these customers that never could be read, by customer and currency.
+/// Subscriptions of these customers whose worth cannot be told now, by customer and currency. What was seen of
+/// them before is in no figure either, until it can be told again.
 async fn untold(tx: &mut SqliteConnection, ids: &str) -> Result<Vec<(Arc<str>, Arc<str>, i64)>> {
     let rows: Vec<(String, String, i64)> = sqlx::query_as(
         "SELECT s.customer, s.currency, count(*)
          FROM json_each(?1) AS who CROSS JOIN stripe_subscriptions AS s ON s.customer = who.value
          WHERE s.mrr_fault IS NOT NULL AND s.currency <> ''
-             AND NOT EXISTS (SELECT 1 FROM revenue_snapshots AS seen WHERE seen.subscription = s.id)
          GROUP BY s.customer, s.currency",
     )
     .bind(ids)
@@ -242,14 +262,24 @@ async fn put_subscriptions(
     pay: &HashSet<String>,
 ) -> Result<()> {
     let rows: Vec<(String, i64, String)> = sqlx::query_as(
-        "SELECT customer, seen_at, facts FROM revenue_snapshots
-         WHERE customer IN (SELECT value FROM json_each(?1)) ORDER BY customer, subscription, seen_at",
+        "SELECT customer, seen_at, facts FROM revenue_snapshots AS seen
+         WHERE customer IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (
+             SELECT 1 FROM stripe_subscriptions AS s WHERE s.id = seen.subscription AND s.mrr_fault IS NOT NULL
+         )
+         ORDER BY customer, subscription, seen_at",
     )
     .bind(ids)
     .fetch_all(tx)
     .await?;
     for (customer, seen_at, facts) in rows {
-        let mut facts: SubscriptionFacts = serde_json::from_str(&facts)?;
+        // One that cannot be read must not keep everybody from being counted.
+        let mut facts: SubscriptionFacts = match serde_json::from_str(&facts) {
+            Ok(facts) => facts,
+            Err(error) => {
+                tracing::warn!(%error, customer, seen_at, "a subscription as it was seen is left out of revenue");
+                continue;
+            }
+        };
         facts.has_payment_method |= pay.contains(&customer);
         let snapshot = Snapshot { seen_at, facts: Arc::new(facts) };
         ledger.put(Fact::Subscription { customer: customer.into(), snapshot });
@@ -257,8 +287,8 @@ async fn put_subscriptions(
     Ok(())
 }
 
-/// Reads these customers' invoices.
-async fn put_invoices(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str) -> Result<()> {
+/// Reads these customers' invoices, and gives who paid when.
+async fn put_invoices(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str) -> Result<Vec<(Arc<str>, i64)>> {
     let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(
         "SELECT sample, packed FROM stripe_invoices CROSS JOIN stripe_samples
          WHERE stream = 'invoices' AND customer IN (SELECT value FROM json_each(?1))",
@@ -266,14 +296,25 @@ async fn put_invoices(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str)
     .bind(ids)
     .fetch_all(tx)
     .await?;
-    let Some(unpacking) = rows.first().map(|(sample, _)| Unpacking::by(sample)) else { return Ok(()) };
+    let mut paid = Vec::new();
+    let Some(unpacking) = rows.first().map(|(sample, _)| Unpacking::by(sample)) else { return Ok(paid) };
     for (_, packed) in rows {
-        match InvoiceFacts::from_stripe(&unpacking.unpack(&packed)?) {
-            Ok(invoice) => _ = ledger.put(Fact::Invoice { seen_at: 0, invoice }),
+        let raw = match unpacking.unpack(&packed) {
+            Ok(raw) => raw,
+            Err(error) => {
+                tracing::warn!(%error, "an invoice is left out of revenue");
+                continue;
+            }
+        };
+        match InvoiceFacts::from_stripe(&raw) {
+            Ok(invoice) => {
+                paid.extend(invoice.money_at().map(|at| (invoice.customer.clone(), at)));
+                ledger.put(Fact::Invoice { seen_at: 0, invoice });
+            }
             Err(error) => tracing::warn!(%error, "an invoice is left out of revenue"),
         }
     }
-    Ok(())
+    Ok(paid)
 }
 
 /// When something changes by itself, of every customer that is counted; `None` = never.

@@ -75,6 +75,20 @@ impl Cache {
     /// Begins a set of figures: everybody of whom something is known is to be counted.
     async fn begin_lens(&self, lens: KeptLens) -> Result<()> {
         let mut tx = self.begin().await?;
+        // Two that look at it first at the same time begin it once.
+        let (begun,): (bool,) = sqlx::query_as(
+            "SELECT EXISTS (
+                 SELECT 1 FROM revenue_lenses WHERE num = ?1 AND preset = ?2 AND zone = ?3 AND counted_at IS NULL
+             )",
+        )
+        .bind(lens.num)
+        .bind(lens.preset.as_str())
+        .bind(lens.zone.name())
+        .fetch_one(&mut *tx)
+        .await?;
+        if begun {
+            return Ok(());
+        }
         pending::forget_lens(&mut tx, lens.num).await?;
         sqlx::query(
             "INSERT INTO revenue_lenses (num, preset, zone) VALUES (?1, ?2, ?3)

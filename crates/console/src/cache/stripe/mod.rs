@@ -185,6 +185,7 @@ async fn put_rows(
         batch.add(&row.id, row.created, &row.raw, &packed, counted.get(&row.id).map(|it| &it.revenue));
     }
     let reading = streams::reading(tx, stream.name()).await?;
+    let was_faulty = if stream == Stream::Subscriptions { payers_of_faulty(tx, &rows).await? } else { Vec::new() };
     batch.put(tx, reading).await?;
     match stream {
         Stream::Subscriptions => {
@@ -192,7 +193,8 @@ async fn put_rows(
                 .iter()
                 .filter_map(|(id, it)| it.seen(changed.get(id).copied().filter(|changed| *changed < at).unwrap_or(at)));
             put_snapshots(tx, &seen.collect::<Vec<_>>()).await?;
-            pending(tx, &counted.values().filter_map(Counted::unread).collect::<Vec<_>>()).await
+            let faulty = counted.values().filter_map(Counted::faulty);
+            pending(tx, &faulty.chain(was_faulty.iter().map(String::as_str)).collect::<Vec<_>>()).await
         }
         Stream::Invoices => {
             let whose: Vec<&str> = rows.iter().filter_map(|row| rows::reference(&row.raw, "/customer")).collect();
@@ -220,6 +222,19 @@ async fn counted(tx: &mut SqliteConnection, rows: &[&StripeRow], at: Timestamp) 
         counted.insert(row.id.clone(), revenue_facts::counted(tx, &row.raw, customer, at).await?);
     }
     Ok(counted)
+}
+
+/// Whose of these subscriptions could not be told in the copy, before the rows are written.
+async fn payers_of_faulty(tx: &mut SqliteConnection, rows: &[&StripeRow]) -> Result<Vec<String>> {
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let found: Vec<(String,)> = sqlx::query_as(
+        "SELECT customer FROM stripe_subscriptions
+         WHERE id IN (SELECT value FROM json_each(?1)) AND mrr_fault IS NOT NULL AND customer IS NOT NULL",
+    )
+    .bind(serde_json::to_string(&ids)?)
+    .fetch_all(tx)
+    .await?;
+    Ok(found.into_iter().map(|(customer,)| customer).collect())
 }
 
 /// Which of these customers have a discount of their own in the copy, before the rows are written.
@@ -279,6 +294,8 @@ async fn recompute(tx: &mut SqliteConnection, which: Dependents<'_>, at: Timesta
         let customers = revenue_facts::discounted(tx, &owner).await?;
         let counted = revenue_facts::counted(tx, &raw, customers.values().next(), at).await?;
         rows::put_revenue(tx, &id, &counted.revenue).await?;
+        // It may have become one that can be told, or one that cannot.
+        pending(tx, &owner).await?;
         put_snapshots(tx, &counted.seen(at).into_iter().collect::<Vec<_>>()).await?;
     }
     Ok(())

@@ -40,9 +40,9 @@ impl Counted {
         Some(Seen { customer: self.customer.as_deref()?, facts: self.facts.as_ref()?, since })
     }
 
-    /// Whose it is, where it cannot be read.
-    pub(super) fn unread(&self) -> Option<&str> {
-        self.customer.as_deref().filter(|_| self.facts.is_none())
+    /// Whose it is, where its worth cannot be told.
+    pub(super) fn faulty(&self) -> Option<&str> {
+        self.customer.as_deref().filter(|_| self.revenue.fault.is_some())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use paywall_domain::Timestamp;
 use paywall_revenue::{Committed, Day, Ledger, Lens};
 
-use super::Kept;
+use super::{Kept, objects, totals};
 use crate::cache::{Cache, Result};
 use crate::ipc::{CommittedMonth, MetricPreset, MonthAmount, RevenueAhead};
 
@@ -20,9 +20,10 @@ impl Cache {
     pub async fn revenue_ahead(&self, preset: MetricPreset, now: Timestamp) -> Result<Vec<RevenueAhead>> {
         let kept = self.kept(preset, now).await?;
         let mut committed = self.committed(&kept, now).await?;
-        let forecasts = self.totals(kept.lens.num).await?.forecast(kept.today, BEHIND, AHEAD)?;
+        let mut read = self.readers().begin().await?;
+        let forecasts = totals(&mut read, kept.lens.num).await?.forecast(kept.today, BEHIND, AHEAD)?;
         let mut ahead = Vec::new();
-        for (currency, _, _) in self.objects(kept.lens.num).await? {
+        for (currency, _, _) in objects(&mut read, kept.lens.num).await? {
             let forecast = forecasts.iter().find(|it| it.currency == currency);
             let amount = |(day, amount_10k): &(Day, i64)| MonthAmount { day: day.to_string(), amount_10k: *amount_10k };
             let month = |(day, it): (Day, Committed)| CommittedMonth {

@@ -3,6 +3,7 @@
 use paywall_domain::Timestamp;
 use paywall_revenue::cohorts;
 
+use super::movements;
 use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{CohortCell, CohortRow, MetricPreset};
 
@@ -15,7 +16,7 @@ impl Cache {
         now: Timestamp,
     ) -> Result<Vec<CohortRow>> {
         let kept = self.kept(preset, now).await?;
-        let movements = self.movements(kept.lens.num).await?;
+        let movements = movements(&mut *self.readers().acquire().await?, kept.lens.num).await?;
         let (currency, zone) = (currency.to_owned(), kept.lens.zone);
         // Of many customers this takes longer than others should wait.
         let group = move || {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use paywall_domain::Timestamp;
-use paywall_revenue::{Cell, Day, MovementKind, Period, Unknown, Window};
+use paywall_revenue::{Cell, Day, ExchangeRates, Movement, MovementKind, Period, Unknown, Window};
 
-use super::{Kept, ReportedBy, payer};
+use super::ahead::at_once;
+use super::{Kept, ReportedBy, movements, payer};
 use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{DrillPage, DrillQuery, DrillRow, RevenueCell};
 
@@ -80,6 +81,8 @@ impl Cache {
     }
 
     async fn parts(&self, kept: &Kept, currency: &str, cell: &Bounds, after: &str, limit: i64) -> Result<Found> {
+        // Both of one moment: somebody may be counted in between.
+        let mut read = self.readers().begin().await?;
         let (total, sum): (i64, i64) = sqlx::query_as(cell.total)
             .bind(kept.lens.num)
             .bind(currency)
@@ -88,7 +91,7 @@ impl Cache {
             .bind(cell.kind)
             .bind(cell.cohort.from.number())
             .bind(cell.cohort.to.number())
-            .fetch_one(self.readers())
+            .fetch_one(&mut *read)
             .await?;
         let rows: Vec<(String, i64)> = sqlx::query_as(cell.page)
             .bind(kept.lens.num)
@@ -100,7 +103,7 @@ impl Cache {
             .bind(cell.cohort.to.number())
             .bind(after)
             .bind(limit)
-            .fetch_all(self.readers())
+            .fetch_all(&mut *read)
             .await?;
         Ok((rows, total, sum))
     }
@@ -114,28 +117,41 @@ impl Cache {
         after: &str,
         limit: i64,
     ) -> Result<Found> {
-        let movements = self.movements(kept.lens.num).await?;
+        let movements = movements(&mut *self.readers().acquire().await?, kept.lens.num).await?;
         let cell = cell(&query.cell).ok_or(CacheError::NotFound)?;
-        let mut parts: BTreeMap<&str, i64> = BTreeMap::new();
-        for theirs in movements.chunk_by(|one, other| one.customer == other.customer) {
-            let part = by.rates.part_of(theirs, &query.currency, window, cell);
-            let part = part.map_err(|unknown| match unknown {
-                Unknown::Amount(error) => CacheError::from(error),
-                // Where a rate is missing there is no figure that customers could be behind.
-                Unknown::Rate { .. } => CacheError::NotFound,
-            })?;
-            if let (Some(part), Some(first)) = (part, theirs.first()) {
-                let part = i64::try_from(part).map_err(|_| paywall_revenue::RevenueError::TooLarge)?;
-                parts.insert(&first.customer, part);
-            }
-        }
-        let total = parts.len() as i64;
-        let sum = parts.values().try_fold(0_i64, |sum, part| sum.checked_add(*part));
-        let page =
-            parts.into_iter().filter(|(customer, _)| *customer > after).take(usize::try_from(limit).unwrap_or(1));
-        let rows = page.map(|(customer, part)| (customer.to_owned(), part)).collect();
-        Ok((rows, total, sum.ok_or(paywall_revenue::RevenueError::TooLarge)?))
+        let (rates, currency, after) = (by.rates.clone(), query.currency.clone(), after.to_owned());
+        at_once(move || converted(&movements, &rates, &currency, window, cell, &after, limit)).await?
     }
+}
+
+/// Every customer's part of a converted figure, and a page of them.
+fn converted(
+    movements: &[Movement],
+    rates: &ExchangeRates,
+    currency: &str,
+    window: Window,
+    cell: Cell,
+    after: &str,
+    limit: i64,
+) -> Result<Found> {
+    let mut parts: BTreeMap<&str, i64> = BTreeMap::new();
+    for theirs in movements.chunk_by(|one, other| one.customer == other.customer) {
+        let part = rates.part_of(theirs, currency, window, cell);
+        let part = part.map_err(|unknown| match unknown {
+            Unknown::Amount(error) => CacheError::from(error),
+            // Where a rate is missing there is no figure that customers could be behind.
+            Unknown::Rate { .. } => CacheError::NotFound,
+        })?;
+        if let (Some(part), Some(first)) = (part, theirs.first()) {
+            let part = i64::try_from(part).map_err(|_| paywall_revenue::RevenueError::TooLarge)?;
+            parts.insert(&first.customer, part);
+        }
+    }
+    let total = parts.len() as i64;
+    let sum = parts.values().try_fold(0_i64, |sum, part| sum.checked_add(*part));
+    let page = parts.into_iter().filter(|(customer, _)| *customer > after).take(usize::try_from(limit).unwrap_or(1));
+    let rows = page.map(|(customer, part)| (customer.to_owned(), part)).collect();
+    Ok((rows, total, sum.ok_or(paywall_revenue::RevenueError::TooLarge)?))
 }
 
 impl Bounds {

@@ -17,6 +17,8 @@ use paywall_revenue::{
     Converted, Day, DayTotal, ExchangeRates, Movement, MovementKind, Objects, Period, Preset, Rate, Totals, Window,
 };
 
+use sqlx::SqliteConnection;
+
 use super::row::tenant_id;
 use crate::cache::{Cache, KeptLens, Result};
 use crate::ipc::{
@@ -117,85 +119,6 @@ impl Cache {
         Ok(Kept { lens, today: lens.zone.day_of(now.0) })
     }
 
-    /// The sums of every day.
-    async fn totals(&self, lens: i64) -> Result<Totals> {
-        let days: Vec<(String, i32, i64, i64, i64, i64, i64)> = sqlx::query_as(
-            "SELECT currency, day, kind, amount_10k, movements, paying, estimated
-             FROM revenue_days WHERE lens = ?1 AND movements <> 0 ORDER BY currency, day, kind",
-        )
-        .bind(lens)
-        .fetch_all(self.readers())
-        .await?;
-        let rebuilt: Vec<(String, i32, i64)> =
-            sqlx::query_as("SELECT currency, day, rebuilt FROM revenue_rebuilt_days WHERE lens = ?1 AND rebuilt <> 0")
-                .bind(lens)
-                .fetch_all(self.readers())
-                .await?;
-        let mut totals: HashMap<(String, i32), DayTotal> = HashMap::new();
-        for (currency, day, kind, amount, movements, paying, estimated) in days {
-            let total = totals.entry((currency, day)).or_default();
-            if let Some(kind) = usize::try_from(kind).ok().filter(|kind| *kind < MovementKind::ALL.len()) {
-                (total.amounts[kind], total.counts[kind]) = (i128::from(amount), movements);
-            }
-            total.paying += paying;
-            total.estimated += estimated;
-        }
-        for (currency, day, rebuilt) in rebuilt {
-            totals.entry((currency, day)).or_default().rebuilt += rebuilt;
-        }
-        let objects = self.objects(lens).await?;
-        Ok(Totals::from_parts(
-            totals.iter().map(|((currency, day), total)| (&**currency, Day::of_number(*day), *total)),
-            objects.iter().map(|(currency, objects, _)| (&**currency, *objects)),
-        ))
-    }
-
-    /// What each currency rests on and what its subscriptions say is earned now, that with most subscriptions
-    /// first.
-    async fn objects(&self, lens: i64) -> Result<Vec<(String, Objects, i64)>> {
-        let rows: Vec<(String, i64, i64, i64, i64, i64)> = sqlx::query_as(
-            "SELECT currency, subscriptions, invoices, faults, including_tax, now_10k FROM revenue_objects
-             WHERE lens = ?1 AND (subscriptions <> 0 OR invoices <> 0) ORDER BY subscriptions DESC, currency",
-        )
-        .bind(lens)
-        .fetch_all(self.readers())
-        .await?;
-        let objects = |(currency, subscriptions, invoices, faults, including_tax, now)| {
-            (currency, Objects { subscriptions, invoices, faults, including_tax }, now)
-        };
-        Ok(rows.into_iter().map(objects).collect())
-    }
-
-    /// Every movement, by customer, in order.
-    async fn movements(&self, lens: i64) -> Result<Vec<Movement>> {
-        let rows: Vec<(String, String, i32, i64, i64, i8, bool)> = sqlx::query_as(
-            "SELECT customer, currency, day, kind, amount_10k, paying, estimated
-             FROM revenue_movements WHERE lens = ?1 ORDER BY customer, currency, day",
-        )
-        .bind(lens)
-        .fetch_all(self.readers())
-        .await?;
-        let mut names: HashMap<String, Arc<str>> = HashMap::new();
-        let mut customer: Arc<str> = "".into();
-        let movement =
-            |(whose, currency, day, kind, amount_10k, paying, estimated): (String, String, _, i64, _, _, _)| {
-                if *customer != *whose {
-                    customer = whose.into();
-                }
-                let kind = usize::try_from(kind).ok().and_then(|kind| MovementKind::ALL.get(kind).copied());
-                Some(Movement {
-                    customer: customer.clone(),
-                    currency: names.entry(currency).or_insert_with_key(|name| name.as_str().into()).clone(),
-                    day: Day::of_number(day),
-                    kind: kind?,
-                    amount_10k,
-                    paying,
-                    estimated,
-                })
-            };
-        Ok(rows.into_iter().filter_map(movement).collect())
-    }
-
     /// Who these customers are, by their ids; a tenant that is no customer yet goes by its own.
     async fn payers(&self, customers: &[&str]) -> Result<HashMap<String, Payer>> {
         let rows: Vec<Known> = sqlx::query_as(
@@ -220,6 +143,84 @@ impl Cache {
             })
             .collect()
     }
+}
+
+/// The sums of every day.
+async fn totals(read: &mut SqliteConnection, lens: i64) -> Result<Totals> {
+    let days: Vec<(String, i32, i64, i64, i64, i64, i64)> = sqlx::query_as(
+        "SELECT currency, day, kind, amount_10k, movements, paying, estimated
+         FROM revenue_days WHERE lens = ?1 AND movements <> 0 ORDER BY currency, day, kind",
+    )
+    .bind(lens)
+    .fetch_all(&mut *read)
+    .await?;
+    let rebuilt: Vec<(String, i32, i64)> =
+        sqlx::query_as("SELECT currency, day, rebuilt FROM revenue_rebuilt_days WHERE lens = ?1 AND rebuilt <> 0")
+            .bind(lens)
+            .fetch_all(&mut *read)
+            .await?;
+    let mut totals: HashMap<(String, i32), DayTotal> = HashMap::new();
+    for (currency, day, kind, amount, movements, paying, estimated) in days {
+        let total = totals.entry((currency, day)).or_default();
+        if let Some(kind) = usize::try_from(kind).ok().filter(|kind| *kind < MovementKind::ALL.len()) {
+            (total.amounts[kind], total.counts[kind]) = (i128::from(amount), movements);
+        }
+        total.paying += paying;
+        total.estimated += estimated;
+    }
+    for (currency, day, rebuilt) in rebuilt {
+        totals.entry((currency, day)).or_default().rebuilt += rebuilt;
+    }
+    let objects = objects(&mut *read, lens).await?;
+    Ok(Totals::from_parts(
+        totals.iter().map(|((currency, day), total)| (&**currency, Day::of_number(*day), *total)),
+        objects.iter().map(|(currency, objects, _)| (&**currency, *objects)),
+    ))
+}
+
+/// What each currency rests on and what its subscriptions say is earned now, that with most subscriptions
+/// first.
+async fn objects(read: &mut SqliteConnection, lens: i64) -> Result<Vec<(String, Objects, i64)>> {
+    let rows: Vec<(String, i64, i64, i64, i64, i64)> = sqlx::query_as(
+        "SELECT currency, subscriptions, invoices, faults, including_tax, now_10k FROM revenue_objects
+         WHERE lens = ?1 AND (subscriptions <> 0 OR invoices <> 0) ORDER BY subscriptions DESC, currency",
+    )
+    .bind(lens)
+    .fetch_all(&mut *read)
+    .await?;
+    let objects = |(currency, subscriptions, invoices, faults, including_tax, now)| {
+        (currency, Objects { subscriptions, invoices, faults, including_tax }, now)
+    };
+    Ok(rows.into_iter().map(objects).collect())
+}
+
+/// Every movement, by customer, in order.
+async fn movements(read: &mut SqliteConnection, lens: i64) -> Result<Vec<Movement>> {
+    let rows: Vec<(String, String, i32, i64, i64, i8, bool)> = sqlx::query_as(
+        "SELECT customer, currency, day, kind, amount_10k, paying, estimated
+         FROM revenue_movements WHERE lens = ?1 ORDER BY customer, currency, day",
+    )
+    .bind(lens)
+    .fetch_all(&mut *read)
+    .await?;
+    let mut names: HashMap<String, Arc<str>> = HashMap::new();
+    let mut customer: Arc<str> = "".into();
+    let movement = |(whose, currency, day, kind, amount_10k, paying, estimated): (String, String, _, i64, _, _, _)| {
+        if *customer != *whose {
+            customer = whose.into();
+        }
+        let kind = usize::try_from(kind).ok().and_then(|kind| MovementKind::ALL.get(kind).copied());
+        Some(Movement {
+            customer: customer.clone(),
+            currency: names.entry(currency).or_insert_with_key(|name| name.as_str().into()).clone(),
+            day: Day::of_number(day),
+            kind: kind?,
+            amount_10k,
+            paying,
+            estimated,
+        })
+    };
+    Ok(rows.into_iter().filter_map(movement).collect())
 }
 
 /// A customer, its tenant's id and name, and its own address.

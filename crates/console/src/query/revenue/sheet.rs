@@ -1,10 +1,11 @@
 //! The figures by period and currency.
 
 use paywall_domain::Timestamp;
-use paywall_revenue::{Figures, Totals, Unknown, Window};
+use paywall_revenue::{Figures, Movement, Totals, Unknown, Window};
 use paywall_stripe::Stream;
+use sqlx::SqliteConnection;
 
-use super::{Kept, ReportedBy, months_up_to, periods, sums};
+use super::{Kept, ReportedBy, months_up_to, movements, objects, periods, sums, totals};
 use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{
     ConvertedSpan, MissingRate, MovedView, RevenueBasis, RevenueObjects, RevenueQuery, RevenueSheet, RevenueSpan,
@@ -18,8 +19,16 @@ impl Cache {
     /// Revenue by a definition; one that is looked at first is counted from now on, and nothing of it is here yet.
     pub async fn revenue(&self, query: RevenueQuery, by: &ReportedBy, now: Timestamp) -> Result<RevenueView> {
         let kept = self.kept(query.preset, now).await?;
-        let totals = self.totals(kept.lens.num).await?;
-        let objects = self.objects(kept.lens.num).await?;
+        // All of one moment: customers may be counted meanwhile, and then the sums would not agree.
+        let mut read = self.readers().begin().await?;
+        let totals = totals(&mut read, kept.lens.num).await?;
+        let objects = objects(&mut read, kept.lens.num).await?;
+        let basis = basis(&mut read, &kept, now).await?;
+        let movements = match &by.reporting.currency {
+            Some(_) => movements(&mut read, kept.lens.num).await?,
+            None => Vec::new(),
+        };
+        drop(read);
         let window = months_up_to(kept.today, query.months);
         let mut sheets = Vec::with_capacity(objects.len());
         for (currency, objects, subscriptions_10k) in objects {
@@ -30,7 +39,7 @@ impl Cache {
             });
         }
         let converted = match &by.reporting.currency {
-            Some(currency) => self.converted(&kept, currency, by, window, query).await?,
+            Some(currency) => converted(movements, currency, by, window, query).await?,
             None => Vec::new(),
         };
         Ok(RevenueView {
@@ -40,67 +49,76 @@ impl Cache {
             sheets,
             reporting_currency: by.reporting.currency.clone(),
             converted,
-            basis: self.basis(&kept, now).await?,
+            basis,
         })
     }
+}
 
-    async fn converted(
-        &self,
-        kept: &Kept,
-        currency: &str,
-        by: &ReportedBy,
-        window: Window,
-        query: RevenueQuery,
-    ) -> Result<Vec<ConvertedSpan>> {
-        let movements = self.movements(kept.lens.num).await?;
-        let (currency, rates) = (currency.to_owned(), by.rates.clone());
-        let spans = periods(window, query.period.into());
-        let convert = move || {
-            let customers = || movements.chunk_by(|one, other| one.customer == other.customer);
-            let span = |(window, finished): (Window, bool)| {
-                let (sums, missing) = match rates.converted(customers(), &currency, window) {
-                    Ok(converted) => (Some((&converted).into()), None),
-                    Err(Unknown::Rate { from, to, day }) => {
-                        (None, Some(MissingRate { from, to, day: day.to_string() }))
-                    }
-                    Err(Unknown::Amount(error)) => return Err(error.into()),
-                };
-                Ok(ConvertedSpan { from: window.from.to_string(), to: window.to.to_string(), finished, sums, missing })
+async fn converted(
+    movements: Vec<Movement>,
+    currency: &str,
+    by: &ReportedBy,
+    window: Window,
+    query: RevenueQuery,
+) -> Result<Vec<ConvertedSpan>> {
+    let (currency, rates) = (currency.to_owned(), by.rates.clone());
+    let spans = periods(window, query.period.into());
+    let convert = move || {
+        let customers = || movements.chunk_by(|one, other| one.customer == other.customer);
+        let span = |(window, finished): (Window, bool)| {
+            let (sums, missing) = match rates.converted(customers(), &currency, window) {
+                Ok(converted) => (Some((&converted).into()), None),
+                Err(Unknown::Rate { from, to, day }) => (None, Some(MissingRate { from, to, day: day.to_string() })),
+                Err(Unknown::Amount(error)) => return Err(error.into()),
             };
-            spans.into_iter().map(span).collect::<Result<Vec<_>>>()
+            Ok(ConvertedSpan { from: window.from.to_string(), to: window.to.to_string(), finished, sums, missing })
         };
-        tokio::task::spawn_blocking(convert).await.map_err(|error| CacheError::Io(std::io::Error::other(error)))?
-    }
+        spans.into_iter().map(span).collect::<Result<Vec<_>>>()
+    };
+    tokio::task::spawn_blocking(convert).await.map_err(|error| CacheError::Io(std::io::Error::other(error)))?
+}
 
-    async fn basis(&self, kept: &Kept, now: Timestamp) -> Result<RevenueBasis> {
-        let mut unread = Vec::new();
-        for stream in RESTS_ON {
-            if !self.stripe_complete(stream).await? {
-                unread.push(stream.name().to_owned());
-            }
-        }
-        let (seen_since,): (Option<i64>,) =
-            sqlx::query_as("SELECT min(seen_at) FROM revenue_snapshots INDEXED BY revenue_snapshots_by_time")
-                .fetch_one(self.readers())
-                .await?;
-        let (pending, customers): (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM revenue_pending WHERE lens = ?1),
-                 (SELECT count(*) FROM revenue_accounts WHERE lens = ?1)",
+async fn basis(read: &mut SqliteConnection, kept: &Kept, now: Timestamp) -> Result<RevenueBasis> {
+    let mut unread = Vec::new();
+    for stream in RESTS_ON {
+        // A copy of an earlier version has whole lists that are to be read again.
+        let (whole,): (bool,) = sqlx::query_as(
+            "SELECT EXISTS (
+                     SELECT 1 FROM streams WHERE source = 'stripe' AND stream = ?1 AND complete_at IS NOT NULL
+                         AND NOT (?1 = 'subscriptions' AND cursor ->> 'phase' IS NOT 'current' AND EXISTS (
+                             SELECT 1 FROM stripe_subscriptions AS s WHERE mrr_fault IS NULL AND customer IS NOT NULL
+                                 AND NOT EXISTS (SELECT 1 FROM revenue_snapshots WHERE subscription = s.id)
+                         ))
+                 )",
         )
-        .bind(kept.lens.num)
-        .fetch_one(self.readers())
+        .bind(stream.name())
+        .fetch_one(&mut *read)
         .await?;
-        // Where nobody waits, what was counted then holds now.
-        let counted_at = kept.lens.counted_at.map(|at| if pending == 0 { now } else { at });
-        Ok(RevenueBasis {
-            complete: unread.is_empty(),
-            unread,
-            seen_since: seen_since.map(Timestamp),
-            customers,
-            pending,
-            counted_at,
-        })
+        if !whole {
+            unread.push(stream.name().to_owned());
+        }
     }
+    let (seen_since,): (Option<i64>,) =
+        sqlx::query_as("SELECT min(seen_at) FROM revenue_snapshots INDEXED BY revenue_snapshots_by_time")
+            .fetch_one(&mut *read)
+            .await?;
+    let (pending, customers): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM revenue_pending WHERE lens = ?1),
+                 (SELECT count(*) FROM revenue_accounts WHERE lens = ?1)",
+    )
+    .bind(kept.lens.num)
+    .fetch_one(read)
+    .await?;
+    // Where nobody waits, what was counted then holds now.
+    let counted_at = kept.lens.counted_at.map(|at| if pending == 0 { now } else { at });
+    Ok(RevenueBasis {
+        complete: unread.is_empty(),
+        unread,
+        seen_since: seen_since.map(Timestamp),
+        customers,
+        pending,
+        counted_at,
+    })
 }
 
 fn sheet(kept: &Kept, totals: &Totals, currency: &str, window: Window, query: RevenueQuery) -> Result<RevenueSheet> {
