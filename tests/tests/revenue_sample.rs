@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::{Cache, CacheKey, Counting};
 use paywall_console::ipc::{
-    DrillQuery, MetricPreset, Reporting, RevenueCell, RevenuePeriod, RevenueQuery, RevenueSpan, RevenueView, Source,
-    SourceFreshness,
+    DrillQuery, FailedPaymentsRow, MetricPreset, Reporting, RevenueCell, RevenuePeriod, RevenueQuery, RevenueSpan,
+    RevenueView, Source, SourceFreshness,
 };
 use paywall_console::observer::Unobserved;
 use paywall_console::query::ReportedBy;
@@ -385,5 +385,44 @@ async fn trials_convert_by_the_month_they_began_in_as_the_definitions_say() {
         assert_eq!(counts, (undecided + converted + lost, undecided, converted, converted + lost), "{}", cohort.from);
     }
     assert!(told.iter().filter(|it| it.started > 0).count() > 9);
+    cache.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_year_the_sample_world_has_something_to_show_on_every_tab() {
+    let folder = tempfile::tempdir().unwrap();
+    // As sample data is shown, whatever size the others are tested with.
+    let world = World::generate(WorldSpec { seed: 7, tenants: 240, as_of: AS_OF });
+    let cache = copied(&world, folder.path()).await;
+    let view = shown(&cache).await;
+    let dollars = &view.sheets[0];
+    assert_eq!(dollars.currency, "usd");
+    let year = &dollars.spans[dollars.spans.len() - 12..];
+    let months = |kind: usize| year.iter().filter(|it| moved(it)[kind].1 > 0).count();
+    let seen: Vec<usize> = (0..5).map(months).collect();
+    let enough = [10, 4, 5, 4, 8];
+    assert!(
+        seen.iter().zip(enough).all(|(seen, enough)| *seen >= enough),
+        "{seen:?} of 12 months, at least {enough:?}"
+    );
+    let others: BTreeSet<&str> =
+        view.sheets[1..].iter().filter(|it| it.movements_10k > 0).map(|it| &*it.currency).collect();
+    assert_eq!(others, ["eur", "gbp", "jpy", "kwd"].into());
+    let failed = cache.failed_payments(12, NOW).await.unwrap();
+    let months = |has: fn(&FailedPaymentsRow) -> bool| {
+        failed.iter().filter(|it| has(it)).map(|it| &it.from).collect::<BTreeSet<_>>().len()
+    };
+    let (recovered, given_up, waiting) =
+        (months(|it| it.recovered.count > 0), months(|it| it.given_up.count > 0), months(|it| it.waiting.count > 0));
+    assert!(recovered >= 6 && given_up >= 3 && waiting >= 1, "{recovered} {given_up} {waiting}");
+    let cohorts = cache.revenue_cohorts(MetricPreset::Paywall, "usd", NOW).await.unwrap();
+    assert!(cohorts.len() >= 18 && cohorts.iter().any(|it| it.months.last().unwrap().customers < it.customers));
+    let trials = cache.trial_conversion(12, NOW).await.unwrap();
+    assert!(trials.cohorts.iter().filter(|it| it.converted > 0 && it.converted < it.decided).count() >= 4);
+    let ahead = cache.revenue_ahead(MetricPreset::Paywall, NOW).await.unwrap();
+    assert!(ahead[0].committed.iter().any(|it| it.trials_payable_10k > 0), "a trial ends with something to be paid by");
+    let differences = cache.differences(MetricPreset::Stripe, NOW).await.unwrap();
+    let page = cache.differences_page(&differences, None).await.unwrap();
+    assert!(page.rows.len() >= 5 && page.totals.iter().any(|it| !it.causes.is_empty()), "{:?}", page.totals);
     cache.close().await;
 }

@@ -23,13 +23,13 @@ impl Turns {
             (draw.between(40, age.max(41)), seats)
         };
         let often = match product {
-            Product::Team => 500,
+            Product::Team => 700,
             Product::Pro => 110,
             _ => 0,
         };
         let changes = [(); 2].map(|()| draw.chance(often).then(|| change(draw)).filter(|_| monthly));
         let away = (draw.between(45, (age / 2).max(46)), draw.between(25, 100));
-        let returns = draw.chance(140) && monthly && age > away.0 + away.1 + 75;
-        Self { changes, away: returns.then_some(away), lapses: draw.chance(400) && monthly }
+        let returns = draw.chance(300) && monthly && age > away.0 + away.1 + 75;
+        Self { changes, away: returns.then_some(away), lapses: draw.chance(650) && monthly }
     }
 }
