@@ -100,6 +100,7 @@ async fn a_trial_goes_with_its_tenant_from_the_tenant_to_its_customer() {
     assert_eq!(converted().await, (1, 1));
     // The same again is no news.
     cache.apply_feed_page(&feed_of(&[paying]), NOW).await.unwrap();
+    read(&cache, Stream::Invoices, &[invoice("1", "cus_1", "usd", 1000, ago(15))], NOW).await;
     let lens = cache.revenue_lenses().await.unwrap()[0];
     assert_eq!(cache.count_revenue(lens, NOW).await.unwrap(), Counting::Nothing);
     assert_eq!(walk_trials(&cache, NOW).await, 1);

@@ -6,14 +6,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use paywall_domain::{DAY_MS, Timestamp};
-use paywall_revenue::{
-    Fact, InvoiceFacts, Ledger, Lens, Objects, Snapshot, SubscriptionFacts, TrialFacts, TrialOutcome,
-};
+use paywall_revenue::{Fact, Ledger, Lens, Objects, Snapshot, SubscriptionFacts, TrialFacts, TrialOutcome};
 use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::KeptLens;
-use crate::cache::stripe::Unpacking;
+use super::invoices::put_invoices;
 use crate::cache::{Cache, Result};
 
 /// How many customers are counted in one transaction: others who write wait that long.
@@ -285,36 +283,6 @@ async fn put_subscriptions(
         ledger.put(Fact::Subscription { customer: customer.into(), snapshot });
     }
     Ok(())
-}
-
-/// Reads these customers' invoices, and gives who paid when.
-async fn put_invoices(tx: &mut SqliteConnection, ledger: &mut Ledger, ids: &str) -> Result<Vec<(Arc<str>, i64)>> {
-    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(
-        "SELECT sample, packed FROM stripe_invoices CROSS JOIN stripe_samples
-         WHERE stream = 'invoices' AND customer IN (SELECT value FROM json_each(?1))",
-    )
-    .bind(ids)
-    .fetch_all(tx)
-    .await?;
-    let mut paid = Vec::new();
-    let Some(unpacking) = rows.first().map(|(sample, _)| Unpacking::by(sample)) else { return Ok(paid) };
-    for (_, packed) in rows {
-        let raw = match unpacking.unpack(&packed) {
-            Ok(raw) => raw,
-            Err(error) => {
-                tracing::warn!(%error, "an invoice is left out of revenue");
-                continue;
-            }
-        };
-        match InvoiceFacts::from_stripe(&raw) {
-            Ok(invoice) => {
-                paid.extend(invoice.money_at().map(|at| (invoice.customer.clone(), at)));
-                ledger.put(Fact::Invoice { seen_at: 0, invoice });
-            }
-            Err(error) => tracing::warn!(%error, "an invoice is left out of revenue"),
-        }
-    }
-    Ok(paid)
 }
 
 /// When something changes by itself, of every customer that is counted; `None` = never.

@@ -1,6 +1,7 @@
 //! What is kept of revenue: subscriptions as they were seen over time, and what follows from them.
 
 mod counting;
+mod invoices;
 mod pending;
 mod snapshots;
 
@@ -10,6 +11,7 @@ use paywall_revenue::{Preset, ReportingZone};
 use super::{Cache, Result};
 
 pub use counting::{CUSTOMERS_AT_ONCE, Counting};
+pub(super) use invoices::keep_invoices;
 pub(super) use pending::{forget_all, pending, tenant_pending, trials_gone};
 pub(super) use snapshots::{Seen, put_snapshots};
 

@@ -14,7 +14,7 @@ use paywall_stripe::Stream;
 use serde_json::Value;
 use sqlx::SqliteConnection;
 
-use super::revenue::{pending, put_snapshots};
+use super::revenue::{keep_invoices, pending, put_snapshots};
 use super::streams::{self, StreamProgress};
 use super::{Cache, Result};
 use crate::ipc::Source;
@@ -197,8 +197,8 @@ async fn put_rows(
             pending(tx, &faulty.chain(was_faulty.iter().map(String::as_str)).collect::<Vec<_>>()).await
         }
         Stream::Invoices => {
-            let whose: Vec<&str> = rows.iter().filter_map(|row| rows::reference(&row.raw, "/customer")).collect();
-            pending(tx, &whose).await
+            let owned = rows.iter().map(|row| &row.raw).filter(|raw| rows::reference(raw, "/customer").is_some());
+            keep_invoices(tx, &owned.collect::<Vec<_>>()).await
         }
         Stream::Prices => recompute(tx, Dependents::Faulty, at).await,
         Stream::Customers => {

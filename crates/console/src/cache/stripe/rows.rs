@@ -60,10 +60,10 @@ const PUT_SUBSCRIPTIONS: &str = "INSERT INTO stripe_subscriptions (
 
 const PUT_INVOICES: &str = "INSERT INTO stripe_invoices (
          id, created, customer, subscription, number, number_key, status, currency, total, amount_due,
-         amount_paid, amount_remaining, attempt_count, paid_at, billed_at, reading, packed
+         amount_paid, amount_remaining, attempt_count, paid_at, billed_at, kept, reading, packed
      )
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-         value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, ?3,
+         value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, 1, ?3,
          substr(?2, value ->> 15, value ->> 16) FROM json_each(?1) WHERE true
      ON CONFLICT (id) DO UPDATE SET
          created = excluded.created, customer = excluded.customer, subscription = excluded.subscription,
@@ -71,7 +71,7 @@ const PUT_INVOICES: &str = "INSERT INTO stripe_invoices (
          currency = excluded.currency, total = excluded.total, amount_due = excluded.amount_due,
          amount_paid = excluded.amount_paid, amount_remaining = excluded.amount_remaining,
          attempt_count = excluded.attempt_count, paid_at = excluded.paid_at, billed_at = excluded.billed_at,
-         reading = excluded.reading, packed = excluded.packed";
+         kept = 1, reading = excluded.reading, packed = excluded.packed";
 
 const PUT_INVOICE_PAYMENTS: &str = "INSERT INTO stripe_invoice_payments (
          id, created, invoice, status, currency, amount_requested, amount_paid, payment_intent, charge,

@@ -16,7 +16,7 @@ impl Cache {
         now: Timestamp,
     ) -> Result<Vec<CohortRow>> {
         let kept = self.kept(preset, now).await?;
-        let movements = movements(&mut *self.readers().acquire().await?, kept.lens.num).await?;
+        let movements = movements(&mut *self.readers().acquire().await?, kept.lens.num, Some(currency)).await?;
         let (currency, zone) = (currency.to_owned(), kept.lens.zone);
         // Of many customers this takes longer than others should wait.
         let group = move || {

@@ -46,6 +46,12 @@ macro_rules! page {
 }
 
 macro_rules! total {
+    // The sums of days tell as much: who stands above zero is one more that pays.
+    (level) => {
+        "SELECT coalesce(sum(paying), 0), coalesce(sum(amount_10k), 0) FROM revenue_days
+         WHERE lens = ?1 AND currency = ?2 AND day < ?4 AND ?3 IS NOT NULL AND ?5 IS NOT NULL
+             AND ?6 IS NOT NULL AND ?7 IS NOT NULL"
+    };
     ($cell:ident) => {
         concat!("SELECT count(*), coalesce(sum(amount), 0) FROM (", parts!($cell), ")")
     };
@@ -117,7 +123,7 @@ impl Cache {
         after: &str,
         limit: i64,
     ) -> Result<Found> {
-        let movements = movements(&mut *self.readers().acquire().await?, kept.lens.num).await?;
+        let movements = movements(&mut *self.readers().acquire().await?, kept.lens.num, None).await?;
         let cell = cell(&query.cell).ok_or(CacheError::NotFound)?;
         let (rates, currency, after) = (by.rates.clone(), query.currency.clone(), after.to_owned());
         at_once(move || converted(&movements, &rates, &currency, window, cell, &after, limit)).await?

@@ -194,13 +194,15 @@ async fn objects(read: &mut SqliteConnection, lens: i64) -> Result<Vec<(String, 
     Ok(rows.into_iter().map(objects).collect())
 }
 
-/// Every movement, by customer, in order.
-async fn movements(read: &mut SqliteConnection, lens: i64) -> Result<Vec<Movement>> {
+/// Every movement, or every one in a currency, by customer, in order.
+async fn movements(read: &mut SqliteConnection, lens: i64, currency: Option<&str>) -> Result<Vec<Movement>> {
     let rows: Vec<(String, String, i32, i64, i64, i8, bool)> = sqlx::query_as(
         "SELECT customer, currency, day, kind, amount_10k, paying, estimated
-         FROM revenue_movements WHERE lens = ?1 ORDER BY customer, currency, day",
+         FROM revenue_movements WHERE lens = ?1 AND (?2 IS NULL OR currency = ?2)
+         ORDER BY customer, currency, day",
     )
     .bind(lens)
+    .bind(currency)
     .fetch_all(&mut *read)
     .await?;
     let mut names: HashMap<String, Arc<str>> = HashMap::new();

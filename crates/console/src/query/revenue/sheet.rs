@@ -25,7 +25,7 @@ impl Cache {
         let objects = objects(&mut read, kept.lens.num).await?;
         let basis = basis(&mut read, &kept, now).await?;
         let movements = match &by.reporting.currency {
-            Some(_) => movements(&mut read, kept.lens.num).await?,
+            Some(_) => movements(&mut read, kept.lens.num, None).await?,
             None => Vec::new(),
         };
         drop(read);
