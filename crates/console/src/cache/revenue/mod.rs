@@ -1,9 +1,11 @@
 //! What is kept of revenue: subscriptions as they were seen over time, and what follows from them.
 
 mod counting;
+mod figures;
 mod invoices;
 mod pending;
 mod snapshots;
+mod trials;
 
 use paywall_domain::Timestamp;
 use paywall_revenue::{Preset, ReportingZone};
