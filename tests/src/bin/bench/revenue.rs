@@ -124,7 +124,9 @@ fn row(raw: Value) -> StripeRow {
 }
 
 async fn load(cache: &Cache, sold: &[Sold], at: Timestamp) -> anyhow::Result<usize> {
-    let progress = StreamProgress { cursor: None, complete_at: Some(at), at, unreadable: Vec::new() };
+    // As it is once every list was read to its end.
+    let cursor = Some(json!({"phase": "current", "newest": at.0 / 1000}));
+    let progress = StreamProgress { cursor, complete_at: Some(at), at, unreadable: Vec::new() };
     let mut invoices = 0;
     for part in sold.chunks(500) {
         let rows: Vec<StripeRow> = part.iter().map(Sold::subscription).collect();

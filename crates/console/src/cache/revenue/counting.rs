@@ -197,7 +197,8 @@ async fn counted(tx: &mut SqliteConnection, lens: i64, now: Timestamp) -> Result
 async fn untold(tx: &mut SqliteConnection, ids: &str) -> Result<Untold> {
     let rows: Vec<(String, String, i64)> = sqlx::query_as(
         "SELECT s.customer, s.currency, count(*)
-         FROM json_each(?1) AS who CROSS JOIN stripe_subscriptions AS s ON s.customer = who.value
+         FROM json_each(?1) AS who CROSS JOIN stripe_subscriptions AS s INDEXED BY stripe_subscriptions_untold
+             ON s.customer = who.value
          WHERE s.mrr_fault IS NOT NULL AND s.currency <> ''
          GROUP BY s.customer, s.currency",
     )
@@ -218,7 +219,8 @@ async fn put_subscriptions(
     let rows: Vec<(String, i64, String)> = sqlx::query_as(
         "SELECT customer, seen_at, facts FROM revenue_snapshots AS seen
          WHERE customer IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (
-             SELECT 1 FROM stripe_subscriptions AS s WHERE s.id = seen.subscription AND s.mrr_fault IS NOT NULL
+             SELECT 1 FROM stripe_subscriptions AS s INDEXED BY stripe_subscriptions_untold
+             WHERE s.customer = seen.customer AND s.id = seen.subscription AND s.mrr_fault IS NOT NULL
          )
          ORDER BY customer, subscription, seen_at",
     )

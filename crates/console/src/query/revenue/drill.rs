@@ -19,29 +19,52 @@ type Found = (Vec<(String, i64)>, i64, i64);
 // The customers who are behind a cell, with their parts. Of a level (start, end, a cohort's month) those who stand
 // at zero are not behind it; of movements everybody who moved is. Parameters: `?1` lens, `?2` currency, `?3` first
 // day, `?4` first day after, `?5` kind or -1, `?6` cohort's first day, `?7` first day after the cohort's month.
-macro_rules! parts {
+macro_rules! amount {
+    (cohort) => {
+        "sum(iif(day < ?4, amount_10k, 0))"
+    };
+    ($cell:ident) => {
+        "sum(amount_10k)"
+    };
+}
+
+macro_rules! rows {
     (level) => {
-        "SELECT customer, sum(amount_10k) AS amount FROM revenue_movements
-         WHERE lens = ?1 AND currency = ?2 AND day < ?4 AND ?3 IS NOT NULL AND ?5 IS NOT NULL
-             AND ?6 IS NOT NULL AND ?7 IS NOT NULL
-         GROUP BY customer HAVING sum(amount_10k) <> 0"
+        " FROM revenue_movements WHERE lens = ?1 AND currency = ?2 AND day < ?4 AND ?3 IS NOT NULL
+             AND ?5 IS NOT NULL AND ?6 IS NOT NULL AND ?7 IS NOT NULL"
     };
     (moved) => {
-        "SELECT customer, sum(amount_10k) AS amount FROM revenue_movements INDEXED BY revenue_movements_by_day
+        " FROM revenue_movements INDEXED BY revenue_movements_by_day
          WHERE lens = ?1 AND currency = ?2 AND day >= ?3 AND day < ?4 AND (?5 < 0 OR kind = ?5)
-             AND ?6 IS NOT NULL AND ?7 IS NOT NULL
-         GROUP BY customer"
+             AND ?6 IS NOT NULL AND ?7 IS NOT NULL"
     };
     (cohort) => {
-        "SELECT customer, sum(iif(day < ?4, amount_10k, 0)) AS amount FROM revenue_movements
-         WHERE lens = ?1 AND currency = ?2 AND ?3 IS NOT NULL AND ?5 IS NOT NULL
-         GROUP BY customer HAVING min(day) >= ?6 AND min(day) < ?7 AND sum(iif(day < ?4, paying, 0)) > 0"
+        " FROM revenue_movements WHERE lens = ?1 AND currency = ?2 AND ?3 IS NOT NULL AND ?5 IS NOT NULL"
+    };
+}
+
+macro_rules! each {
+    (level) => {
+        " GROUP BY customer HAVING sum(amount_10k) <> 0"
+    };
+    (moved) => {
+        " GROUP BY customer"
+    };
+    (cohort) => {
+        " GROUP BY customer HAVING min(day) >= ?6 AND min(day) < ?7 AND sum(iif(day < ?4, paying, 0)) > 0"
     };
 }
 
 macro_rules! page {
     ($cell:ident) => {
-        concat!("SELECT customer, amount FROM (", parts!($cell), ") WHERE customer > ?8 ORDER BY customer LIMIT ?9")
+        concat!(
+            "SELECT customer, ",
+            amount!($cell),
+            rows!($cell),
+            " AND customer > ?8",
+            each!($cell),
+            " ORDER BY customer LIMIT ?9"
+        )
     };
 }
 
@@ -53,7 +76,14 @@ macro_rules! total {
              AND ?6 IS NOT NULL AND ?7 IS NOT NULL"
     };
     ($cell:ident) => {
-        concat!("SELECT count(*), coalesce(sum(amount), 0) FROM (", parts!($cell), ")")
+        concat!(
+            "SELECT count(*), coalesce(sum(amount), 0) FROM (SELECT ",
+            amount!($cell),
+            " AS amount",
+            rows!($cell),
+            each!($cell),
+            ")"
+        )
     };
 }
 
