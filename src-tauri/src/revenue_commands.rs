@@ -1,8 +1,8 @@
 //! The commands of Revenue: one per operation of the console, each a few lines.
 
 use paywall_console::ipc::{
-    CohortRow, DifferencePage, DrillPage, DrillQuery, FailedPaymentsRow, InvoicePage, InvoiceQuery, MetricPreset,
-    RatesView, Reporting, RevenueAhead, RevenueQuery, RevenueView, TrialConversion, TrialPage, TrialQuery,
+    CohortRow, DifferencePage, DrillPage, DrillQuery, FailedPaymentsRow, InvoicePage, InvoiceQuery, Preset, RatesView,
+    Reporting, RevenueAhead, RevenueQuery, RevenueView, TrialConversion, TrialPage, TrialQuery,
 };
 use tauri::{AppHandle, Manager as _, State};
 
@@ -23,7 +23,7 @@ pub(crate) async fn revenue_drill(shell: State<'_, Shell>, query: DrillQuery) ->
 #[tauri::command]
 pub(crate) async fn revenue_cohorts(
     shell: State<'_, Shell>,
-    preset: MetricPreset,
+    preset: Preset,
     currency: String,
 ) -> Answer<Vec<CohortRow>> {
     shell.console()?.revenue_cohorts(preset, &currency).await
@@ -50,14 +50,14 @@ pub(crate) async fn invoices_page(shell: State<'_, Shell>, query: InvoiceQuery) 
 }
 
 #[tauri::command]
-pub(crate) async fn revenue_ahead(shell: State<'_, Shell>, preset: MetricPreset) -> Answer<Vec<RevenueAhead>> {
+pub(crate) async fn revenue_ahead(shell: State<'_, Shell>, preset: Preset) -> Answer<Vec<RevenueAhead>> {
     shell.console()?.revenue_ahead(preset).await
 }
 
 #[tauri::command]
 pub(crate) async fn revenue_differences(
     shell: State<'_, Shell>,
-    other: MetricPreset,
+    other: Preset,
     cursor: Option<String>,
 ) -> Answer<DifferencePage> {
     shell.console()?.revenue_differences(other, cursor.as_deref()).await

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use paywall_console::admin_client::AdminClient;
 use paywall_console::cache::{Cache, CacheKey, Counting};
 use paywall_console::ipc::{
-    DrillQuery, FailedPaymentsRow, MetricPreset, Reporting, RevenueCell, RevenuePeriod, RevenueQuery, RevenueSpan,
-    RevenueView, Source, SourceFreshness,
+    DrillQuery, FailedPaymentsRow, Period, Preset, Reporting, RevenueCell, RevenueQuery, RevenueSpan, RevenueView,
+    Source, SourceFreshness,
 };
 use paywall_console::observer::Unobserved;
 use paywall_console::query::ReportedBy;
@@ -72,7 +72,7 @@ async fn copied(world: &World, folder: &std::path::Path) -> Cache {
         }
         engine.stop().await;
     }
-    cache.keep_lens(MetricPreset::Stripe.into()).await.unwrap();
+    cache.keep_lens(Preset::Stripe).await.unwrap();
     for lens in cache.revenue_lenses().await.unwrap() {
         while cache.count_revenue(lens, NOW).await.unwrap() == Counting::More {}
     }
@@ -84,7 +84,7 @@ fn plain() -> ReportedBy {
 }
 
 async fn shown(cache: &Cache) -> RevenueView {
-    let query = RevenueQuery { preset: MetricPreset::Paywall, months: 30, period: RevenuePeriod::Month };
+    let query = RevenueQuery { preset: Preset::Paywall, months: 30, period: Period::Month };
     cache.revenue(query, &plain(), NOW).await.unwrap()
 }
 
@@ -297,7 +297,7 @@ async fn the_console_shows_what_the_definitions_say_of_the_sample_world() {
         }
         expected.retain(|_, worth| *worth != 0);
         let query = DrillQuery {
-            preset: MetricPreset::Paywall,
+            preset: Preset::Paywall,
             currency: currency.clone(),
             converted: false,
             from: view.today.clone(),
@@ -327,8 +327,8 @@ async fn the_console_shows_what_the_definitions_say_of_the_sample_world() {
         let ended = months.iter().filter(|it| it.0.0 == currency).map(|it| it.1[4].1).sum::<i64>();
         assert_eq!(churned, ended);
     }
-    for preset in [MetricPreset::Paywall, MetricPreset::Stripe] {
-        let cells = walk::walk(&cache, preset, RevenuePeriod::Month, &plain(), NOW).await;
+    for preset in [Preset::Paywall, Preset::Stripe] {
+        let cells = walk::walk(&cache, preset, Period::Month, &plain(), NOW).await;
         assert!(cells > 1000, "{cells}");
     }
     walk::walk_trials(&cache, NOW).await;
@@ -415,13 +415,13 @@ async fn over_a_year_the_sample_world_has_something_to_show_on_every_tab() {
     let (recovered, given_up, waiting) =
         (months(|it| it.recovered.count > 0), months(|it| it.given_up.count > 0), months(|it| it.waiting.count > 0));
     assert!(recovered >= 6 && given_up >= 3 && waiting >= 1, "{recovered} {given_up} {waiting}");
-    let cohorts = cache.revenue_cohorts(MetricPreset::Paywall, "usd", NOW).await.unwrap();
+    let cohorts = cache.revenue_cohorts(Preset::Paywall, "usd", NOW).await.unwrap();
     assert!(cohorts.len() >= 18 && cohorts.iter().any(|it| it.months.last().unwrap().customers < it.customers));
     let trials = cache.trial_conversion(12, NOW).await.unwrap();
     assert!(trials.cohorts.iter().filter(|it| it.converted > 0 && it.converted < it.decided).count() >= 4);
-    let ahead = cache.revenue_ahead(MetricPreset::Paywall, NOW).await.unwrap();
+    let ahead = cache.revenue_ahead(Preset::Paywall, NOW).await.unwrap();
     assert!(ahead[0].committed.iter().any(|it| it.trials_payable_10k > 0), "a trial ends with something to be paid by");
-    let differences = cache.differences(MetricPreset::Stripe, NOW).await.unwrap();
+    let differences = cache.differences(Preset::Stripe, NOW).await.unwrap();
     let page = cache.differences_page(&differences, None).await.unwrap();
     assert!(page.rows.len() >= 5 && page.totals.iter().any(|it| !it.causes.is_empty()), "{:?}", page.totals);
     cache.close().await;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ledger::Account;
 use crate::timeline::level_at;
 use crate::{Ledger, Lens, RevenueError};
 
 /// A rule by which recurring revenue at an instant can differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(ts_rs::TS))]
+#[cfg_attr(feature = "describe", ts(rename = "DifferenceCause", export_to = "ipc.ts"))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Whether trials count.

@@ -72,7 +72,7 @@ pub enum Rate {
 
 impl Rate {
     /// How many of how many.
-    pub(crate) fn of_count(counted: i64, of: i64) -> Result<Self, RevenueError> {
+    pub fn of_count(counted: i64, of: i64) -> Result<Self, RevenueError> {
         Self::of(i128::from(counted), i128::from(of), counted, of)
     }
 

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Day, InvoiceFacts, InvoiceStatus, Ledger, Rate, RevenueError, Window};
 
 /// What became of an invoice whose payment failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(ts_rs::TS))]
+#[cfg_attr(feature = "describe", ts(rename = "Recovery", export_to = "ipc.ts"))]
 #[serde(rename_all = "snake_case")]
 pub enum Recovery {
     /// Paid by a later attempt.

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 pub struct Day(i32);
 
 /// How figures are cut in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "describe", derive(ts_rs::TS))]
+#[cfg_attr(feature = "describe", ts(rename = "RevenuePeriod", export_to = "ipc.ts"))]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// A day.
@@ -21,6 +23,7 @@ pub enum Period {
     /// Seven days from a Monday.
     Week,
     /// A calendar month.
+    #[default]
     Month,
 }
 

@@ -37,6 +37,7 @@ pub(crate) use feed::aspect_word;
 pub use feed::{FEED, FeedApplied};
 pub use fold::fold;
 pub use key::{CacheKey, CacheKeyError};
+pub(crate) use revenue::{CONVERTED, LOST, UNDECIDED};
 pub use revenue::{CUSTOMERS_AT_ONCE, Counting, KeptLens};
 pub use streams::{StreamProgress, StreamState};
 pub use stripe::{ReadingEnd, StripeRow, Window};

@@ -16,7 +16,7 @@ use super::{Cache, Result};
 const AT_ONCE: i64 = 500;
 
 /// From which difference on a clock counts as set back: measuring how far it is off is never exact.
-const SET_BACK_MS: i64 = 60_000;
+pub(super) const SET_BACK_MS: i64 = 60_000;
 
 impl Cache {
     /// Derives anew, for `now`, what lists say of tenants whose last word no longer holds, and of those that were

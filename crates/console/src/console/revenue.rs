@@ -8,8 +8,8 @@ use super::opening::Open;
 use super::{Console, blocking, guard};
 use crate::ipc::{
     CohortRow, DifferencePage, DrillPage, DrillQuery, FailedPaymentsRow, Failure, FailureCode, InvoicePage,
-    InvoiceQuery, MetricPreset, RatesView, Reporting, RevenueAhead, RevenueQuery, RevenueView, TrialConversion,
-    TrialPage, TrialQuery,
+    InvoiceQuery, Preset, RatesView, Reporting, RevenueAhead, RevenueQuery, RevenueView, TrialConversion, TrialPage,
+    TrialQuery,
 };
 use crate::query::{Differences, ReportedBy};
 use crate::rates::SuppliedRates;
@@ -33,7 +33,7 @@ impl Console {
     }
 
     /// Retention by the month of the first payment.
-    pub async fn revenue_cohorts(&self, preset: MetricPreset, currency: &str) -> Result<Vec<CohortRow>, Failure> {
+    pub async fn revenue_cohorts(&self, preset: Preset, currency: &str) -> Result<Vec<CohortRow>, Failure> {
         let open = self.require_open()?;
         open.read(open.cache.revenue_cohorts(preset, currency, open.now()).await)
     }
@@ -63,18 +63,14 @@ impl Console {
     }
 
     /// Recurring revenue ahead.
-    pub async fn revenue_ahead(&self, preset: MetricPreset) -> Result<Vec<RevenueAhead>, Failure> {
+    pub async fn revenue_ahead(&self, preset: Preset) -> Result<Vec<RevenueAhead>, Failure> {
         let open = self.require_open()?;
         open.read(open.cache.revenue_ahead(preset, open.now()).await)
     }
 
     /// Our definition beside another one. The first page looks at every customer as of now; those after it page
     /// through what it found.
-    pub async fn revenue_differences(
-        &self,
-        other: MetricPreset,
-        cursor: Option<&str>,
-    ) -> Result<DifferencePage, Failure> {
+    pub async fn revenue_differences(&self, other: Preset, cursor: Option<&str>) -> Result<DifferencePage, Failure> {
         let open = self.require_open()?;
         let known = guard(&self.inner.compared).clone();
         let known = known.filter(|(profile, all)| cursor.is_some() && *profile == open.profile && all.other() == other);

@@ -23,6 +23,17 @@ const fn column(name: &'static str, is: &'static str, doc: &'static str) -> Colu
 /// Every view, in the order in which it is shown.
 pub(super) const VIEWS: &[View] = &[TENANTS, SUBSCRIPTIONS, INVOICES, MRR_BY_MONTH, MOVEMENTS, USAGE_BY_DAY];
 
+// The tenant of a row's customer: one that was deleted only where there is no other.
+macro_rules! tenant_of {
+    ($row:literal) => {
+        concat!(
+            "(SELECT t.id FROM main.tenants AS t WHERE t.stripe_customer = ",
+            $row,
+            ".customer ORDER BY t.deleted_at IS NOT NULL, t.num LIMIT 1)"
+        )
+    };
+}
+
 const TENANTS: View = View {
     name: "tenants",
     doc: "One row per tenant, deleted ones too.",
@@ -87,11 +98,7 @@ const SUBSCRIPTIONS: View = View {
     columns: &[
         column("id", "id", "The subscription's id."),
         column("customer", "customer", "Its customer in Stripe, by id."),
-        column(
-            "tenant_id",
-            "(SELECT t.id FROM main.tenants AS t WHERE t.stripe_customer = s.customer ORDER BY t.deleted_at IS NOT NULL, t.num LIMIT 1)",
-            "The tenant of that customer; NULL = none.",
-        ),
+        column("tenant_id", tenant_of!("s"), "The tenant of that customer; NULL = none."),
         column(
             "status",
             "status",
@@ -124,11 +131,7 @@ const INVOICES: View = View {
         column("id", "id", "The invoice's id."),
         column("number", "number", "Its number; NULL = a draft."),
         column("customer", "customer", "Its customer in Stripe, by id."),
-        column(
-            "tenant_id",
-            "(SELECT t.id FROM main.tenants AS t WHERE t.stripe_customer = i.customer ORDER BY t.deleted_at IS NOT NULL, t.num LIMIT 1)",
-            "The tenant of that customer; NULL = none.",
-        ),
+        column("tenant_id", tenant_of!("i"), "The tenant of that customer; NULL = none."),
         column("subscription", "subscription", "The subscription that it is for; NULL = none."),
         column("status", "status", "draft, open, paid, uncollectible or void."),
         column("currency", "currency", "In lower case, such as eur."),
@@ -193,11 +196,7 @@ const MOVEMENTS: View = View {
         column("day", "date(day * 86400, 'unixepoch')", "The day, such as 2026-01-31."),
         column("month", "strftime('%Y-%m', day * 86400, 'unixepoch')", "Its month, such as 2026-01."),
         column("customer", "customer", "The customer in Stripe, by id."),
-        column(
-            "tenant_id",
-            "(SELECT t.id FROM main.tenants AS t WHERE t.stripe_customer = m.customer ORDER BY t.deleted_at IS NOT NULL, t.num LIMIT 1)",
-            "The tenant of that customer; NULL = none.",
-        ),
+        column("tenant_id", tenant_of!("m"), "The tenant of that customer; NULL = none."),
         column(
             "kind",
             "CASE kind WHEN 0 THEN 'new' WHEN 1 THEN 'reactivation' WHEN 2 THEN 'expansion' WHEN 3 THEN 'contraction' WHEN 4 THEN 'churn' END",

@@ -1,7 +1,7 @@
 //! What goes takes its revenue with it, and a copy from before revenue was kept.
 
 use paywall_console::cache::{Cache, Counting, ReadingEnd, StreamProgress};
-use paywall_console::ipc::{InvoiceQuery, MetricPreset, RevenuePeriod, Source};
+use paywall_console::ipc::{InvoiceQuery, Period, Preset, Source};
 use paywall_contract::Tenant;
 use paywall_domain::Timestamp;
 use paywall_stripe::Stream;
@@ -20,8 +20,8 @@ fn on_trial(n: u32, customer: Option<&str>) -> Tenant {
     tenant
 }
 
-async fn mrr(cache: &Cache, preset: MetricPreset) -> Vec<(String, i64, i64)> {
-    let view = view(cache, preset, RevenuePeriod::Month, &plain(), NOW).await;
+async fn mrr(cache: &Cache, preset: Preset) -> Vec<(String, i64, i64)> {
+    let view = view(cache, preset, Period::Month, &plain(), NOW).await;
     view.sheets.into_iter().map(|it| (it.currency, it.movements_10k / 10_000, it.objects.subscriptions)).collect()
 }
 
@@ -36,16 +36,16 @@ async fn an_object_that_is_gone_takes_its_revenue_with_it_by_every_definition() 
     ];
     read(&cache, Stream::Subscriptions, &both, ago(30)).await;
     read(&cache, Stream::Invoices, &[invoice("1", "cus_1", "usd", 1000, ago(30))], ago(30)).await;
-    cache.keep_lens(MetricPreset::Stripe.into()).await.unwrap();
+    cache.keep_lens(Preset::Stripe).await.unwrap();
     count(&cache, NOW).await;
     assert_eq!(cache.trial_conversion(12, NOW).await.unwrap().cohorts.iter().map(|it| it.converted).sum::<i64>(), 1);
     cache.delete_stripe(Stream::Subscriptions, "sub_1").await.unwrap();
     cache.delete_stripe(Stream::Subscriptions, "sub_3").await.unwrap();
     cache.delete_stripe(Stream::Invoices, "in_1").await.unwrap();
     count(&cache, NOW).await;
-    for preset in [MetricPreset::Paywall, MetricPreset::Stripe] {
+    for preset in [Preset::Paywall, Preset::Stripe] {
         assert_eq!(mrr(&cache, preset).await, [("usd".to_owned(), 500, 1)], "{preset:?}");
-        walk(&cache, preset, RevenuePeriod::Month, &plain(), NOW).await;
+        walk(&cache, preset, Period::Month, &plain(), NOW).await;
     }
     assert_eq!(cache.trial_conversion(12, NOW).await.unwrap().cohorts.iter().map(|it| it.converted).sum::<i64>(), 0);
     assert_eq!(walk_trials(&cache, NOW).await, 1);
@@ -59,26 +59,26 @@ async fn a_copy_that_stripes_part_was_taken_from_shows_none_of_it_and_counts_to_
     let page = [subscription("1", "cus_1", "usd", 1000, ago(100))];
     read(&cache, Stream::Subscriptions, &page, ago(30)).await;
     read(&cache, Stream::Invoices, &[invoice("1", "cus_1", "usd", 1000, ago(30))], ago(30)).await;
-    cache.keep_lens(MetricPreset::Stripe.into()).await.unwrap();
+    cache.keep_lens(Preset::Stripe).await.unwrap();
     count(&cache, NOW).await;
     cache.reset_stripe_data().await.unwrap();
-    for preset in [MetricPreset::Paywall, MetricPreset::Stripe] {
-        let shown = view(&cache, preset, RevenuePeriod::Month, &plain(), NOW).await;
+    for preset in [Preset::Paywall, Preset::Stripe] {
+        let shown = view(&cache, preset, Period::Month, &plain(), NOW).await;
         assert!(shown.sheets.is_empty() && shown.basis.seen_since.is_none() && !shown.basis.complete);
     }
     count(&cache, NOW).await;
-    assert!(mrr(&cache, MetricPreset::Paywall).await.is_empty());
+    assert!(mrr(&cache, Preset::Paywall).await.is_empty());
     assert!(cache.failed_payments(12, NOW).await.unwrap().is_empty());
     // Trials are the server's: they stay, and nothing is known to have paid.
     assert_eq!(walk_trials(&cache, NOW).await, 2);
     // Read again it is as before; what was counted before is not in it twice.
     read(&cache, Stream::Subscriptions, &page, ago(3)).await;
     count(&cache, NOW).await;
-    assert_eq!(mrr(&cache, MetricPreset::Stripe).await, [("usd".to_owned(), 1000, 1)]);
+    assert_eq!(mrr(&cache, Preset::Stripe).await, [("usd".to_owned(), 1000, 1)]);
     cache.reset_server_data().await.unwrap();
     count(&cache, NOW).await;
     assert_eq!(walk_trials(&cache, NOW).await, 0);
-    assert_eq!(mrr(&cache, MetricPreset::Paywall).await, [("usd".to_owned(), 1000, 1)]);
+    assert_eq!(mrr(&cache, Preset::Paywall).await, [("usd".to_owned(), 1000, 1)]);
     cache.verify().await.unwrap();
     cache.close().await;
 }
@@ -179,10 +179,10 @@ async fn a_copy_from_before_revenue_was_kept_reads_its_lists_again_and_has_it_th
         }
     }
     count(&cache, NOW).await;
-    assert_eq!(mrr(&cache, MetricPreset::Paywall).await, [("usd".to_owned(), 1000, 1)]);
+    assert_eq!(mrr(&cache, Preset::Paywall).await, [("usd".to_owned(), 1000, 1)]);
     let rows = cache.invoices_page(&all).await.unwrap().rows;
     assert_eq!(rows.iter().map(|it| (it.id.as_str(), it.billed_at)).collect::<Vec<_>>(), [("in_1", ago(30))]);
-    walk(&cache, MetricPreset::Paywall, RevenuePeriod::Month, &plain(), NOW).await;
+    walk(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
     cache.verify().await.unwrap();
     cache.close().await;
 }

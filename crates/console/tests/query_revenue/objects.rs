@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paywall_console::cache::{Cache, Counting, StripeRow};
-use paywall_console::ipc::{MetricPreset, Reporting, RevenuePeriod, RevenueQuery, RevenueView};
+use paywall_console::ipc::{Period, Preset, Reporting, RevenueQuery, RevenueView};
 use paywall_console::query::ReportedBy;
 use paywall_domain::Timestamp;
 use paywall_revenue::{ExchangeRates, parse_rates};
@@ -118,8 +118,8 @@ pub(crate) fn reported_in(currency: &str, rates: &str) -> ReportedBy {
 
 pub(crate) async fn view(
     cache: &Cache,
-    preset: MetricPreset,
-    period: RevenuePeriod,
+    preset: Preset,
+    period: Period,
     by: &ReportedBy,
     now: Timestamp,
 ) -> RevenueView {

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paywall_console::cache::{Cache, StripeRow};
-use paywall_console::ipc::{
-    DrillQuery, MetricPreset, RevenueCell, RevenuePeriod, RevenueSpan, TrialOutcome as Told, TrialQuery,
-};
+use paywall_console::ipc::{DrillQuery, Period, Preset, RevenueCell, RevenueSpan, TrialOutcome as Told, TrialQuery};
 use paywall_contract::Tenant;
 use paywall_domain::{DAY_MS, Timestamp};
 use paywall_revenue::{
-    Catalog, Cell, Fact, InvoiceFacts, Ledger, Lens, MovementKind, Period, Preset, ReportingZone, Snapshot,
-    SubscriptionFacts, TrialFacts, TrialOutcome, Window,
+    Catalog, Cell, Fact, InvoiceFacts, Ledger, Lens, MovementKind, ReportingZone, Snapshot, SubscriptionFacts,
+    TrialFacts, TrialOutcome, Window,
 };
 use paywall_stripe::Stream;
 use rand::rngs::StdRng;
@@ -303,10 +301,10 @@ async fn bit_by_bit(cache: &Cache, books: &Books, draw: &mut Draw) {
 }
 
 /// All that is shown of revenue by some rules.
-async fn shown(cache: &Cache, preset: MetricPreset) -> Value {
+async fn shown(cache: &Cache, preset: Preset) -> Value {
     let by = plain();
     let mut all = Vec::new();
-    for period in [RevenuePeriod::Month, RevenuePeriod::Week] {
+    for period in [Period::Month, Period::Week] {
         let view = view(cache, preset, period, &by, NOW).await;
         all.push(serde_json::to_value(&view).unwrap());
         for sheet in view.sheets {
@@ -330,7 +328,7 @@ async fn shown(cache: &Cache, preset: MetricPreset) -> Value {
     all.push(serde_json::to_value(cache.trial_conversion(12, NOW).await.unwrap()).unwrap());
     all.push(serde_json::to_value(cache.failed_payments(12, NOW).await.unwrap()).unwrap());
     all.push(serde_json::to_value(cache.revenue_ahead(preset, NOW).await.unwrap()).unwrap());
-    let differences = cache.differences(MetricPreset::Stripe, NOW).await.unwrap();
+    let differences = cache.differences(Preset::Stripe, NOW).await.unwrap();
     all.push(serde_json::to_value(cache.differences_page(&differences, None).await.unwrap()).unwrap());
     Value::Array(all)
 }
@@ -349,9 +347,9 @@ fn same(one: &Value, other: &Value, place: &str) {
 }
 
 /// What is shown, against the ledger's own figures.
-async fn same_as_ledger(cache: &Cache, ledger: &Ledger, lens: &Lens, preset: MetricPreset) {
+async fn same_as_ledger(cache: &Cache, ledger: &Ledger, lens: &Lens, preset: Preset) {
     let by = plain();
-    let shown = view(cache, preset, RevenuePeriod::Month, &by, NOW).await;
+    let shown = view(cache, preset, Period::Month, &by, NOW).await;
     let headline = ledger.headline().unwrap();
     for sheet in &shown.sheets {
         let figures = |span: &RevenueSpan| {
@@ -452,12 +450,7 @@ async fn however_the_facts_came_the_figures_are_the_same() {
         let mut draw = Draw(StdRng::seed_from_u64(seed + case));
         let books = Books::draw(&mut draw);
         let zone = ReportingZone::parse(draw.of(&["UTC", "Asia/Kolkata", "America/New_York"])).unwrap();
-        let other = draw.of(&[
-            MetricPreset::Stripe,
-            MetricPreset::Chartmogul,
-            MetricPreset::Baremetrics,
-            MetricPreset::Profitwell,
-        ]);
+        let other = draw.of(&[Preset::Stripe, Preset::Chartmogul, Preset::Baremetrics, Preset::Profitwell]);
         let homes = [home(), home()];
         let copies =
             [Cache::open(&homes[0].path, &key()).await.unwrap(), Cache::open(&homes[1].path, &key()).await.unwrap()];
@@ -465,19 +458,19 @@ async fn however_the_facts_came_the_figures_are_the_same() {
         bit_by_bit(&copies[1], &books, &mut draw).await;
         for cache in &copies {
             cache.set_reporting_zone(zone).await.unwrap();
-            cache.keep_lens(other.into()).await.unwrap();
+            cache.keep_lens(other).await.unwrap();
             count(cache, NOW).await;
         }
-        for preset in [MetricPreset::Paywall, other] {
+        for preset in [Preset::Paywall, other] {
             let (one, other) = (shown(&copies[1], preset).await, shown(&copies[0], preset).await);
             same(&one, &other, &format!("{preset:?}"));
-            let lens = Lens { policy: Preset::from(preset).policy(), zone, until: NOW.0 };
+            let lens = Lens { policy: preset.policy(), zone, until: NOW.0 };
             let ledger = books.ledger(&lens);
             same_as_ledger(&copies[1], &ledger, &lens, preset).await;
             same_trials(&copies[1], &ledger, zone).await;
         }
         if case % 10 == 0 {
-            walked += walk(&copies[1], other, RevenuePeriod::Month, &plain(), NOW).await;
+            walked += walk(&copies[1], other, Period::Month, &plain(), NOW).await;
             walk_trials(&copies[1], NOW).await;
         }
         for cache in copies {

@@ -2,8 +2,8 @@
 
 use paywall_console::cache::Cache;
 use paywall_console::ipc::{
-    DrillQuery, DrillRow, MetricPreset, MovementSums, RevenueCell, RevenuePeriod, RevenueQuery, RevenueSpan,
-    TrialOutcome, TrialQuery,
+    DrillQuery, DrillRow, MovementSums, Period, Preset, RevenueCell, RevenueQuery, RevenueSpan, TrialOutcome,
+    TrialQuery,
 };
 use paywall_console::query::ReportedBy;
 use paywall_domain::Timestamp;
@@ -40,13 +40,7 @@ fn moved(sums: &MovementSums) -> [(RevenueCell, i64, i64); 5] {
 }
 
 /// Walks every tile and cell of a view. How many were walked.
-pub(crate) async fn walk(
-    cache: &Cache,
-    preset: MetricPreset,
-    period: RevenuePeriod,
-    by: &ReportedBy,
-    now: Timestamp,
-) -> usize {
+pub(crate) async fn walk(cache: &Cache, preset: Preset, period: Period, by: &ReportedBy, now: Timestamp) -> usize {
     let mut cells = 0;
     let view = cache.revenue(RevenueQuery { preset, months: 12, period }, by, now).await.unwrap();
     for sheet in &view.sheets {
@@ -113,7 +107,7 @@ pub(crate) async fn walk(
     cells
 }
 
-async fn walk_cohorts(cache: &Cache, preset: MetricPreset, currency: &str, by: &ReportedBy, now: Timestamp) -> usize {
+async fn walk_cohorts(cache: &Cache, preset: Preset, currency: &str, by: &ReportedBy, now: Timestamp) -> usize {
     let mut cells = 0;
     for cohort in cache.revenue_cohorts(preset, currency, now).await.unwrap() {
         assert!(cohort.months[0].customers <= cohort.customers);

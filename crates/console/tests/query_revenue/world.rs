@@ -2,8 +2,8 @@
 
 use paywall_console::cache::Cache;
 use paywall_console::ipc::{
-    DifferenceCause, DrillQuery, InvoiceQuery, InvoiceState, InvoiceSum, MetricPreset, MovedView, RateView, Recovery,
-    RevenueCell, RevenuePeriod, RevenueSheet, RevenueSpan, RevenueView, TrialOutcome,
+    Cause, DrillQuery, InvoiceQuery, InvoiceState, InvoiceSum, MovedView, Period, Preset, RateView, Recovery,
+    RevenueCell, RevenueSheet, RevenueSpan, RevenueView, TrialOutcome,
 };
 use paywall_contract::Tenant;
 use paywall_domain::{DAY_MS, Timestamp};
@@ -135,7 +135,7 @@ fn month<'a>(sheet: &'a RevenueSheet, from: &str) -> &'a RevenueSpan {
 async fn each_currency_has_its_own_sheet_with_what_moved_by_month() {
     let home = home();
     let cache = world(&home).await;
-    let shown = view(&cache, MetricPreset::Paywall, RevenuePeriod::Month, &plain(), NOW).await;
+    let shown = view(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
     assert_eq!((shown.today.as_str(), shown.zone.as_str()), ("2027-01-15", "UTC"));
     assert_eq!(shown.sheets.iter().map(|it| it.currency.as_str()).collect::<Vec<_>>(), ["usd", "eur", "jpy", "kwd"]);
     let usd = sheet(&shown, "usd");
@@ -189,7 +189,7 @@ async fn in_another_zone_what_happened_near_midnight_moves_to_its_own_day() {
     let stale = cache.revenue_lenses().await.unwrap()[0];
     cache.set_reporting_zone(honolulu).await.unwrap();
     let by = plain();
-    let view_now = || view(&cache, MetricPreset::Paywall, RevenuePeriod::Month, &by, NOW);
+    let view_now = || view(&cache, Preset::Paywall, Period::Month, &by, NOW);
     let begun = view_now().await;
     assert!(begun.sheets.is_empty() && begun.basis.counted_at.is_none() && begun.basis.pending > 0);
     // Whoever was about to count in the zone before does no harm.
@@ -202,8 +202,8 @@ async fn in_another_zone_what_happened_near_midnight_moves_to_its_own_day() {
     assert_eq!(moved(month(sheet(&shown, "jpy"), "2026-11-01")), [5000, 0, 0, 0, 0]);
     assert_eq!(moved(month(sheet(&shown, "jpy"), "2026-12-01")), [0; 5]);
     assert_eq!(sheet(&shown, "usd").movements_10k, 329_000_000);
-    for period in [RevenuePeriod::Month, RevenuePeriod::Week] {
-        walk(&cache, MetricPreset::Paywall, period, &plain(), NOW).await;
+    for period in [Period::Month, Period::Week] {
+        walk(&cache, Preset::Paywall, period, &plain(), NOW).await;
     }
     walk_trials(&cache, NOW).await;
     cache.close().await;
@@ -213,7 +213,7 @@ async fn in_another_zone_what_happened_near_midnight_moves_to_its_own_day() {
 async fn cohorts_show_who_stays_and_who_comes_back() {
     let home = home();
     let cache = world(&home).await;
-    let cohorts = cache.revenue_cohorts(MetricPreset::Paywall, "usd", NOW).await.unwrap();
+    let cohorts = cache.revenue_cohorts(Preset::Paywall, "usd", NOW).await.unwrap();
     let told: Vec<_> = cohorts.iter().map(|it| (it.month.as_str(), it.customers, it.mrr_10k / 10_000)).collect();
     assert_eq!(told, [("2026-03-01", 1, 2000), ("2026-06-01", 1, 9900), ("2026-11-01", 3, 23_000)]);
     let mrr: Vec<i64> = cohorts[0].months.iter().map(|it| it.mrr_10k / 10_000).collect();
@@ -361,11 +361,11 @@ async fn invoices_are_listed_by_status_and_day() {
 async fn another_definition_beside_ours_says_which_rule_makes_which_part() {
     let home = home();
     let cache = world(&home).await;
-    let (ours, theirs) = (MetricPreset::Paywall, MetricPreset::Stripe);
-    cache.keep_lens(theirs.into()).await.unwrap();
+    let (ours, theirs) = (Preset::Paywall, Preset::Stripe);
+    cache.keep_lens(theirs).await.unwrap();
     count(&cache, NOW).await;
-    let ours = view(&cache, ours, RevenuePeriod::Month, &plain(), NOW).await;
-    let other = view(&cache, theirs, RevenuePeriod::Month, &plain(), NOW).await;
+    let ours = view(&cache, ours, Period::Month, &plain(), NOW).await;
+    let other = view(&cache, theirs, Period::Month, &plain(), NOW).await;
     assert_eq!(sheet(&other, "usd").movements_10k, 319_000_000);
     let differences = cache.differences(theirs, NOW).await.unwrap();
     let page = cache.differences_page(&differences, None).await.unwrap();
@@ -376,10 +376,7 @@ async fn another_definition_beside_ours_says_which_rule_makes_which_part() {
         .collect();
     assert_eq!(
         told,
-        [
-            ("cus_10", 30_000_000, 60_000_000, DifferenceCause::Discount),
-            ("cus_9", 40_000_000, 0, DifferenceCause::Cancellation),
-        ]
+        [("cus_10", 30_000_000, 60_000_000, Cause::Discount), ("cus_9", 40_000_000, 0, Cause::Cancellation),]
     );
     assert!(page.next.is_none());
     for total in &page.totals {
@@ -389,11 +386,11 @@ async fn another_definition_beside_ours_says_which_rule_makes_which_part() {
         assert_eq!(total.ours_10k + causes, total.other_10k, "{total:?}");
     }
     assert_eq!(page.totals.len(), 4);
-    walk(&cache, theirs, RevenuePeriod::Month, &plain(), NOW).await;
+    walk(&cache, theirs, Period::Month, &plain(), NOW).await;
     // A third definition takes the place of the second, and of that nothing is left.
-    cache.keep_lens(MetricPreset::Chartmogul.into()).await.unwrap();
+    cache.keep_lens(Preset::Chartmogul).await.unwrap();
     count(&cache, NOW).await;
-    walk(&cache, MetricPreset::Chartmogul, RevenuePeriod::Month, &plain(), NOW).await;
+    walk(&cache, Preset::Chartmogul, Period::Month, &plain(), NOW).await;
     cache.close().await;
 }
 
@@ -401,12 +398,12 @@ async fn another_definition_beside_ours_says_which_rule_makes_which_part() {
 async fn every_cell_is_the_sum_of_the_customers_behind_it() {
     let home = home();
     let cache = world(&home).await;
-    for period in [RevenuePeriod::Day, RevenuePeriod::Week, RevenuePeriod::Month] {
-        let cells = walk(&cache, MetricPreset::Paywall, period, &plain(), NOW).await;
+    for period in [Period::Day, Period::Week, Period::Month] {
+        let cells = walk(&cache, Preset::Paywall, period, &plain(), NOW).await;
         assert!(cells > 100, "{cells}");
     }
     let query = DrillQuery {
-        preset: MetricPreset::Paywall,
+        preset: Preset::Paywall,
         currency: "usd".into(),
         converted: false,
         from: "2026-06-01".into(),
@@ -421,7 +418,7 @@ async fn every_cell_is_the_sum_of_the_customers_behind_it() {
     // Three currencies into dollars; dinars have no rate, so that only what came before them is known.
     let rates = "2026-01-01,EUR,USD,1.1\n2026-01-01,JPY,USD,0.0065\n";
     let by = reported_in("usd", rates);
-    let shown = view(&cache, MetricPreset::Paywall, RevenuePeriod::Month, &by, NOW).await;
+    let shown = view(&cache, Preset::Paywall, Period::Month, &by, NOW).await;
     let missing = shown.converted.last().unwrap().missing.as_ref().unwrap();
     assert_eq!((missing.from.as_str(), missing.to.as_str()), ("kwd", "usd"));
     assert!(shown.converted.iter().all(|it| it.sums.is_none()));
@@ -429,11 +426,11 @@ async fn every_cell_is_the_sum_of_the_customers_behind_it() {
         cache.revenue_drill(&DrillQuery { converted: true, cell: RevenueCell::End, ..query }, &by, NOW).await.is_err()
     );
     let by = reported_in("usd", &format!("{rates}2026-01-01,KWD,USD,3.25\n2027-01-10,JPY,USD,0.007\n"));
-    let shown = view(&cache, MetricPreset::Paywall, RevenuePeriod::Month, &by, NOW).await;
+    let shown = view(&cache, Preset::Paywall, Period::Month, &by, NOW).await;
     let january = shown.converted.last().unwrap().sums.unwrap();
     // 329 dollars, 5,000 yen, and 1.02875 dinars.
     assert_eq!(january.end_10k, 329_000_000 + 50_000_000 / 100 * 70 + 3_343_438);
-    walk(&cache, MetricPreset::Paywall, RevenuePeriod::Month, &by, NOW).await;
+    walk(&cache, Preset::Paywall, Period::Month, &by, NOW).await;
     cache.close().await;
 }
 
@@ -450,7 +447,7 @@ async fn what_is_told_later_of_a_subscription_is_no_movement() {
     discounted["discount"] = discount("own", 20, None, ago(60));
     read(&cache, Stream::Customers, &[discounted], NOW).await;
     count(&cache, NOW).await;
-    let shown = view(&cache, MetricPreset::Paywall, RevenuePeriod::Month, &plain(), NOW).await;
+    let shown = view(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
     let usd = sheet(&shown, "usd");
     assert_eq!(usd.objects.faults, 1);
     assert_eq!(moved(month(usd, "2026-11-01")), [24_200, 0, 0, 0, 0]);
@@ -460,8 +457,8 @@ async fn what_is_told_later_of_a_subscription_is_no_movement() {
     later["discount"] = discount("later", 10, None, ago(1));
     read(&cache, Stream::Customers, &[later], NOW).await;
     count(&cache, NOW).await;
-    let shown = view(&cache, MetricPreset::Paywall, RevenuePeriod::Month, &plain(), NOW).await;
+    let shown = view(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
     assert_eq!(moved(month(sheet(&shown, "usd"), "2027-01-01")), [0, 3000, 0, -9490, 0]);
-    walk(&cache, MetricPreset::Paywall, RevenuePeriod::Day, &plain(), NOW).await;
+    walk(&cache, Preset::Paywall, Period::Day, &plain(), NOW).await;
     cache.close().await;
 }

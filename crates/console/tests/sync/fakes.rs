@@ -404,16 +404,22 @@ pub fn source(engine: &SyncEngine, source: Source) -> SourceFreshness {
 pub async fn until(engine: &SyncEngine, what: &str, holds: impl Fn(&SyncEngine) -> bool) {
     let begun = Instant::now();
     while !holds(engine) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} never came: {:#?}", engine.freshness());
+        assert!(begun.elapsed() < Duration::from_secs(240), "{what} never came: {:#?}", engine.freshness());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Asks for a pass while none runs, and waits until it is through.
+/// Asks for a pass, and waits until it is through: with all that is asked beside the lists, which may answer after
+/// them. Call it while no pass runs but the first.
 pub async fn pass(engine: &SyncEngine, of: Source) {
+    until(engine, "the end of the pass before", |engine| source(engine, of).next_try_at.is_some()).await;
     // Instants are no help to tell it from the one before: the clock that they go by is set right meanwhile.
-    let before = source(engine, of).as_of;
+    let before = source(engine, of);
     tokio::time::sleep(Duration::from_millis(5)).await;
     engine.sync_now();
-    until(engine, "the pass", |engine| source(engine, of).as_of != before).await;
+    until(engine, "the pass", |engine| {
+        let after = source(engine, of);
+        after.as_of.is_some() && after.as_of != before.as_of && after.next_try_at != before.next_try_at
+    })
+    .await;
 }

@@ -27,7 +27,7 @@ macro_rules! on_each_database {
 }
 
 /// Which database.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Database {
     Sqlite,
     Postgres,

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use paywall_console::cache::{Cache, CacheKey, Counting, StreamProgress, StripeRow};
-use paywall_console::ipc::{
-    DrillQuery, MetricPreset, Reporting, RevenueCell, RevenuePeriod, RevenueQuery, RevenueView,
-};
+use paywall_console::ipc::{DrillQuery, Period, Preset, Reporting, RevenueCell, RevenueQuery, RevenueView};
 use paywall_console::query::ReportedBy;
 use paywall_domain::{DAY_MS, Timestamp};
 use paywall_revenue::{ExchangeRates, ReportingZone};
@@ -158,7 +156,7 @@ fn by() -> ReportedBy {
 }
 
 async fn view(cache: &Cache) -> anyhow::Result<RevenueView> {
-    let query = RevenueQuery { preset: MetricPreset::Paywall, months: MONTHS as u32, period: RevenuePeriod::Month };
+    let query = RevenueQuery { preset: Preset::Paywall, months: MONTHS as u32, period: Period::Month };
     Ok(cache.revenue(query, &by(), NOW).await?)
 }
 
@@ -167,7 +165,7 @@ async fn shown(cache: &Cache) -> anyhow::Result<Value> {
     let view = view(cache).await?;
     let mut all = vec![serde_json::to_value(&view)?];
     for sheet in &view.sheets {
-        all.push(serde_json::to_value(cache.revenue_cohorts(MetricPreset::Paywall, &sheet.currency, NOW).await?)?);
+        all.push(serde_json::to_value(cache.revenue_cohorts(Preset::Paywall, &sheet.currency, NOW).await?)?);
         let mut query = drill(&sheet.currency, RevenueCell::End);
         query.limit = 500;
         loop {
@@ -184,7 +182,7 @@ async fn shown(cache: &Cache) -> anyhow::Result<Value> {
 
 fn drill(currency: &str, cell: RevenueCell) -> DrillQuery {
     DrillQuery {
-        preset: MetricPreset::Paywall,
+        preset: Preset::Paywall,
         currency: currency.to_owned(),
         converted: false,
         from: "2026-12-01".to_owned(),
@@ -253,7 +251,7 @@ pub(crate) async fn measure(folder: &Path, subscriptions: u32, seed: u64, rounds
             }
         }
         let began = Instant::now();
-        cache.revenue_cohorts(MetricPreset::Paywall, "usd", NOW).await?;
+        cache.revenue_cohorts(Preset::Paywall, "usd", NOW).await?;
         let took = began.elapsed();
         // By way of another zone, so that nothing of it is left.
         let bit_by_bit = shown(&cache).await?;

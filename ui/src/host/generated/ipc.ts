@@ -597,7 +597,7 @@ currency: string,
 sum: InvoiceSum, };
 
 /**
- * A rule by which two definitions differ.
+ * A rule by which recurring revenue at an instant can differ.
  */
 export type DifferenceCause = "trial" | "past_due" | "paused" | "cancellation" | "discount" | "metered" | "tax" | "time_zone";
 
@@ -1276,7 +1276,8 @@ amount: number, };
 export type KeyringState = "available" | "locked" | "waiting" | "missing" | "denied";
 
 /**
- * Whose definition of recurring revenue.
+ * Whose rules. Where a vendor does not publish a rule, or lets each account choose, the preset has
+ * what the vendor starts with, else our own rule; [`Preset::policy`] says which is which.
  */
 export type MetricPreset = "paywall" | "stripe" | "chartmogul" | "baremetrics" | "profitwell";
 

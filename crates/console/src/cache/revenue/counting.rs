@@ -12,6 +12,7 @@ use super::KeptLens;
 use super::figures::{Figures, Untold};
 use super::invoices::put_invoices;
 use super::trials::{Due, falls_due, keep_trials, put_trials};
+use crate::cache::passing::SET_BACK_MS;
 use crate::cache::{Cache, Result};
 
 /// How many customers are counted in one transaction: others who write wait that long.
@@ -31,8 +32,6 @@ pub enum Counting {
     More,
 }
 
-/// From which difference on a clock counts as set back.
-const SET_BACK_MS: i64 = 60_000;
 /// How old it may become that everybody is counted.
 const SAID_AGAIN_MS: i64 = 6 * 3_600_000;
 
@@ -103,10 +102,9 @@ impl Cache {
                  SELECT 1 FROM streams AS s CROSS JOIN stripe_windows AS w ON w.stream = s.stream
                  WHERE s.source = 'stripe' AND s.stream IN ('subscriptions', 'invoices')
                      AND s.missing IS NULL AND s.last_success_at > ?1
-             ) OR EXISTS (
+             ) OR NOT EXISTS (SELECT 1 FROM revenue_snapshots) AND EXISTS (
                  -- A copy of an earlier version has subscriptions of which nothing was seen yet.
                  SELECT 1 FROM stripe_subscriptions WHERE mrr_fault IS NULL AND customer IS NOT NULL
-                     AND NOT EXISTS (SELECT 1 FROM revenue_snapshots)
              )",
         )
         .bind(now.0 - ARRIVING_MS)

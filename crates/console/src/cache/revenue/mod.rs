@@ -16,6 +16,7 @@ pub use counting::{CUSTOMERS_AT_ONCE, Counting};
 pub(super) use invoices::keep_invoices;
 pub(super) use pending::{forget_all, pending, tenant_pending, trials_gone};
 pub(super) use snapshots::{Seen, put_snapshots};
+pub(crate) use trials::{CONVERTED, LOST, UNDECIDED};
 
 /// A set of kept figures: by which rules, and in which zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

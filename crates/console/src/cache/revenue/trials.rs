@@ -12,6 +12,13 @@ use super::KeptLens;
 use super::figures::Difference;
 use crate::cache::Result;
 
+/// How what became of a trial is stored: it runs, or its first invoice waits for its payment.
+pub(crate) const UNDECIDED: i64 = 0;
+/// Its first invoice above zero was paid.
+pub(crate) const CONVERTED: i64 = 1;
+/// It ended, and nothing was paid.
+pub(crate) const LOST: i64 = 2;
+
 /// When something changes by itself, of every customer that is counted; `None` = never.
 pub(super) type Due = BTreeMap<Arc<str>, Option<i64>>;
 
@@ -84,13 +91,13 @@ pub(super) async fn keep_trials(
     let (mut trials, mut last) = (Trials::new(), None::<(Arc<str>, i64)>);
     for trial in ledger.trials() {
         let (outcome, converted_at) = match trial.outcome {
-            TrialOutcome::Undecided => (0, None),
-            TrialOutcome::Converted(at) => (1, Some(at)),
-            TrialOutcome::Lost => (2, None),
+            TrialOutcome::Undecided => (UNDECIDED, None),
+            TrialOutcome::Converted(at) => (CONVERTED, Some(at)),
+            TrialOutcome::Lost => (LOST, None),
         };
         // A trial is decided a day after its end.
         let decided_at = trial.ends_at.saturating_add(DAY_MS);
-        if outcome == 0 && decided_at > now.0 {
+        if outcome == UNDECIDED && decided_at > now.0 {
             falls_due(due, &trial.customer, decided_at);
         }
         let num = last.filter(|it| it.0 == trial.customer).map_or(0, |it| it.1 + 1);

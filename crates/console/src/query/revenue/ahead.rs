@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use paywall_domain::Timestamp;
 use paywall_revenue::{Committed, Day, Ledger, Lens};
 
-use super::{Kept, objects, totals};
+use super::{Kept, aside, objects, totals};
 use crate::cache::{Cache, Result};
-use crate::ipc::{CommittedMonth, MetricPreset, MonthAmount, RevenueAhead};
+use crate::ipc::{CommittedMonth, MonthAmount, Preset, RevenueAhead};
 
 /// How many months ahead, the running one counted.
 const AHEAD: usize = 12;
@@ -17,7 +17,7 @@ const BEHIND: usize = 6;
 
 impl Cache {
     /// Recurring revenue ahead, by currency, that with most subscriptions first.
-    pub async fn revenue_ahead(&self, preset: MetricPreset, now: Timestamp) -> Result<Vec<RevenueAhead>> {
+    pub async fn revenue_ahead(&self, preset: Preset, now: Timestamp) -> Result<Vec<RevenueAhead>> {
         let kept = self.kept(preset, now).await?;
         let mut committed = self.committed(&kept, now).await?;
         let mut read = self.readers().begin().await?;
@@ -50,7 +50,7 @@ impl Cache {
         loop {
             let Some((ledger, last)) = self.ledger_after(&after, &lens).await? else { return Ok(sums) };
             after = last;
-            for (currency, months) in at_once(move || ledger.committed(AHEAD)).await?? {
+            for (currency, months) in aside(move || ledger.committed(AHEAD)).await?? {
                 let sum = sums
                     .entry(currency)
                     .or_insert_with(|| months.iter().map(|(day, _)| (*day, Committed::default())).collect());
@@ -67,17 +67,11 @@ impl Cache {
         let Some((mut ledger, last)) = self.subscriptions_after(after).await? else { return Ok(None) };
         self.invoices_into(&mut ledger).await?;
         let lens = lens.clone();
-        let ledger = at_once(move || {
+        let ledger = aside(move || {
             ledger.refresh(&lens);
             ledger
         })
         .await?;
         Ok(Some((ledger, last)))
     }
-}
-
-/// Runs what takes its time apart from what answers.
-pub(super) async fn at_once<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| crate::cache::CacheError::Io(std::io::Error::other(error)))
 }

@@ -3,18 +3,13 @@
 use paywall_domain::Timestamp;
 use paywall_revenue::cohorts;
 
-use super::movements;
-use crate::cache::{Cache, CacheError, Result};
-use crate::ipc::{CohortCell, CohortRow, MetricPreset};
+use super::{aside, movements};
+use crate::cache::{Cache, Result};
+use crate::ipc::{CohortCell, CohortRow, Preset};
 
 impl Cache {
     /// The cohorts of a currency, oldest first.
-    pub async fn revenue_cohorts(
-        &self,
-        preset: MetricPreset,
-        currency: &str,
-        now: Timestamp,
-    ) -> Result<Vec<CohortRow>> {
+    pub async fn revenue_cohorts(&self, preset: Preset, currency: &str, now: Timestamp) -> Result<Vec<CohortRow>> {
         let kept = self.kept(preset, now).await?;
         let movements = movements(&mut *self.readers().acquire().await?, kept.lens.num, Some(currency)).await?;
         let (currency, zone) = (currency.to_owned(), kept.lens.zone);
@@ -23,9 +18,7 @@ impl Cache {
             let customers = movements.chunk_by(|one, other| one.customer == other.customer);
             cohorts(customers, &currency, zone, now.0)
         };
-        let cohorts = tokio::task::spawn_blocking(group)
-            .await
-            .map_err(|error| CacheError::Io(std::io::Error::other(error)))??;
+        let cohorts = aside(group).await??;
         Ok(cohorts
             .into_iter()
             .map(|cohort| CohortRow {

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use paywall_domain::Timestamp;
 use paywall_revenue::{Cause, Difference, Lens, Preset};
 
-use super::ahead::at_once;
-use super::payer;
+use super::{aside, payer};
 use crate::cache::{Cache, CacheError, Result};
-use crate::ipc::{CausePart, DifferenceCause, DifferencePage, DifferenceRow, DifferenceTotal, MetricPreset};
+use crate::ipc::{CausePart, DifferencePage, DifferenceRow, DifferenceTotal};
 
 /// Rows of a page.
 const ROWS: usize = 100;
@@ -16,38 +15,23 @@ const ROWS: usize = 100;
 /// Every difference between our definition and another one at one instant.
 #[derive(Debug, Clone)]
 pub struct Differences {
-    other: MetricPreset,
+    other: Preset,
     rows: Vec<Difference>,
     /// MRR by ours, by currency.
     ours_10k: BTreeMap<String, i64>,
 }
 
-impl From<Cause> for DifferenceCause {
-    fn from(cause: Cause) -> Self {
-        match cause {
-            Cause::Trial => Self::Trial,
-            Cause::PastDue => Self::PastDue,
-            Cause::Paused => Self::Paused,
-            Cause::Cancellation => Self::Cancellation,
-            Cause::Discount => Self::Discount,
-            Cause::Metered => Self::Metered,
-            Cause::Tax => Self::Tax,
-            Cause::TimeZone => Self::TimeZone,
-        }
-    }
-}
-
 impl Cache {
     /// What our definition and another one see differently now. Looks at every customer.
-    pub async fn differences(&self, other: MetricPreset, now: Timestamp) -> Result<Differences> {
-        let kept = self.kept(MetricPreset::Paywall, now).await?;
+    pub async fn differences(&self, other: Preset, now: Timestamp) -> Result<Differences> {
+        let kept = self.kept(Preset::Paywall, now).await?;
         let ours = Lens { policy: Preset::Paywall.policy(), zone: kept.lens.zone, until: now.0 };
-        let theirs = Lens { policy: Preset::from(other).policy(), ..ours.clone() };
+        let theirs = Lens { policy: other.policy(), ..ours.clone() };
         let (mut rows, mut ours_10k, mut after) = (Vec::new(), BTreeMap::<String, i64>::new(), String::new());
         while let Some((ledger, last)) = self.ledger_after(&after, &ours).await? {
             after = last;
             let (ours, theirs) = (ours.clone(), theirs.clone());
-            let (found, now_10k) = at_once(move || {
+            let (found, now_10k) = aside(move || {
                 let found = ledger.differences(&ours, &theirs)?;
                 let mut sums: BTreeMap<String, i64> = BTreeMap::new();
                 for (_, _, level) in ledger.subscriptions_now() {
@@ -92,7 +76,7 @@ impl Cache {
 
 impl Differences {
     /// By which definition beside ours.
-    pub fn other(&self) -> MetricPreset {
+    pub fn other(&self) -> Preset {
         self.other
     }
 
@@ -104,11 +88,7 @@ impl Differences {
                 other_10k = other_10k.saturating_add(row.other_10k.saturating_sub(row.one_10k));
                 customers += 1;
                 for (cause, amount) in &row.causes {
-                    let sum = causes.entry(*cause).or_insert(CausePart {
-                        cause: (*cause).into(),
-                        amount_10k: 0,
-                        customers: 0,
-                    });
+                    let sum = causes.entry(*cause).or_insert(CausePart { cause: *cause, amount_10k: 0, customers: 0 });
                     sum.amount_10k = sum.amount_10k.saturating_add(*amount);
                     sum.customers += 1;
                 }
@@ -121,5 +101,5 @@ impl Differences {
 }
 
 fn part((cause, amount_10k): (Cause, i64)) -> CausePart {
-    CausePart { cause: cause.into(), amount_10k, customers: 1 }
+    CausePart { cause, amount_10k, customers: 1 }
 }

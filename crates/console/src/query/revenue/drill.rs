@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use paywall_domain::Timestamp;
 use paywall_revenue::{Cell, Day, ExchangeRates, Movement, MovementKind, Period, Unknown, Window};
 
-use super::ahead::at_once;
-use super::{Kept, ReportedBy, movements, payer};
+use super::{Kept, ReportedBy, aside, movements, payer};
 use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{DrillPage, DrillQuery, DrillRow, RevenueCell};
 
@@ -156,7 +155,7 @@ impl Cache {
         let movements = movements(&mut *self.readers().acquire().await?, kept.lens.num, None).await?;
         let cell = cell(&query.cell).ok_or(CacheError::NotFound)?;
         let (rates, currency, after) = (by.rates.clone(), query.currency.clone(), after.to_owned());
-        at_once(move || converted(&movements, &rates, &currency, window, cell, &after, limit)).await?
+        aside(move || converted(&movements, &rates, &currency, window, cell, &after, limit)).await?
     }
 }
 

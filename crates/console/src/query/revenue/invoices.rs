@@ -3,20 +3,12 @@
 use paywall_domain::Timestamp;
 
 use super::drill::day;
-use super::payer;
+use super::{payer, payment_failed};
 use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{BilledInvoice, CurrencySum, InvoicePage, InvoiceQuery, InvoiceState, InvoiceSum, Recovery};
 
 /// The most rows of a page.
 const ROWS: u32 = 500;
-
-// Invoices whose payment failed at least once: as the index over them says it.
-macro_rules! failed {
-    () => {
-        "total > 0 AND ((status = 'paid' AND attempt_count > 1)
-             OR (status IN ('open', 'uncollectible', 'void') AND attempt_count > 0))"
-    };
-}
 
 // `?1` status or NULL, `?2` recovery or NULL, `?3` currency or NULL, `?4` and `?5` billed from and before.
 macro_rules! selected {
@@ -59,8 +51,8 @@ const BY_TIME: (&str, &str) = (page!("stripe_invoices_by_time", ""), totals!("st
 const BY_STATUS: (&str, &str) =
     (page!("stripe_invoices_by_status", " AND status = ?1"), totals!("stripe_invoices_by_status", " AND status = ?1"));
 const FAILED: (&str, &str) = (
-    page!("stripe_invoices_failed", concat!(" AND ", failed!())),
-    totals!("stripe_invoices_failed", concat!(" AND ", failed!())),
+    page!("stripe_invoices_failed", concat!(" AND ", payment_failed!())),
+    totals!("stripe_invoices_failed", concat!(" AND ", payment_failed!())),
 );
 
 /// Every statement, for the test that prepares them all.

@@ -20,10 +20,8 @@ use paywall_revenue::{
 use sqlx::SqliteConnection;
 
 use super::row::tenant_id;
-use crate::cache::{Cache, KeptLens, Result};
-use crate::ipc::{
-    ConvertedSums, MetricPreset, MovedView, MovementSums, Payer, RateView, Reporting, RevenueObjects, RevenuePeriod,
-};
+use crate::cache::{Cache, CacheError, KeptLens, Result};
+use crate::ipc::{ConvertedSums, MovedView, MovementSums, Payer, RateView, Reporting, RevenueObjects};
 
 pub use differences::Differences;
 #[cfg(test)]
@@ -38,28 +36,6 @@ pub struct ReportedBy {
     pub reporting: Reporting,
     /// The rates that were supplied.
     pub rates: Arc<ExchangeRates>,
-}
-
-impl From<MetricPreset> for Preset {
-    fn from(preset: MetricPreset) -> Self {
-        match preset {
-            MetricPreset::Paywall => Self::Paywall,
-            MetricPreset::Stripe => Self::Stripe,
-            MetricPreset::Chartmogul => Self::Chartmogul,
-            MetricPreset::Baremetrics => Self::Baremetrics,
-            MetricPreset::Profitwell => Self::Profitwell,
-        }
-    }
-}
-
-impl From<RevenuePeriod> for Period {
-    fn from(period: RevenuePeriod) -> Self {
-        match period {
-            RevenuePeriod::Day => Self::Day,
-            RevenuePeriod::Week => Self::Week,
-            RevenuePeriod::Month => Self::Month,
-        }
-    }
 }
 
 impl From<Rate> for RateView {
@@ -114,8 +90,8 @@ struct Kept {
 }
 
 impl Cache {
-    async fn kept(&self, preset: MetricPreset, now: Timestamp) -> Result<Kept> {
-        let lens = self.keep_lens(preset.into()).await?;
+    async fn kept(&self, preset: Preset, now: Timestamp) -> Result<Kept> {
+        let lens = self.keep_lens(preset).await?;
         Ok(Kept { lens, today: lens.zone.day_of(now.0) })
     }
 
@@ -227,6 +203,22 @@ async fn movements(read: &mut SqliteConnection, lens: i64, currency: Option<&str
 
 /// A customer, its tenant's id and name, and its own address.
 type Known = (String, Option<String>, Option<String>, Option<String>);
+
+// An invoice whose payment failed at least once: as the index over them says it. Stripe counts the attempt that
+// paid, too.
+macro_rules! payment_failed {
+    () => {
+        "total > 0 AND ((status = 'paid' AND attempt_count > 1)
+             OR (status IN ('open', 'uncollectible', 'void') AND attempt_count > 0))"
+    };
+}
+use payment_failed;
+
+/// Runs what takes its time apart from what answers.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| CacheError::Io(std::io::Error::other(error)))
+}
 
 /// Who a customer is, where nothing is known of it.
 fn payer(payers: &HashMap<String, Payer>, customer: &str) -> Payer {

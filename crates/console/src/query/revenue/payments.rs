@@ -1,10 +1,9 @@
 //! Payments that failed, and what became of them.
 
 use paywall_domain::Timestamp;
-use paywall_revenue::Period;
+use paywall_revenue::{Period, Rate};
 
-use super::trials::{instants, rate};
-use super::{months_up_to, periods};
+use super::{months_up_to, payment_failed, periods};
 use crate::cache::{Cache, Result};
 use crate::ipc::{FailedPaymentsRow, InvoiceSum};
 
@@ -14,20 +13,18 @@ impl Cache {
         let zone = self.zone().await?;
         let mut rows = Vec::new();
         for (window, finished) in periods(months_up_to(zone.day_of(now.0), months), Period::Month) {
-            let (from, to) = instants(zone, window);
-            let sums: Vec<(String, i64, i64, i64, i64, i64, i64)> = sqlx::query_as(
+            let sums: Vec<(String, i64, i64, i64, i64, i64, i64)> = sqlx::query_as(concat!(
                 "SELECT currency,
                      sum(status = 'paid'), sum(iif(status = 'paid', total, 0)),
                      sum(status = 'open'), sum(iif(status = 'open', total, 0)),
                      sum(status IN ('uncollectible', 'void')), sum(iif(status IN ('uncollectible', 'void'), total, 0))
                  FROM stripe_invoices INDEXED BY stripe_invoices_failed
-                 WHERE billed_at >= ?1 AND billed_at < ?2 AND total > 0
-                     AND ((status = 'paid' AND attempt_count > 1)
-                         OR (status IN ('open', 'uncollectible', 'void') AND attempt_count > 0))
-                 GROUP BY currency ORDER BY count(*) DESC, currency",
-            )
-            .bind(from)
-            .bind(to)
+                 WHERE billed_at >= ?1 AND billed_at < ?2 AND ",
+                payment_failed!(),
+                " GROUP BY currency ORDER BY count(*) DESC, currency"
+            ))
+            .bind(zone.start_of(window.from))
+            .bind(zone.start_of(window.to))
             .fetch_all(self.readers())
             .await?;
             for (currency, recovered, recovered_sum, waiting, waiting_sum, given_up, given_up_sum) in sums {
@@ -41,7 +38,7 @@ impl Cache {
                     recovered: sum(recovered, recovered_sum),
                     waiting: sum(waiting, waiting_sum),
                     given_up: sum(given_up, given_up_sum),
-                    recovery: rate(recovered, recovered + given_up),
+                    recovery: Rate::of_count(recovered, recovered + given_up)?.into(),
                 });
             }
         }

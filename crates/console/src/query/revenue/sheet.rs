@@ -5,8 +5,8 @@ use paywall_revenue::{Figures, Movement, Totals, Unknown, Window};
 use paywall_stripe::Stream;
 use sqlx::SqliteConnection;
 
-use super::{Kept, ReportedBy, months_up_to, movements, objects, periods, sums, totals};
-use crate::cache::{Cache, CacheError, Result};
+use super::{Kept, ReportedBy, aside, months_up_to, movements, objects, periods, sums, totals};
+use crate::cache::{Cache, Result};
 use crate::ipc::{
     ConvertedSpan, MissingRate, MovedView, RevenueBasis, RevenueObjects, RevenueQuery, RevenueSheet, RevenueSpan,
     RevenueView,
@@ -62,7 +62,7 @@ async fn converted(
     query: RevenueQuery,
 ) -> Result<Vec<ConvertedSpan>> {
     let (currency, rates) = (currency.to_owned(), by.rates.clone());
-    let spans = periods(window, query.period.into());
+    let spans = periods(window, query.period);
     let convert = move || {
         let customers = || movements.chunk_by(|one, other| one.customer == other.customer);
         let span = |(window, finished): (Window, bool)| {
@@ -75,7 +75,7 @@ async fn converted(
         };
         spans.into_iter().map(span).collect::<Result<Vec<_>>>()
     };
-    tokio::task::spawn_blocking(convert).await.map_err(|error| CacheError::Io(std::io::Error::other(error)))?
+    aside(convert).await?
 }
 
 async fn basis(read: &mut SqliteConnection, kept: &Kept, now: Timestamp) -> Result<RevenueBasis> {
@@ -127,12 +127,12 @@ fn sheet(kept: &Kept, totals: &Totals, currency: &str, window: Window, query: Re
         let figures = totals.figures_of(currency, window, base)?;
         Ok(span_of(&figures, finished))
     };
-    let cut = periods(window, query.period.into());
+    let cut = periods(window, query.period);
     let mut same_span_before = None;
     if let Some((running, false)) = cut.last() {
         // What is asked for can begin in the middle of a week.
-        let began = running.from.start_of(query.period.into());
-        let before = began.plus(-1).start_of(query.period.into());
+        let began = running.from.start_of(query.period);
+        let before = began.plus(-1).start_of(query.period);
         let from = before.plus(running.from.since(began));
         let to = before.plus(running.to.since(began)).min(began);
         same_span_before = Some(span(Window { from, to }, to == began)?);

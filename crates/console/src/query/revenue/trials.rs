@@ -1,25 +1,20 @@
 //! Trials and what became of them.
 
 use paywall_domain::Timestamp;
-use paywall_revenue::{CASES_MIN, Day, Period, ReportingZone, Window};
+use paywall_revenue::{Period, Rate, ReportingZone, Window};
 
 use super::drill::day;
 use super::{months_up_to, payer, periods};
-use crate::cache::{Cache, CacheError, KeptLens, Result};
-use crate::ipc::{
-    MetricPreset, RateView, TrialCohortRow, TrialConversion, TrialOutcome, TrialPage, TrialQuery, TrialRow,
-};
+use crate::cache::{CONVERTED, Cache, CacheError, KeptLens, LOST, Result, UNDECIDED};
+use crate::ipc::{TrialCohortRow, TrialConversion, TrialOutcome, TrialPage, TrialQuery, TrialRow};
 
 /// The most rows of a page.
 const ROWS: u32 = 500;
 
-const UNDECIDED: i64 = 0;
-const CONVERTED: i64 = 1;
-
 impl Cache {
     /// Conversion by the month in which trials began, and on Stripe's basis.
     pub async fn trial_conversion(&self, months: u32, now: Timestamp) -> Result<TrialConversion> {
-        let zone = self.kept(MetricPreset::Paywall, now).await?.lens.zone;
+        let zone = self.zone().await?;
         let today = zone.day_of(now.0);
         let mut cohorts = Vec::new();
         for (window, finished) in periods(months_up_to(today, months), Period::Month) {
@@ -44,7 +39,7 @@ impl Cache {
                 converted,
                 decided,
                 undecided,
-                conversion: rate(converted, decided),
+                conversion: Rate::of_count(converted, decided)?.into(),
             });
         }
         let rolling = Window::of_days(today, 30);
@@ -66,7 +61,7 @@ impl Cache {
             rolling_to: rolling.to.to_string(),
             rolling_ended: ended,
             rolling_converted: converted,
-            rolling: rate(converted, ended),
+            rolling: Rate::of_count(converted, ended)?.into(),
         })
     }
 
@@ -78,7 +73,7 @@ impl Cache {
         let outcome = query.outcome.map(|outcome| match outcome {
             TrialOutcome::Undecided => UNDECIDED,
             TrialOutcome::Converted => CONVERTED,
-            TrialOutcome::Lost => 2,
+            TrialOutcome::Lost => LOST,
         });
         let (at, customer, num) = match &query.cursor {
             Some(cursor) => place(cursor).ok_or(CacheError::InvalidCursor)?,
@@ -141,19 +136,4 @@ fn place(cursor: &str) -> Option<(i64, String, i64)> {
     let mut parts = cursor.splitn(3, ' ');
     let (at, num, customer) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
     Some((at, customer.to_owned(), num))
-}
-
-/// How many of how many; below ten cases the counts.
-pub(super) fn rate(counted: i64, of: i64) -> RateView {
-    match of {
-        0 => RateView::NotEnoughData,
-        of if of < CASES_MIN => RateView::TooFew { counted, of },
-        of => RateView::Value { numerator: counted, denominator: of },
-    }
-}
-
-/// The instants between which a span of days lies, first and first after.
-pub(super) fn instants(zone: ReportingZone, window: Window) -> (i64, i64) {
-    let edge = |day: Day| zone.start_of(day);
-    (edge(window.from), edge(window.to))
 }
