@@ -48,6 +48,7 @@ pub(crate) const COMMANDS: &[&str] = &[
     "revenue_cohorts",
     "trial_conversion",
     "trials_page",
+    "left_out",
     "failed_payments",
     "invoices_page",
     "revenue_ahead",

@@ -69,6 +69,7 @@ pub(crate) fn handler() -> impl Fn(Invoke<Wry>) -> bool + Send + Sync + 'static 
         of_revenue::revenue_cohorts,
         of_revenue::trial_conversion,
         of_revenue::trials_page,
+        of_revenue::left_out,
         of_revenue::failed_payments,
         of_revenue::invoices_page,
         of_revenue::revenue_ahead,

@@ -1,8 +1,9 @@
 //! The commands of Revenue: one per operation of the console, each a few lines.
 
 use paywall_console::ipc::{
-    CohortRow, DifferencePage, DrillPage, DrillQuery, FailedPaymentsRow, InvoicePage, InvoiceQuery, Preset, RatesView,
-    Reporting, RevenueAhead, RevenueQuery, RevenueView, TrialConversion, TrialPage, TrialQuery,
+    CohortRow, DifferencePage, DrillPage, DrillQuery, FailedPaymentsRow, InvoicePage, InvoiceQuery, LeftOutPage,
+    LeftOutQuery, Preset, RatesView, Reporting, RevenueAhead, RevenueQuery, RevenueView, TrialConversion, TrialPage,
+    TrialQuery,
 };
 use tauri::{AppHandle, Manager as _, State};
 
@@ -37,6 +38,11 @@ pub(crate) async fn trial_conversion(shell: State<'_, Shell>, months: u32) -> An
 #[tauri::command]
 pub(crate) async fn trials_page(shell: State<'_, Shell>, query: TrialQuery) -> Answer<TrialPage> {
     shell.console()?.trials_page(&query).await
+}
+
+#[tauri::command]
+pub(crate) async fn left_out(shell: State<'_, Shell>, query: LeftOutQuery) -> Answer<LeftOutPage> {
+    shell.console()?.left_out(&query).await
 }
 
 #[tauri::command]

@@ -54,6 +54,8 @@ fn export(out: &Path) {
         ipc::TrialConversion,
         ipc::TrialQuery,
         ipc::TrialPage,
+        ipc::LeftOutQuery,
+        ipc::LeftOutPage,
         ipc::FailedPaymentsRow,
         ipc::InvoiceQuery,
         ipc::InvoicePage,

@@ -1,7 +1,7 @@
 //! Sums in one currency, by dated rates that somebody supplies. An unknown rate makes the sum unknown; it is
 //! never taken for one to one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -185,6 +185,9 @@ impl ExchangeRates {
     }
 }
 
+/// A currency, a day, a kind of movement by its number, and an amount.
+type Moved<'a> = (&'a str, Day, usize, i64);
+
 /// The same as with exact rationals, which are a hundred times slower; `None` where a product does not fit.
 fn in_128_bits(amount_10k: i64, rate: Decimal, inverse: bool, from_digits: u32, to_digits: u32) -> Option<i128> {
     let (mantissa, scale) = (rate.mantissa(), 10_i128.checked_pow(rate.scale())?);
@@ -194,29 +197,74 @@ fn in_128_bits(amount_10k: i64, rate: Decimal, inverse: bool, from_digits: u32, 
 }
 
 impl ExchangeRates {
-    /// The figures of a window over all currencies, in one, from the movements of each customer in order.
+    /// The figures of windows over all currencies, in one, from the movements of each customer in order. The
+    /// windows follow one another; each has its figures, or a rate that is missing for them.
+    ///
+    /// What is worth the same on the same day is converted once: amounts repeat, as prices do. Of several rates
+    /// that are missing the one named is of the first currency by the alphabet.
     pub fn converted<'a>(
         &self,
         customers: impl IntoIterator<Item = &'a [Movement]>,
         to: &str,
-        window: Window,
-    ) -> Result<Converted, Unknown> {
-        let (mut start, mut end, mut moved) = (0_i128, 0_i128, [0_i128; 5]);
+        windows: &[Window],
+    ) -> Result<Vec<Result<Converted, Unknown>>, RevenueError> {
+        // Where windows begin and end, in order.
+        let edges: Vec<Day> = windows.iter().flat_map(|it| [it.from, it.to]).collect();
+        // How many more customers are at a level from an edge on.
+        let mut changes: Vec<HashMap<(&str, i64), i64>> = vec![HashMap::new(); edges.len() + 1];
+        // How often an amount moved on a day, by window.
+        let mut moved: Vec<BTreeMap<Moved<'_>, i64>> = vec![BTreeMap::new(); windows.len()];
+        let mut levels: Vec<(&str, i64)> = Vec::new();
         for movements in customers {
-            start += self.part_of(movements, to, window, Cell::Start)?.unwrap_or(0);
-            end += self.part_of(movements, to, window, Cell::End)?.unwrap_or(0);
-            for movement in movements.iter().filter(|it| window.contains(it.day)) {
-                let amount = self.convert(movement.amount_10k, &movement.currency, to, movement.day)?;
-                moved[movement.kind.index()] += i128::from(amount);
+            levels.clear();
+            for Movement { currency, day, kind, amount_10k, .. } in movements {
+                let edge = edges.partition_point(|edge| edge <= day);
+                if let (1, Some(moved)) = (edge % 2, moved.get_mut(edge / 2)) {
+                    *moved.entry((currency, *day, kind.index(), *amount_10k)).or_default() += 1;
+                }
+                let known = levels.iter().position(|it| it.0 == &**currency).unwrap_or_else(|| {
+                    levels.push((currency, 0));
+                    levels.len() - 1
+                });
+                let level = &mut levels[known].1;
+                *changes[edge].entry((currency, *level)).or_default() -= 1;
+                *level = level.checked_add(*amount_10k).ok_or(RevenueError::TooLarge)?;
+                *changes[edge].entry((currency, *level)).or_default() += 1;
             }
         }
-        let exchange_10k = fit(end - start - moved.iter().sum::<i128>())?;
-        let mut moved_10k = [0; 5];
-        for (amount, moved) in moved_10k.iter_mut().zip(moved) {
-            *amount = fit(moved)?;
+        let mut held: BTreeMap<(&str, i64), i64> = BTreeMap::new();
+        let mut changes = changes.into_iter();
+        let mut at_next_edge = |day: Day| {
+            for (worth, change) in changes.next().into_iter().flatten() {
+                *held.entry(worth).or_default() += change;
+            }
+            held.retain(|_, count| *count != 0);
+            self.sum(to, held.iter().map(|((currency, level), count)| (*currency, day, *level, *count)))
+        };
+        let figures = windows.iter().zip(moved).map(|(window, moved)| {
+            let last = window.to.plus(-1);
+            let (start, end) = (at_next_edge(last), at_next_edge(last));
+            let (start, end) = (start?, end?);
+            let (mut moved_10k, mut all) = ([0; 5], 0);
+            for (index, amount) in moved_10k.iter_mut().enumerate() {
+                let of_kind = moved.iter().filter(|it| it.0.2 == index);
+                let sum =
+                    self.sum(to, of_kind.map(|((currency, day, _, amount), n)| (*currency, *day, *amount, *n)))?;
+                (*amount, all) = (fit(sum)?, all + sum);
+            }
+            let (start_10k, end_10k, exchange_10k) = (fit(start)?, fit(end)?, fit(end - start - all)?);
+            Ok(Converted { currency: to.to_owned(), window: *window, start_10k, end_10k, moved_10k, exchange_10k })
+        });
+        Ok(figures.collect())
+    }
+
+    /// Amounts of a currency on a day, each so many times, in `to`.
+    fn sum<'a>(&self, to: &str, parts: impl Iterator<Item = (&'a str, Day, i64, i64)>) -> Result<i128, Unknown> {
+        let mut sum = 0;
+        for (currency, day, amount, count) in parts {
+            sum += i128::from(self.convert(amount, currency, to, day)?) * i128::from(count);
         }
-        let (start_10k, end_10k) = (fit(start)?, fit(end)?);
-        Ok(Converted { currency: to.to_owned(), window, start_10k, end_10k, moved_10k, exchange_10k })
+        Ok(sum)
     }
 
     /// What a customer with these movements brings to a cell of [`ExchangeRates::converted`]; `None` where it
@@ -258,7 +306,9 @@ impl ExchangeRates {
 impl Ledger {
     /// The figures of a window over all currencies, in one.
     pub fn converted(&self, to: &str, rates: &ExchangeRates, window: Window) -> Result<Converted, Unknown> {
-        rates.converted(self.accounts.values().map(|account| &account.outcome.movements[..]), to, window)
+        let customers = self.accounts.values().map(|account| &account.outcome.movements[..]);
+        let figures = rates.converted(customers, to, &[window])?.pop();
+        figures.unwrap_or(Err(Unknown::Amount(RevenueError::TooLarge)))
     }
 
     /// The customers behind a cell of [`Ledger::converted`], as [`Ledger::customers_of`] gives them.

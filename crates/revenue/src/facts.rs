@@ -80,10 +80,13 @@ pub enum TiersMode {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tier {
     /// The last quantity in it; `None` = all the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub up_to: Option<i64>,
     /// Per unit, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unit_amount: Option<Decimal>,
     /// Once, when the quantity reaches this tier, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub flat_amount: Option<Decimal>,
 }
 
@@ -125,18 +128,24 @@ pub struct Price {
     /// `price_…`
     pub id: String,
     /// The product it sells; coupons may be limited to products.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
     /// ISO 4217 code in lower case.
     pub currency: String,
     /// Per unit, in minor units; `None` where tiers hold the amounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unit_amount_decimal: Option<Decimal>,
     /// `None` = sold once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub recurring: Option<Recurring>,
     /// `None` = billed per unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tiers_mode: Option<TiersMode>,
     /// `None` = not known, which is an error where `tiers_mode` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tiers: Option<Vec<Tier>>,
     /// `None` = the quantity is priced as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub transform_quantity: Option<TransformQuantity>,
     /// Whether tax is part of the amounts.
     pub tax_behavior: TaxBehavior,
@@ -179,8 +188,10 @@ pub struct Coupon {
     /// How long.
     pub duration: CouponDuration,
     /// For how many months; set where it repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_in_months: Option<u32>,
     /// The products it is limited to; `None` = all.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub applies_to: Option<Vec<String>>,
 }
 
@@ -190,8 +201,10 @@ pub struct Discount {
     /// The coupon.
     pub coupon: Coupon,
     /// From when; `None` = from the beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<i64>,
     /// The first instant at which it no longer holds, where Stripe says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<i64>,
 }
 
@@ -201,10 +214,13 @@ pub struct Item {
     /// What is sold.
     pub price: Price,
     /// How many; `None` only where usage is metered.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,
     /// Discounts of this line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discounts: Vec<Discount>,
     /// The tax rates that are part of the amount, in percent, added up; `None` = not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inclusive_tax_percent: Option<Decimal>,
 }
 
@@ -212,6 +228,7 @@ pub struct Item {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CollectionPause {
     /// When collection resumes by itself; `None` = never.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resumes_at: Option<i64>,
 }
 
@@ -230,28 +247,37 @@ pub struct SubscriptionFacts {
     /// Its beginning: Stripe's `start_date`, else `created`.
     pub started_at: i64,
     /// Its trial's beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trial_start: Option<i64>,
     /// The first instant after its trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trial_end: Option<i64>,
     /// When cancellation was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub canceled_at: Option<i64>,
     /// When it will end, where that is settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_at: Option<i64>,
     /// Whether it ends with the running period.
     pub cancel_at_period_end: bool,
     /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<i64>,
     /// Since when a payment is overdue. Stripe's subscription does not say; whoever knows the invoice
     /// sets it. While unknown, an overdue subscription goes on counting.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub overdue_since: Option<i64>,
     /// Present while collection is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_collection: Option<CollectionPause>,
     /// Whether it is known to have something to be paid by, or the customer has.
     pub has_payment_method: bool,
     /// Its lines, all of them.
     pub items: Vec<Item>,
     /// Discounts of the whole subscription.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discounts: Vec<Discount>,
     /// The customer's own discount; it holds where the subscription has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_discount: Option<Discount>,
 }

@@ -10,7 +10,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::ragflow::{Engine, Ragflow, id, key};
-use crate::separate::{connect, make_token, sandbox, serve, server_command};
+use crate::separate::{TENANTS, connect, make_token, sandbox, serve, server_command};
 use crate::upstream::Upstream;
 use crate::{extend_by_keyboard, find_tenant, headless, on_server, says_locked_out};
 
@@ -119,7 +119,7 @@ async fn an_extension_in_the_window_unblocks_a_running_gate_within_a_second() ->
     let refusal: Value = serde_json::from_str(&refusal)?;
     assert_eq!((&refusal["code"], &refusal["data"]["deny_codes"]), (&json!(402), &json!(["trial_ended"])));
 
-    let (_stripe, stripe_url, stripe_key) = sandbox()?;
+    let (_stripe, stripe_url, stripe_key) = sandbox(TENANTS)?;
     let desktop = Desktop::start()?;
     let window = desktop.open().await?;
     connect(&window, &url, &token, &stripe_url, &stripe_key).await?;

@@ -2,6 +2,7 @@
 //! nothing wider than the window.
 
 mod billing;
+mod revenue;
 mod sql;
 
 use paywall_tests::desktop::{Desktop, Window};

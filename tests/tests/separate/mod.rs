@@ -21,13 +21,19 @@ impl Drop for Process {
     }
 }
 
-const SANDBOX: [&str; 6] = ["--tenants", "240", "--seed", "20", "--listen", "127.0.0.1:0"];
+/// How many tenants the sample world has where it does not matter.
+pub(crate) const TENANTS: u32 = 240;
+
+fn sample(part: &str, tenants: u32) -> Command {
+    let mut command = Command::new(program("paywall-sandbox"));
+    command.args([part, "--seed", "20", "--tenants", &tenants.to_string()]);
+    command
+}
 
 /// Starts the sandbox; answers its address and its restricted key.
-pub(crate) fn sandbox() -> anyhow::Result<(Process, String, String)> {
-    let mut child = Command::new(program("paywall-sandbox"))
-        .arg("serve")
-        .args(SANDBOX)
+pub(crate) fn sandbox(tenants: u32) -> anyhow::Result<(Process, String, String)> {
+    let mut child = sample("serve", tenants)
+        .args(["--listen", "127.0.0.1:0"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -63,9 +69,8 @@ pub(crate) fn server_command(folder: &Path, port: u16) -> Command {
 }
 
 /// Fills a server's database with the sample world; answers a token.
-fn prepare_server(folder: &Path, port: u16) -> anyhow::Result<String> {
-    let mut tenants =
-        Command::new(program("paywall-sandbox")).arg("tenants").args(&SANDBOX[..4]).stdout(Stdio::piped()).spawn()?;
+pub(crate) fn prepare_server(folder: &Path, port: u16, tenants: u32) -> anyhow::Result<String> {
+    let mut tenants = sample("tenants", tenants).stdout(Stdio::piped()).spawn()?;
     let lines = tenants.stdout.take().context("no output")?;
     let imported = server_command(folder, port).args(["import", "-"]).stdin(lines).stdout(Stdio::null()).status()?;
     ensure!(imported.success() && tenants.wait()?.success(), "the sample world does not go in");
@@ -92,6 +97,14 @@ pub(crate) fn serve(server: &mut Command) -> anyhow::Result<Process> {
 
 /// Types a server and a Stripe into Connections, and waits until what they hold is shown.
 pub(crate) async fn connect(window: &Window, server: &str, token: &str, stripe: &str, key: &str) -> anyhow::Result<()> {
+    enter(window, server, token, stripe, key).await?;
+    window.text_of("tile-trials", |text| text.chars().any(|c| c.is_ascii_digit())).await?;
+    window.text_of("chip", |text| text.contains("As of")).await?;
+    Ok(())
+}
+
+/// Types a server and a Stripe into Connections.
+pub(crate) async fn enter(window: &Window, server: &str, token: &str, stripe: &str, key: &str) -> anyhow::Result<()> {
     window.click("firstrun-connect").await?;
     window.fill("profile-name", "staging").await?;
     window.click("profile-mode-test").await?;
@@ -104,10 +117,7 @@ pub(crate) async fn connect(window: &Window, server: &str, token: &str, stripe: 
     window.find("step-role").await?;
     window.find("step-stripe_permission").await?;
     window.picture("connect").await?;
-    window.click("profile-save").await?;
-    window.text_of("tile-trials", |text| text.chars().any(|c| c.is_ascii_digit())).await?;
-    window.text_of("chip", |text| text.contains("As of")).await?;
-    Ok(())
+    window.click("profile-save").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,8 +128,8 @@ async fn separate_processes_with_typed_credentials_that_stay_in_the_keyring() ->
     let email = locked_out();
     let folder = tempfile::tempdir()?;
     let port = paywall_tests::desktop::free_port()?;
-    let token = prepare_server(folder.path(), port)?;
-    let (_stripe, stripe_url, stripe_key) = sandbox()?;
+    let token = prepare_server(folder.path(), port, TENANTS)?;
+    let (_stripe, stripe_url, stripe_key) = sandbox(TENANTS)?;
     let server = serve(&mut server_command(folder.path(), port))?;
     let url = format!("http://127.0.0.1:{port}");
 

@@ -24,6 +24,8 @@ import type {
   Freshness,
   InvoicePage,
   InvoiceQuery,
+  LeftOutPage,
+  LeftOutQuery,
   MetricPreset,
   Overview,
   PreviewRequest,
@@ -141,6 +143,7 @@ export interface Host {
   revenueCohorts(preset: MetricPreset, currency: string): Promise<CohortRow[]>;
   trialConversion(months: number): Promise<TrialConversion>;
   trialsPage(query: TrialQuery): Promise<TrialPage>;
+  leftOut(query: LeftOutQuery): Promise<LeftOutPage>;
   failedPayments(months: number): Promise<FailedPaymentsRow[]>;
   invoicesPage(query: InvoiceQuery): Promise<InvoicePage>;
   revenueAhead(preset: MetricPreset): Promise<RevenueAhead[]>;

@@ -56,6 +56,7 @@ export function tauriHost(): Host {
     revenueCohorts: (preset, currency) => invoke('revenue_cohorts', { preset, currency }),
     trialConversion: (months) => invoke('trial_conversion', { months }),
     trialsPage: (query) => invoke('trials_page', { query }),
+    leftOut: (query) => invoke('left_out', { query }),
     failedPayments: (months) => invoke('failed_payments', { months }),
     invoicesPage: (query) => invoke('invoices_page', { query }),
     revenueAhead: (preset) => invoke('revenue_ahead', { preset }),

@@ -8,8 +8,8 @@ use super::opening::Open;
 use super::{Console, blocking, guard};
 use crate::ipc::{
     CohortRow, DifferencePage, DrillPage, DrillQuery, FailedPaymentsRow, Failure, FailureCode, InvoicePage,
-    InvoiceQuery, Preset, RatesView, Reporting, RevenueAhead, RevenueQuery, RevenueView, TrialConversion, TrialPage,
-    TrialQuery,
+    InvoiceQuery, LeftOutPage, LeftOutQuery, Preset, RatesView, Reporting, RevenueAhead, RevenueQuery, RevenueView,
+    TrialConversion, TrialPage, TrialQuery,
 };
 use crate::query::{Differences, ReportedBy};
 use crate::rates::SuppliedRates;
@@ -48,6 +48,12 @@ impl Console {
     pub async fn trials_page(&self, query: &TrialQuery) -> Result<TrialPage, Failure> {
         let open = self.require_open()?;
         open.read(open.cache.trials_page(query, open.now()).await)
+    }
+
+    /// A page of subscriptions that are in no figure.
+    pub async fn left_out(&self, query: &LeftOutQuery) -> Result<LeftOutPage, Failure> {
+        let open = self.require_open()?;
+        open.read(open.cache.left_out(query).await)
     }
 
     /// Payments that failed, by month and currency.

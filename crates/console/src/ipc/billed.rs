@@ -227,3 +227,39 @@ pub struct TrialPage {
     /// How many there are in all.
     pub total: i64,
 }
+
+/// Which subscriptions that are in no figure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct LeftOutQuery {
+    /// In lower case.
+    pub currency: String,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// Rows per page, 1 to 500.
+    pub limit: u32,
+}
+
+/// A subscription whose revenue cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct LeftOutRow {
+    /// Its id.
+    pub subscription: String,
+    /// Whose.
+    pub payer: Payer,
+    /// Why it cannot be told: which part of it, by its path in Stripe's object or its id.
+    pub reason: String,
+}
+
+/// Subscriptions that are in no figure, by customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "ipc.ts")]
+pub struct LeftOutPage {
+    /// The rows.
+    pub rows: Vec<LeftOutRow>,
+    /// For the next page; `null` at the end.
+    pub next: Option<String>,
+    /// How many there are in all.
+    pub total: i64,
+}

@@ -2,8 +2,8 @@
 
 use paywall_console::cache::Cache;
 use paywall_console::ipc::{
-    Cause, DrillQuery, InvoiceQuery, InvoiceState, InvoiceSum, MovedView, Period, Preset, RateView, Recovery,
-    RevenueCell, RevenueSheet, RevenueSpan, RevenueView, TrialOutcome,
+    Cause, DrillQuery, InvoiceQuery, InvoiceState, InvoiceSum, LeftOutQuery, MovedView, Period, Preset, RateView,
+    Recovery, RevenueCell, RevenueSheet, RevenueSpan, RevenueView, TrialOutcome,
 };
 use paywall_contract::Tenant;
 use paywall_domain::{DAY_MS, Timestamp};
@@ -221,6 +221,30 @@ async fn cohorts_show_who_stays_and_who_comes_back() {
     let last = cohorts[2].months.last().unwrap();
     assert_eq!((last.customers, last.mrr_10k, last.finished), (3, 150_000_000, false));
     assert_eq!(cohorts[2].months[0].mrr_10k, 230_000_000);
+    cache.close().await;
+}
+
+#[tokio::test]
+async fn who_is_left_out_is_listed_with_the_reason_as_often_as_the_figure_says() {
+    let home = home();
+    let cache = world(&home).await;
+    let shown = view(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
+    let faults = sheet(&shown, "usd").objects.faults;
+    let (mut rows, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = cache.left_out(&LeftOutQuery { currency: "usd".into(), cursor, limit: 1 }).await.unwrap();
+        assert_eq!(page.total, faults);
+        rows.extend(page.rows);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let told: Vec<(&str, &str)> = rows.iter().map(|it| (&*it.subscription, &*it.payer.customer)).collect();
+    assert_eq!(told, [("sub_7", "cus_7"), ("sub_8", "cus_8")]);
+    assert!(rows.iter().all(|it| it.reason.contains("tiers")), "{rows:?}");
+    let none = cache.left_out(&LeftOutQuery { currency: "eur".into(), cursor: None, limit: 9 }).await.unwrap();
+    assert_eq!((none.rows.len(), none.total), (0, 0));
     cache.close().await;
 }
 

@@ -400,7 +400,7 @@ pub fn source(engine: &SyncEngine, source: Source) -> SourceFreshness {
     engine.freshness().sources.into_iter().find(|it| it.source == source).unwrap()
 }
 
-/// Waits until `holds`, for at most a minute: the machine may be busy.
+/// Waits until `holds`, for at most four minutes: the machine may be busy.
 pub async fn until(engine: &SyncEngine, what: &str, holds: impl Fn(&SyncEngine) -> bool) {
     let begun = Instant::now();
     while !holds(engine) {

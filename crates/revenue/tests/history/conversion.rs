@@ -75,7 +75,7 @@ fn stripes_growth_with_foreign_exchange_apart() {
     assert_eq!(figures.moved_10k[MovementKind::New.index()], units(50), "by the rate of its day");
     assert_eq!(figures.exchange_10k, units(-5));
     let unknown = ledger.converted("jpy", &rates, february).unwrap_err();
-    assert_eq!(unknown.to_string(), "no rate from usd to jpy for 2026-02-28");
+    assert_eq!(unknown.to_string(), "no rate from eur to jpy for 2026-02-28");
 }
 
 #[test]

@@ -1276,6 +1276,57 @@ amount: number, };
 export type KeyringState = "available" | "locked" | "waiting" | "missing" | "denied";
 
 /**
+ * Subscriptions that are in no figure, by customer.
+ */
+export type LeftOutPage = { 
+/**
+ * The rows.
+ */
+rows: Array<LeftOutRow>, 
+/**
+ * For the next page; `null` at the end.
+ */
+next: string | null, 
+/**
+ * How many there are in all.
+ */
+total: number, };
+
+/**
+ * Which subscriptions that are in no figure.
+ */
+export type LeftOutQuery = { 
+/**
+ * In lower case.
+ */
+currency: string, 
+/**
+ * `next` of the page before.
+ */
+cursor: string | null, 
+/**
+ * Rows per page, 1 to 500.
+ */
+limit: number, };
+
+/**
+ * A subscription whose revenue cannot be told.
+ */
+export type LeftOutRow = { 
+/**
+ * Its id.
+ */
+subscription: string, 
+/**
+ * Whose.
+ */
+payer: Payer, 
+/**
+ * Why it cannot be told: which part of it, by its path in Stripe's object or its id.
+ */
+reason: string, };
+
+/**
  * Whose rules. Where a vendor does not publish a rule, or lets each account choose, the preset has
  * what the vendor starts with, else our own rule; [`Preset::policy`] says which is which.
  */

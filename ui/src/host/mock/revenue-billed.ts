@@ -1,4 +1,4 @@
-import type { BilledInvoice, Recovery, TrialOutcome, TrialRow } from '../generated/ipc';
+import type { BilledInvoice, LeftOutRow, Recovery, TrialOutcome, TrialRow } from '../generated/ipc';
 import type { Timestamp } from '../generated/domain';
 import { pause } from './fail';
 import type { Counting } from './revenue';
@@ -10,7 +10,7 @@ import type { State } from './state';
 
 type Billed = Pick<
   Counting,
-  'invoicesPage' | 'failedPayments' | 'trialConversion' | 'trialsPage' | 'csvSave'
+  'invoicesPage' | 'failedPayments' | 'trialConversion' | 'trialsPage' | 'leftOut' | 'csvSave'
 >;
 /** An invoice, and what became of its payment where that failed. */
 type Made = BilledInvoice & { recovery: Recovery | null };
@@ -204,6 +204,21 @@ export function billedOf(state: State, accounts: () => Account[], today: () => n
           it.started_at < dayOf(query.to) * DAY &&
           (query.outcome === null || it.outcome === query.outcome),
       );
+      return { ...pageOf(rows, query.cursor, query.limit), total: rows.length };
+    },
+    async leftOut(query) {
+      // As many as the sheets say.
+      const rows: LeftOutRow[] =
+        state.query.get('revenue') === 'pending'
+          ? accounts()
+              .filter((it) => it.currency === query.currency)
+              .slice(0, 3)
+              .map(({ payer }, index) => ({
+                subscription: `sub_M${index}left`,
+                payer,
+                reason: `items.data.0.price.tiers: not known for price_tiered_${index}`,
+              }))
+          : [];
       return { ...pageOf(rows, query.cursor, query.limit), total: rows.length };
     },
     async csvSave(name, text) {

@@ -39,6 +39,7 @@ export type Counting = Pick<
   | 'revenueCohorts'
   | 'trialConversion'
   | 'trialsPage'
+  | 'leftOut'
   | 'failedPayments'
   | 'invoicesPage'
   | 'revenueAhead'

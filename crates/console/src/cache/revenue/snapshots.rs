@@ -27,44 +27,45 @@ pub(in crate::cache) async fn put_snapshots(tx: &mut SqliteConnection, seen: &[S
     if seen.is_empty() {
         return Ok(());
     }
-    let ids: Vec<&str> = seen.iter().map(|it| it.facts.id.as_str()).collect();
+    let keys: Vec<[&str; 2]> = seen.iter().map(|it| [it.customer, it.facts.id.as_str()]).collect();
     // The facts are those of the row with the latest instant.
-    let known: Vec<(String, i64, String, String)> = sqlx::query_as(
-        "SELECT subscription, max(seen_at), customer, facts FROM revenue_snapshots
-         WHERE subscription IN (SELECT value FROM json_each(?1)) GROUP BY subscription",
+    let known: Vec<(String, i64, String)> = sqlx::query_as(
+        "SELECT seen.subscription, max(seen.seen_at), seen.facts
+         FROM json_each(?1) AS who CROSS JOIN revenue_snapshots AS seen
+             ON seen.customer = who.value ->> 0 AND seen.subscription = who.value ->> 1
+         GROUP BY seen.customer, seen.subscription",
     )
-    .bind(serde_json::to_string(&ids)?)
+    .bind(serde_json::to_string(&keys)?)
     .fetch_all(&mut *tx)
     .await?;
-    let known: HashMap<String, (i64, String, String)> =
-        known.into_iter().map(|(id, at, customer, facts)| (id, (at, customer, facts))).collect();
+    let known: HashMap<String, (i64, String)> = known.into_iter().map(|(id, at, facts)| (id, (at, facts))).collect();
     let (mut rows, mut customers) = (Vec::new(), Vec::new());
     for it in seen {
         let facts = serde_json::to_string(it.facts)?;
         let last = known.get(&it.facts.id);
         let told = match last {
-            Some((_, _, known)) if *known != facts && tells(it.facts) => tell(tx, it.facts).await?,
+            Some((_, known)) if *known != facts && tells(it.facts) => tell(tx, it).await?,
             _ => None,
         };
         if told.is_some() {
             customers.push(it.customer);
         }
         let same = |known: &String| *told.as_ref().unwrap_or(known) == facts;
-        if last.is_some_and(|(_, customer, known)| same(known) && customer == it.customer) {
+        if last.is_some_and(|(_, known)| same(known)) {
             continue;
         }
         // What is read now is newer than what was read before, whenever it changed.
-        let seen_at = last.map_or(it.since.0, |(at, ..)| it.since.0.max(at.saturating_add(1)));
-        rows.push(json!([it.facts.id, seen_at, it.customer, facts]));
+        let seen_at = last.map_or(it.since.0, |(at, _)| it.since.0.max(at.saturating_add(1)));
+        rows.push(json!([it.customer, it.facts.id, seen_at, facts]));
         customers.push(it.customer);
     }
     if rows.is_empty() {
         return pending(tx, &customers).await;
     }
     sqlx::query(
-        "INSERT INTO revenue_snapshots (subscription, seen_at, customer, facts)
+        "INSERT INTO revenue_snapshots (customer, subscription, seen_at, facts)
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1) WHERE true
-         ON CONFLICT (subscription, seen_at) DO UPDATE SET customer = excluded.customer, facts = excluded.facts",
+         ON CONFLICT (customer, subscription, seen_at) DO UPDATE SET facts = excluded.facts",
     )
     .bind(serde_json::Value::Array(rows).to_string())
     .execute(&mut *tx)
@@ -79,23 +80,29 @@ fn tells(facts: &SubscriptionFacts) -> bool {
 
 /// Puts what other objects tell beside what is kept of a subscription, where that lacks it. The facts last kept
 /// as they are then, where something was lacking.
-async fn tell(tx: &mut SqliteConnection, now: &SubscriptionFacts) -> Result<Option<String>> {
-    let kept: Vec<(i64, String)> =
-        sqlx::query_as("SELECT seen_at, facts FROM revenue_snapshots WHERE subscription = ?1 ORDER BY seen_at")
-            .bind(&now.id)
-            .fetch_all(&mut *tx)
-            .await?;
+async fn tell(tx: &mut SqliteConnection, now: &Seen<'_>) -> Result<Option<String>> {
+    let kept: Vec<(i64, String)> = sqlx::query_as(
+        "SELECT seen_at, facts FROM revenue_snapshots WHERE customer = ?1 AND subscription = ?2 ORDER BY seen_at",
+    )
+    .bind(now.customer)
+    .bind(&now.facts.id)
+    .fetch_all(&mut *tx)
+    .await?;
     let (mut last, mut lacked) = (None, false);
     for (seen_at, text) in kept {
         let mut facts: SubscriptionFacts = serde_json::from_str(&text)?;
-        if put_beside(&mut facts, now) {
+        if put_beside(&mut facts, now.facts) {
             let text = serde_json::to_string(&facts)?;
-            sqlx::query("UPDATE revenue_snapshots SET facts = ?3 WHERE subscription = ?1 AND seen_at = ?2")
-                .bind(&now.id)
-                .bind(seen_at)
-                .bind(&text)
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query(
+                "UPDATE revenue_snapshots SET facts = ?4
+                 WHERE customer = ?1 AND subscription = ?2 AND seen_at = ?3",
+            )
+            .bind(now.customer)
+            .bind(&now.facts.id)
+            .bind(seen_at)
+            .bind(&text)
+            .execute(&mut *tx)
+            .await?;
             (last, lacked) = (Some(text), true);
         } else {
             last = Some(text);

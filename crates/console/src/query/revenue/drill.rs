@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 use paywall_domain::Timestamp;
 use paywall_revenue::{Cell, Day, ExchangeRates, Movement, MovementKind, Period, Unknown, Window};
 
-use super::{Kept, ReportedBy, aside, movements, payer};
+use super::{Kept, ROWS, ReportedBy, aside, movements, payer};
 use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{DrillPage, DrillQuery, DrillRow, RevenueCell};
-
-/// The most rows of a page.
-const ROWS: u32 = 500;
 
 /// Rows of a page, how many there are in all, and what they add up to.
 type Found = (Vec<(String, i64)>, i64, i64);

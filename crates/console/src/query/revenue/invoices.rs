@@ -3,12 +3,9 @@
 use paywall_domain::Timestamp;
 
 use super::drill::day;
-use super::{payer, payment_failed};
+use super::{ROWS, payer, payment_failed};
 use crate::cache::{Cache, CacheError, Result};
 use crate::ipc::{BilledInvoice, CurrencySum, InvoicePage, InvoiceQuery, InvoiceState, InvoiceSum, Recovery};
-
-/// The most rows of a page.
-const ROWS: u32 = 500;
 
 // `?1` status or NULL, `?2` recovery or NULL, `?3` currency or NULL, `?4` and `?5` billed from and before.
 macro_rules! selected {

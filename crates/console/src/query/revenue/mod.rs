@@ -5,6 +5,7 @@ mod cohorts;
 mod differences;
 mod drill;
 mod invoices;
+mod left_out;
 mod payments;
 mod sheet;
 mod trials;
@@ -200,6 +201,9 @@ async fn movements(read: &mut SqliteConnection, lens: i64, currency: Option<&str
     };
     Ok(rows.into_iter().filter_map(movement).collect())
 }
+
+/// The most rows of a page.
+const ROWS: u32 = 500;
 
 /// A customer, its tenant's id and name, and its own address.
 type Known = (String, Option<String>, Option<String>, Option<String>);

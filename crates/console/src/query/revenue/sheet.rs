@@ -1,7 +1,7 @@
 //! The figures by period and currency.
 
 use paywall_domain::Timestamp;
-use paywall_revenue::{Figures, Movement, Totals, Unknown, Window};
+use paywall_revenue::{Converted, Figures, Movement, Totals, Unknown, Window};
 use paywall_stripe::Stream;
 use sqlx::SqliteConnection;
 
@@ -64,16 +64,18 @@ async fn converted(
     let (currency, rates) = (currency.to_owned(), by.rates.clone());
     let spans = periods(window, query.period);
     let convert = move || {
-        let customers = || movements.chunk_by(|one, other| one.customer == other.customer);
-        let span = |(window, finished): (Window, bool)| {
-            let (sums, missing) = match rates.converted(customers(), &currency, window) {
+        let customers = movements.chunk_by(|one, other| one.customer == other.customer);
+        let windows: Vec<Window> = spans.iter().map(|(window, _)| *window).collect();
+        let figures = rates.converted(customers, &currency, &windows)?.into_iter().zip(spans);
+        let span = |(figures, (window, finished)): (Result<Converted, Unknown>, (Window, bool))| {
+            let (sums, missing) = match figures {
                 Ok(converted) => (Some((&converted).into()), None),
                 Err(Unknown::Rate { from, to, day }) => (None, Some(MissingRate { from, to, day: day.to_string() })),
                 Err(Unknown::Amount(error)) => return Err(error.into()),
             };
             Ok(ConvertedSpan { from: window.from.to_string(), to: window.to.to_string(), finished, sums, missing })
         };
-        spans.into_iter().map(span).collect::<Result<Vec<_>>>()
+        figures.map(span).collect::<Result<Vec<_>>>()
     };
     aside(convert).await?
 }
@@ -87,7 +89,10 @@ async fn basis(read: &mut SqliteConnection, kept: &Kept, now: Timestamp) -> Resu
                      SELECT 1 FROM streams WHERE source = 'stripe' AND stream = ?1 AND complete_at IS NOT NULL
                          AND NOT (?1 = 'subscriptions' AND cursor ->> 'phase' IS NOT 'current' AND EXISTS (
                              SELECT 1 FROM stripe_subscriptions AS s WHERE mrr_fault IS NULL AND customer IS NOT NULL
-                                 AND NOT EXISTS (SELECT 1 FROM revenue_snapshots WHERE subscription = s.id)
+                                 AND NOT EXISTS (
+                                     SELECT 1 FROM revenue_snapshots AS seen
+                                     WHERE seen.customer = s.customer AND seen.subscription = s.id
+                                 )
                          ))
                  )",
         )

@@ -4,12 +4,9 @@ use paywall_domain::Timestamp;
 use paywall_revenue::{Period, Rate, ReportingZone, Window};
 
 use super::drill::day;
-use super::{months_up_to, payer, periods};
+use super::{ROWS, months_up_to, payer, periods};
 use crate::cache::{CONVERTED, Cache, CacheError, KeptLens, LOST, Result, UNDECIDED};
 use crate::ipc::{TrialCohortRow, TrialConversion, TrialOutcome, TrialPage, TrialQuery, TrialRow};
-
-/// The most rows of a page.
-const ROWS: u32 = 500;
 
 impl Cache {
     /// Conversion by the month in which trials began, and on Stripe's basis.
