@@ -89,9 +89,15 @@ export function shareText(rate: RateView): string {
 
 const tenth = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-/** A ratio as a number: `2.3`. */
+/** A ratio as a number, of few cases as what gained against what lost: `2.3`, `3 : 7`. */
 export function ratioText(rate: RateView): string {
+  if (rate.is === 'too_few') return `${number(rate.counted)} : ${number(rate.of)}`;
   return rate.is === 'value' ? tenth.format(rate.numerator / rate.denominator) : shareText(rate);
+}
+
+/** What is left of revenue as a percentage, of few customers as how many of them moved: `97.3 %`, `1 of 4 moved`. */
+export function leftText(rate: RateView): string {
+  return rate.is === 'too_few' ? `${shareText(rate)} moved` : shareText(rate);
 }
 
 /** A part that is an amount: ARPA, LTV. */

@@ -44,7 +44,7 @@ pub use stripe::{ReadingEnd, StripeRow, Window};
 pub(crate) use usage::USAGE;
 
 /// The newest layout that this version knows: the number of its last migration.
-const LAYOUT: i64 = 10;
+const LAYOUT: i64 = 11;
 
 /// The page cache of one connection, in KiB. `SQLCipher` decrypts a page each time it is read into the
 /// cache, so a cache that holds the working set is what keeps it near a plain file's speed.
@@ -285,6 +285,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         step(8, "invoices as facts", include_str!("migrations/0008_invoice_facts.sql")),
         step(9, "subscriptions that cannot be told", include_str!("migrations/0009_untold.sql")),
         step(10, "what was seen of a customer in one place", include_str!("migrations/0010_snapshots_by_customer.sql")),
+        step(11, "what is kept of a customer in one row", include_str!("migrations/0011_accounts_whole.sql")),
     ];
     // Not `run`: its future is `Send` for one lifetime at a time only, so nothing that opens a copy could
     // move between threads.

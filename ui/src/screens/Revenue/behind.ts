@@ -1,7 +1,15 @@
 import type { MetricPreset, RevenueSpan } from '../../host/generated/ipc';
 import { asked, type Block, type Period } from '../../state/revenue-blocks';
 import type { Behind } from '../../state/revenue.svelte';
-import { amountText, changeText, exactText, rateAmountText, ratioText, shareText } from '../../text/amount';
+import {
+  amountText,
+  changeText,
+  exactText,
+  leftText,
+  rateAmountText,
+  ratioText,
+  shareText,
+} from '../../text/amount';
 import { daysText } from '../../text/day';
 import { kindWord, KINDS, type MovementKind } from '../../text/revenue';
 
@@ -72,7 +80,7 @@ export function headlineText(span: RevenueSpan, key: Headline, currency: string,
     case 'mrr_churn':
       return shareText(span.gross_mrr_churn);
     case 'nrr':
-      return shareText(span.nrr);
+      return leftText(span.nrr);
     case 'arpa':
       return rateAmountText(span.arpa, currency, form);
     case 'ltv':

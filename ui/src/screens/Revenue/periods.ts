@@ -9,6 +9,7 @@ import {
   exactText,
   rateAmount,
   rateAmountText,
+  leftText,
   ratioText,
   shareText,
   rateText,
@@ -152,7 +153,7 @@ export function periodTable(
         case 'mrr_churn':
           return rate(row, span?.gross_mrr_churn, shareText, 'mrr_churn');
         case 'nrr':
-          return rate(row, span?.nrr, shareText, 'nrr');
+          return rate(row, span?.nrr, leftText, 'nrr');
         case 'quick_ratio':
           return rate(row, span?.quick_ratio, ratioText, 'quick_ratio');
         default: {

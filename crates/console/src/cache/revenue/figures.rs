@@ -10,8 +10,6 @@ use sqlx::SqliteConnection;
 
 use crate::cache::Result;
 
-/// Whose, in which currency.
-type Sheet = (Arc<str>, Arc<str>);
 /// Whose, in which currency, on which day.
 type Dated = (Arc<str>, Arc<str>, i32);
 
@@ -20,38 +18,37 @@ type Dated = (Arc<str>, Arc<str>, i32);
 pub(super) struct Figures {
     /// Kind, amount, how many more pay, whether it is estimated.
     movements: BTreeMap<Dated, [i64; 4]>,
-    /// How many more subscriptions are rebuilt.
-    rebuilt: BTreeMap<Dated, [i64; 1]>,
-    /// Subscriptions, invoices, faults, those with tax in them, and what is earned now.
-    rests: BTreeMap<Sheet, [i64; 5]>,
-    /// When something changes by itself.
-    due: BTreeMap<Arc<str>, Option<i64>>,
+    accounts: BTreeMap<Arc<str>, Account>,
 }
+
+/// What is kept of a customer beside its movements.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Account {
+    /// When something changes by itself.
+    due: Option<i64>,
+    /// By currency: subscriptions, invoices, faults, those with tax in them, and what is earned now.
+    rests: BTreeMap<Arc<str>, [i64; 5]>,
+    /// By currency and day: how many more subscriptions are rebuilt.
+    rebuilt: BTreeMap<(Arc<str>, i32), i64>,
+}
+
+/// An account as it is read: whose, due, what it rests on, what is rebuilt.
+type Row = (String, Option<i64>, Vec<(String, i64, i64, i64, i64, i64)>, Vec<(String, i32, i64)>);
 
 /// Subscriptions that cannot be told: whose, in which currency, how many.
 pub(super) type Untold = Vec<(Arc<str>, Arc<str>, i64)>;
 
-/// Movements, what is rebuilt, what it rests on and when something is due, each as one JSON array: to hand a row
-/// over costs more than to read it.
+/// Movements and accounts, each as one JSON array: to hand a row over costs more than to read it.
 const READ: &str = "SELECT
     (SELECT json_group_array(json_array(customer, currency, day, kind, amount_10k, paying, estimated))
      FROM revenue_movements WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?2))),
-    (SELECT json_group_array(json_array(customer, currency, day, rebuilt))
-     FROM revenue_rebuilt WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?2))),
-    (SELECT json_group_array(json_array(
-         customer, currency, subscriptions, invoices, faults, including_tax, now_10k
-     )) FROM revenue_rests WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?2))),
-    (SELECT json_group_array(json_array(customer, due))
+    (SELECT json_group_array(json_array(customer, due, json(rests), json(rebuilt)))
      FROM revenue_accounts WHERE lens = ?1 AND customer IN (SELECT value FROM json_each(?2)))";
 
 // Rows by their keys: `?1` lens, `?2` a JSON array of rows.
 const DROP_MOVEMENTS: &str = "DELETE FROM revenue_movements WHERE lens = ?1
     AND (customer, currency, day) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?2))";
-const DROP_REBUILT: &str = "DELETE FROM revenue_rebuilt WHERE lens = ?1
-    AND (customer, currency, day) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?2))";
-const DROP_RESTS: &str = "DELETE FROM revenue_rests WHERE lens = ?1
-    AND (customer, currency) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?2))";
-const DROP_DUE: &str = "DELETE FROM revenue_accounts WHERE lens = ?1
+const DROP_ACCOUNTS: &str = "DELETE FROM revenue_accounts WHERE lens = ?1
     AND customer IN (SELECT value ->> 0 FROM json_each(?2))";
 
 const PUT_MOVEMENTS: &str =
@@ -60,20 +57,9 @@ const PUT_MOVEMENTS: &str =
     FROM json_each(?2) WHERE true
     ON CONFLICT (lens, customer, currency, day) DO UPDATE SET kind = excluded.kind,
         amount_10k = excluded.amount_10k, paying = excluded.paying, estimated = excluded.estimated";
-const PUT_REBUILT: &str = "INSERT INTO revenue_rebuilt (lens, customer, currency, day, rebuilt)
-    SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?2) WHERE true
-    ON CONFLICT (lens, customer, currency, day) DO UPDATE SET rebuilt = excluded.rebuilt";
-const PUT_RESTS: &str = "INSERT INTO revenue_rests (
-        lens, customer, currency, subscriptions, invoices, faults, including_tax, now_10k
-    )
-    SELECT ?1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-    FROM json_each(?2) WHERE true
-    ON CONFLICT (lens, customer, currency) DO UPDATE SET subscriptions = excluded.subscriptions,
-        invoices = excluded.invoices, faults = excluded.faults, including_tax = excluded.including_tax,
-        now_10k = excluded.now_10k";
-const PUT_DUE: &str = "INSERT INTO revenue_accounts (lens, customer, due)
-    SELECT ?1, value ->> 0, value ->> 1 FROM json_each(?2) WHERE true
-    ON CONFLICT (lens, customer) DO UPDATE SET due = excluded.due";
+const PUT_ACCOUNTS: &str = "INSERT INTO revenue_accounts (lens, customer, due, rests, rebuilt)
+    SELECT ?1, value ->> 0, value ->> 1, value -> 2, value -> 3 FROM json_each(?2) WHERE true
+    ON CONFLICT (lens, customer) DO UPDATE SET due = excluded.due, rests = excluded.rests, rebuilt = excluded.rebuilt";
 
 // What is added to sums; less than nothing where something went.
 const ADD_DAYS: &str = "INSERT INTO revenue_days (lens, currency, day, kind, amount_10k, movements, paying, estimated)
@@ -106,7 +92,10 @@ const EMPTY_OBJECTS: &str = "DELETE FROM revenue_objects WHERE lens = ?1 AND sub
 impl Figures {
     /// As a ledger of these customers has them.
     pub(super) fn of(ledger: &Ledger, untold: Untold, due: BTreeMap<Arc<str>, Option<i64>>) -> Self {
-        let mut figures = Self { due, ..Self::default() };
+        let mut figures = Self::default();
+        for (customer, due) in due {
+            figures.accounts.insert(customer, Account { due, ..Account::default() });
+        }
         let of = |objects: Objects| [objects.subscriptions, objects.invoices, objects.faults, objects.including_tax, 0];
         for customer in ledger.customers() {
             let Some(outcome) = ledger.outcome_of(customer) else { continue };
@@ -114,21 +103,23 @@ impl Figures {
                 let values = [it.kind.index() as i64, it.amount_10k, i64::from(it.paying), i64::from(it.estimated)];
                 figures.movements.insert((customer.clone(), it.currency.clone(), it.day.number()), values);
             }
+            let account = figures.accounts.entry(customer.clone()).or_default();
             for (currency, day, change) in &outcome.rebuilt {
-                let sum = figures.rebuilt.entry((customer.clone(), currency.clone(), day.number())).or_default();
-                sum[0] += change;
+                *account.rebuilt.entry((currency.clone(), day.number())).or_default() += change;
             }
+            account.rebuilt.retain(|_, change| *change != 0);
             for (currency, objects) in &outcome.objects {
-                figures.rests.insert((customer.clone(), currency.clone()), of(*objects));
+                account.rests.insert(currency.clone(), of(*objects));
             }
         }
-        figures.rebuilt.retain(|_, change| change[0] != 0);
         for (customer, _, level) in ledger.subscriptions_now() {
-            let [.., now] = figures.rests.entry((customer.clone(), level.currency.as_str().into())).or_default();
+            let account = figures.accounts.entry(customer.clone()).or_default();
+            let [.., now] = account.rests.entry(level.currency.as_str().into()).or_default();
             *now = now.saturating_add(level.amount_10k);
         }
         for (customer, currency, count) in untold {
-            let [subscriptions, _, faults, ..] = figures.rests.entry((customer, currency)).or_default();
+            let account = figures.accounts.entry(customer).or_default();
+            let [subscriptions, _, faults, ..] = account.rests.entry(currency).or_default();
             (*subscriptions, *faults) = (*subscriptions + count, *faults + count);
         }
         figures
@@ -136,20 +127,20 @@ impl Figures {
 
     /// As they are kept of these customers.
     async fn kept(tx: &mut SqliteConnection, lens: i64, ids: &str) -> Result<Self> {
-        let (movements, rebuilt, rests, due): (String, String, String, String) =
-            sqlx::query_as(READ).bind(lens).bind(ids).fetch_one(tx).await?;
+        let (movements, accounts): (String, String) = sqlx::query_as(READ).bind(lens).bind(ids).fetch_one(tx).await?;
         let movements: Vec<(String, String, i32, i64, i64, i64, i64)> = serde_json::from_str(&movements)?;
-        let rebuilt: Vec<(String, String, i32, i64)> = serde_json::from_str(&rebuilt)?;
-        let rests: Vec<(String, String, i64, i64, i64, i64, i64)> = serde_json::from_str(&rests)?;
-        let due: Vec<(String, Option<i64>)> = serde_json::from_str(&due)?;
+        let accounts: Vec<Row> = serde_json::from_str(&accounts)?;
+        let account = |(customer, due, rests, rebuilt): Row| {
+            let rests = rests.into_iter().map(|it| (it.0.into(), [it.1, it.2, it.3, it.4, it.5])).collect();
+            let rebuilt = rebuilt.into_iter().map(|(currency, day, change)| ((currency.into(), day), change)).collect();
+            (customer.into(), Account { due, rests, rebuilt })
+        };
         Ok(Self {
             movements: movements
                 .into_iter()
                 .map(|it| ((it.0.into(), it.1.into(), it.2), [it.3, it.4, it.5, it.6]))
                 .collect(),
-            rebuilt: rebuilt.into_iter().map(|it| ((it.0.into(), it.1.into(), it.2), [it.3])).collect(),
-            rests: rests.into_iter().map(|it| ((it.0.into(), it.1.into()), [it.2, it.3, it.4, it.5, it.6])).collect(),
-            due: due.into_iter().map(|(customer, due)| (customer.into(), due)).collect(),
+            accounts: accounts.into_iter().map(account).collect(),
         })
     }
 
@@ -157,29 +148,35 @@ impl Figures {
     pub(super) async fn keep(self, tx: &mut SqliteConnection, lens: i64, ids: &str) -> Result<()> {
         let before = Self::kept(tx, lens, ids).await?;
         let dated = |(customer, currency, day): &Dated| vec![json!(**customer), json!(**currency), json!(day)];
-        let of_sheet = |(customer, currency): &Sheet| vec![json!(**customer), json!(**currency)];
 
         let moved = Difference::of(before.movements, self.movements);
         moved.write(tx, lens, [DROP_MOVEMENTS, PUT_MOVEMENTS], dated, |it| it.map(Value::from).into()).await?;
         let days = moved.sums(|(_, currency, day), [kind, amount, paying, estimated]| {
-            ((currency.clone(), *day, *kind), [*amount, 1, *paying, *estimated])
+            vec![((currency.clone(), *day, *kind), [*amount, 1, *paying, *estimated])]
         })?;
         let key = |(currency, day, kind): &(Arc<str>, i32, i64)| vec![json!(**currency), json!(day), json!(kind)];
         add(tx, lens, [ADD_DAYS, EMPTY_DAYS], days, key).await?;
 
-        let rebuilt = Difference::of(before.rebuilt, self.rebuilt);
-        rebuilt.write(tx, lens, [DROP_REBUILT, PUT_REBUILT], dated, |it| it.map(Value::from).into()).await?;
-        let days = rebuilt.sums(|(_, currency, day), change| ((currency.clone(), *day), *change))?;
+        let accounts = Difference::of(before.accounts, self.accounts);
+        accounts
+            .write(tx, lens, [DROP_ACCOUNTS, PUT_ACCOUNTS], |customer| vec![json!(**customer)], Account::row)
+            .await?;
+        let days =
+            accounts.sums(|_, account| account.rebuilt.iter().map(|(of, change)| (of.clone(), [*change])).collect())?;
         let key = |(currency, day): &(Arc<str>, i32)| vec![json!(**currency), json!(day)];
         add(tx, lens, [ADD_REBUILT, EMPTY_REBUILT], days, key).await?;
+        let objects =
+            accounts.sums(|_, account| account.rests.iter().map(|(of, rests)| (of.clone(), *rests)).collect())?;
+        add(tx, lens, [ADD_OBJECTS, EMPTY_OBJECTS], objects, |currency| vec![json!(**currency)]).await
+    }
+}
 
-        let rests = Difference::of(before.rests, self.rests);
-        rests.write(tx, lens, [DROP_RESTS, PUT_RESTS], of_sheet, |it| it.map(Value::from).into()).await?;
-        let objects = rests.sums(|(_, currency), rests| (currency.clone(), *rests))?;
-        add(tx, lens, [ADD_OBJECTS, EMPTY_OBJECTS], objects, |currency| vec![json!(**currency)]).await?;
-
-        let due = Difference::of(before.due, self.due);
-        due.write(tx, lens, [DROP_DUE, PUT_DUE], |customer| vec![json!(**customer)], |due| vec![json!(due)]).await
+impl Account {
+    /// As it is stored, without whose it is.
+    fn row(&self) -> Vec<Value> {
+        let rests = self.rests.iter().map(|(currency, [a, b, c, d, e])| json!([**currency, a, b, c, d, e]));
+        let rebuilt = self.rebuilt.iter().map(|((currency, day), change)| json!([**currency, day, change]));
+        vec![json!(self.due), rests.collect(), rebuilt.collect()]
     }
 }
 
@@ -221,11 +218,13 @@ impl<K: Ord, V: PartialEq> Difference<K, V> {
     }
 
     /// By how much it changes sums.
-    fn sums<S: Ord, const N: usize>(&self, part: impl Fn(&K, &V) -> (S, [i64; N])) -> Result<BTreeMap<S, [i64; N]>> {
+    fn sums<S: Ord, const N: usize>(
+        &self,
+        parts: impl Fn(&K, &V) -> Vec<(S, [i64; N])>,
+    ) -> Result<BTreeMap<S, [i64; N]>> {
         let mut sums: BTreeMap<S, [i64; N]> = BTreeMap::new();
         for (rows, sign) in [(&self.gone, -1_i64), (&self.come, 1)] {
-            for (key, value) in rows {
-                let (of, parts) = part(key, value);
+            for (of, parts) in rows.iter().flat_map(|(key, value)| parts(key, value)) {
                 let sum = sums.entry(of).or_insert([0; N]);
                 for (sum, part) in sum.iter_mut().zip(parts) {
                     let signed = part.checked_mul(sign).and_then(|part| sum.checked_add(part));

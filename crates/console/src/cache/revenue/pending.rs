@@ -53,9 +53,7 @@ pub(super) async fn forget_lens(tx: &mut SqliteConnection, lens: i64) -> Result<
         "DELETE FROM revenue_accounts WHERE lens = ?1",
         "DELETE FROM revenue_movements WHERE lens = ?1",
         "DELETE FROM revenue_days WHERE lens = ?1",
-        "DELETE FROM revenue_rebuilt WHERE lens = ?1",
         "DELETE FROM revenue_rebuilt_days WHERE lens = ?1",
-        "DELETE FROM revenue_rests WHERE lens = ?1",
         "DELETE FROM revenue_objects WHERE lens = ?1",
         "DELETE FROM revenue_trials WHERE ?1 = 0",
     ] {
