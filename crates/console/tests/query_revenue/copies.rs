@@ -4,13 +4,14 @@ use paywall_console::cache::{Cache, Counting, ReadingEnd, StreamProgress};
 use paywall_console::ipc::{InvoiceQuery, Period, Preset, Source};
 use paywall_contract::Tenant;
 use paywall_domain::Timestamp;
+use paywall_revenue::{Catalog, ReportingZone, SubscriptionFacts};
 use paywall_stripe::Stream;
 use serde_json::{Value, json};
 use sqlx::ConnectOptions;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::cache_fixtures::{NOW, ago, done, facts, feed_of, filled, home, key, tenant};
+use crate::cache_fixtures::{Home, NOW, ago, done, facts, feed_of, filled, home, key, tenant};
 use crate::objects::{count, invoice, plain, read, row, subscription, view};
 use crate::walk::{walk, walk_trials};
 
@@ -117,7 +118,20 @@ fn steps() -> Vec<Migration> {
         step(3, "stripe's part whole", include_str!("../../src/cache/migrations/0003_mirror.sql")),
         step(4, "billing health", include_str!("../../src/cache/migrations/0004_billing.sql")),
         step(5, "payments and their invoices", include_str!("../../src/cache/migrations/0005_payments.sql")),
+        step(6, "revenue", include_str!("../../src/cache/migrations/0006_revenue.sql")),
+        step(7, "usage by day", include_str!("../../src/cache/migrations/0007_usage_days.sql")),
+        step(8, "invoices as facts", include_str!("../../src/cache/migrations/0008_invoice_facts.sql")),
+        step(9, "subscriptions that cannot be told", include_str!("../../src/cache/migrations/0009_untold.sql")),
     ]
+}
+
+/// A copy as an earlier version left it, before anything is in it.
+async fn copy_of_version(home: &Home, version: usize) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(&home.path).create_if_missing(true);
+    let mut raw = options.pragma("key", format!("\"x'{}'\"", *key().to_hex())).connect().await.unwrap();
+    let steps = steps().into_iter().take(version).collect();
+    Migrator::with_migrations(steps).run(&mut raw).await.unwrap();
+    raw
 }
 
 /// Packed against itself, as the only object of a list.
@@ -129,9 +143,7 @@ fn packed(raw: &Value) -> Vec<u8> {
 #[tokio::test]
 async fn a_copy_from_before_revenue_was_kept_reads_its_lists_again_and_has_it_then() {
     let home = home();
-    let options = SqliteConnectOptions::new().filename(&home.path).create_if_missing(true);
-    let mut raw = options.pragma("key", format!("\"x'{}'\"", *key().to_hex())).connect().await.unwrap();
-    Migrator::with_migrations(steps()).run(&mut raw).await.unwrap();
+    let mut raw = copy_of_version(&home, 5).await;
     let (subscription, old) =
         (subscription("1", "cus_1", "usd", 1000, ago(100)), invoice("1", "cus_1", "usd", 1000, ago(30)));
     for statement in [
@@ -185,4 +197,55 @@ async fn a_copy_from_before_revenue_was_kept_reads_its_lists_again_and_has_it_th
     walk(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
     cache.verify().await.unwrap();
     cache.close().await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_counted_of_a_customer_is_what_the_next_news_is_added_to() {
+    let home = home();
+    let mut raw = copy_of_version(&home, 9).await;
+    let mut one = subscription("1", "cus_1", "usd", 1000, ago(100));
+    let facts = SubscriptionFacts::from_stripe(&one, &NoCatalog).unwrap();
+    let day = ReportingZone::UTC.day_of(ago(100).0).number();
+    for statement in [
+        "INSERT INTO stripe_subscriptions (id, created, customer, status, currency, started_at, cancel_at_period_end,
+             payment_method, counted, mrr, mrr_lost, including_tax, packed)
+         VALUES ('sub_1', 1, 'cus_1', 'active', 'usd', 1, 0, 0, 1, 10000000, 0, 0, ?2)",
+        "INSERT INTO stripe_samples (stream, sample) VALUES ('subscriptions', ?3)",
+        "INSERT INTO revenue_snapshots (subscription, seen_at, customer, facts) VALUES ('sub_1', ?4, 'cus_1', ?5)",
+        "INSERT INTO revenue_accounts (lens, customer) VALUES (0, 'cus_1')",
+        "INSERT INTO revenue_rests VALUES (0, 'cus_1', 'usd', 1, 0, 0, 0, 10000000)",
+        "INSERT INTO revenue_objects VALUES (0, 'usd', 1, 0, 0, 0, 10000000)",
+        "INSERT INTO revenue_rebuilt VALUES (0, 'cus_1', 'usd', ?1, 1)",
+        "INSERT INTO revenue_rebuilt_days VALUES (0, 'usd', ?1, 1)",
+        "INSERT INTO revenue_movements VALUES (0, 'cus_1', 'usd', ?1, 0, 10000000, 1, 1)",
+        "INSERT INTO revenue_days VALUES (0, 'usd', ?1, 0, 10000000, 1, 1, 1)",
+    ] {
+        let bound = sqlx::query(statement).bind(day).bind(packed(&one)).bind(one.to_string()).bind(ago(10).0);
+        bound.bind(serde_json::to_string(&facts).unwrap()).execute(&mut raw).await.unwrap();
+    }
+    sqlx::Connection::close(raw).await.unwrap();
+
+    let cache = Cache::open(&home.path, &key()).await.unwrap();
+    one["items"]["data"][0]["quantity"] = json!(2);
+    read(&cache, Stream::Subscriptions, &[one], NOW).await;
+    count(&cache, NOW).await;
+    let shown = view(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
+    let [usd] = &shown.sheets[..] else { panic!("{shown:?}") };
+    assert_eq!((usd.objects.subscriptions, usd.subscriptions_10k, usd.movements_10k), (1, 20_000_000, 20_000_000));
+    walk(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
+    cache.verify().await.unwrap();
+    cache.close().await;
+}
+
+/// Neither prices nor coupons are needed.
+struct NoCatalog;
+
+impl Catalog for NoCatalog {
+    fn price(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn coupon(&self, _: &str) -> Option<Value> {
+        None
+    }
 }
