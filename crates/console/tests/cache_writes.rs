@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use cache_fixtures::{NOW, adjustment, ago, done, extend, facts, feed, feed_of, filled, home, id, key, tenant};
 use paywall_console::cache::{Cache, CacheError, FeedApplied, ReadingEnd, StreamProgress, StripeRow, Window};
-use paywall_console::ipc::{Failure, FailureCode, Source, TenantQuery, UnsettledChange};
+use paywall_console::ipc::{Failure, FailureCode, Source, SqlAnswer, TenantQuery, UnsettledChange};
+use paywall_console::sql::SqlLimits;
 use paywall_contract::ChangeRecord;
 use paywall_domain::Timestamp;
 use paywall_stripe::Stream;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 fn all() -> TenantQuery {
     TenantQuery { limit: 100, ..TenantQuery::default() }
@@ -318,4 +320,57 @@ async fn what_could_not_be_read_anew_stays_as_it_was() {
         assert_eq!(told, deleted, "{id}");
     }
     cache.close().await;
+}
+
+/// What the copy says of every subscription.
+async fn subscriptions_of(cache: &Cache) -> SqlAnswer {
+    let all = "SELECT * FROM subscriptions ORDER BY id";
+    let answer = cache.sql(all, SqlLimits::default(), &CancellationToken::new()).await.unwrap();
+    SqlAnswer { took_ms: 0, ..answer }
+}
+
+#[tokio::test]
+async fn a_subscription_that_came_before_is_as_one_that_came_first_now_also_from_one_page() {
+    let price = json!({"id": "price_1", "currency": "usd", "unit_amount": 1000, "billing_scheme": "per_unit",
+        "tax_behavior": "exclusive", "recurring": {"interval": "month", "interval_count": 1, "usage_type": "licensed"}});
+    let before = json!({"object": "subscription", "customer": "cus_1", "status": "active", "currency": "usd",
+        "created": 1, "start_date": 1, "discounts": [], "cancel_at_period_end": false,
+        "items": {"has_more": false, "data": [{"id": "si_1", "quantity": 1, "price": price, "current_period_end": 50}]}});
+    let mut ended = before.clone();
+    for (field, value) in [
+        ("status", json!("canceled")),
+        ("currency", json!("eur")),
+        ("created", json!(3)),
+        ("start_date", json!(4)),
+        ("ended_at", json!(NOW.0 / 1000 - 9)),
+        ("cancel_at_period_end", json!(true)),
+        ("default_payment_method", json!("pm_1")),
+    ] {
+        ended[field] = value;
+    }
+    let item = &mut ended["items"]["data"][0];
+    (item["quantity"], item["current_period_end"]) = (json!(3), json!(90));
+    (item["price"]["currency"], item["price"]["tax_behavior"]) = (json!("eur"), json!("inclusive"));
+    let mut untold = before.clone();
+    untold["items"]["data"][0]["price"]["billing_scheme"] = json!("tiered");
+    let row = |raw: &Value| StripeRow { created: raw["created"].as_i64().unwrap(), ..row("sub_1", raw) };
+    let progress = StreamProgress { cursor: None, complete_at: Some(NOW), at: NOW, unreadable: Vec::new() };
+    for now in [&ended, &untold, &before] {
+        let mut answers = Vec::new();
+        let pages: [&[&[&Value]]; 3] =
+            [&[&[now]], &[&[&ended], &[&untold], &[&before], &[now]], &[&[&ended, &untold, &before, now]]];
+        for pages in pages {
+            let home = home();
+            let cache = Cache::open(&home.path, &key()).await.unwrap();
+            for page in pages {
+                let rows: Vec<StripeRow> = page.iter().map(|raw| row(raw)).collect();
+                cache.apply_stripe_page(Stream::Subscriptions, &rows, &progress).await.unwrap();
+            }
+            answers.push(subscriptions_of(&cache).await);
+            cache.close().await;
+        }
+        assert_eq!(answers[0].rows.len(), 1);
+        assert_eq!(answers[1], answers[0], "after all others");
+        assert_eq!(answers[2], answers[0], "last of a page");
+    }
 }

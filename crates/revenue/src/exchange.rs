@@ -201,7 +201,8 @@ impl ExchangeRates {
     /// windows follow one another; each has its figures, or a rate that is missing for them.
     ///
     /// What is worth the same on the same day is converted once: amounts repeat, as prices do. Of several rates
-    /// that are missing the one named is of the first currency by the alphabet.
+    /// that are missing the one named is of the first currency by the alphabet among those at the start, else at
+    /// the end, else of movements.
     pub fn converted<'a>(
         &self,
         customers: impl IntoIterator<Item = &'a [Movement]>,

@@ -131,7 +131,7 @@ impl Default for MetricPolicy {
 }
 
 /// Whose rules. Where a vendor does not publish a rule, or lets each account choose, the preset has
-/// what the vendor starts with, else our own rule; [`Preset::policy`] says which is which.
+/// what the vendor starts with, else our own rule; its policy says which is which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[cfg_attr(feature = "describe", derive(ts_rs::TS))]
 #[cfg_attr(feature = "describe", ts(rename = "MetricPreset", export_to = "ipc.ts"))]

@@ -14,6 +14,7 @@ export class PagedList<T> extends GrowingList<T> {
     this.read = read;
     this.loaded = false;
     this.rows = [];
+    this.total = null;
     await this.refresh();
   }
 }

@@ -35,7 +35,7 @@ export type Behind =
     }
   | { is: 'invoices'; title: string; figure: string; ask: Omit<InvoiceQuery, 'cursor' | 'limit'> }
   | { is: 'trials'; title: string; figure: string; ask: Omit<TrialQuery, 'cursor' | 'limit'> }
-  | { is: 'left_out'; title: string; currency: string }
+  | { is: 'left_out'; title: string; currency: string; faults: number }
   | { is: 'differences'; other: MetricPreset };
 
 /** Revenue as it is asked for and shown; what was chosen stays while the window is open. */

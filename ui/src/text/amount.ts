@@ -81,7 +81,8 @@ export function shareText(rate: RateView): string {
       return share < 0 ? `−${percent(-share)}` : percent(share);
     }
     case 'too_few':
-      return `${number(rate.counted)} of ${number(rate.of)}`;
+      // The same customer may have moved more than once.
+      return rate.counted > rate.of ? NOT_ENOUGH : `${number(rate.counted)} of ${number(rate.of)}`;
     case 'not_enough_data':
       return NOT_ENOUGH;
   }
@@ -95,9 +96,9 @@ export function ratioText(rate: RateView): string {
   return rate.is === 'value' ? tenth.format(rate.numerator / rate.denominator) : shareText(rate);
 }
 
-/** What is left of revenue as a percentage, of few customers as how many of them moved: `97.3 %`, `1 of 4 moved`. */
+/** What is left of revenue as a percentage: `97.3 %`. Of few customers no count says it. */
 export function leftText(rate: RateView): string {
-  return rate.is === 'too_few' ? `${shareText(rate)} moved` : shareText(rate);
+  return rate.is === 'too_few' ? NOT_ENOUGH : shareText(rate);
 }
 
 /** A part that is an amount: ARPA, LTV. */

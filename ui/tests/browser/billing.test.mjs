@@ -92,7 +92,7 @@ const PLACES = {
   table: async (page) => {
     await page.keyboard.press('Escape');
     await show(page, 'health');
-    await at(page, 'deliveries-table').click();
+    await at(page, 'deliveries-shape-table').click();
   },
   tenant: async (page) => {
     await openTenant(page, 'شركة النور');

@@ -11,6 +11,7 @@ import {
   movedText,
   pointsText,
   rateAmountText,
+  leftText,
   ratioText,
   shareText,
 } from '../../src/text/amount';
@@ -87,7 +88,11 @@ describe('a rate', () => {
   it('is a percentage from ten cases on, else the counts, else it is said that there is too little', () => {
     expect(plain(shareText({ is: 'value', numerator: 34, denominator: 144 }))).toBe('23.6 %');
     expect(shareText({ is: 'too_few', counted: 3, of: 7 })).toBe('3 of 7');
+    expect(shareText({ is: 'too_few', counted: 3, of: 2 })).toBe('Not enough data');
     expect(shareText({ is: 'not_enough_data' })).toBe('Not enough data');
+    expect(leftText({ is: 'too_few', counted: 0, of: 1 })).toBe('Not enough data');
+    expect(plain(leftText({ is: 'value', numerator: 97, denominator: 100 }))).toBe('97 %');
+    expect(ratioText({ is: 'too_few', counted: 3, of: 7 })).toBe('3 : 7');
     expect(plain(shareText({ is: 'value', numerator: -5, denominator: 100 }))).toBe('−5 %');
     expect(plain(shareText({ is: 'value', numerator: -0, denominator: 100 }))).toBe('0 %');
     expect(ratioText({ is: 'value', numerator: 23, denominator: 10 })).toBe('2.3');

@@ -204,35 +204,50 @@ async fn what_an_earlier_version_counted_of_a_customer_is_what_the_next_news_is_
     let home = home();
     let mut raw = copy_of_version(&home, 9).await;
     let mut one = subscription("1", "cus_1", "usd", 1000, ago(100));
-    let facts = SubscriptionFacts::from_stripe(&one, &NoCatalog).unwrap();
+    let mut facts = serde_json::to_value(SubscriptionFacts::from_stripe(&one, &NoCatalog).unwrap()).unwrap();
+    // That version wrote what there is none of, too.
+    facts["trial_start"] = Value::Null;
+    facts["discounts"] = json!([]);
     let day = ReportingZone::UTC.day_of(ago(100).0).number();
     for statement in [
         "INSERT INTO stripe_subscriptions (id, created, customer, status, currency, started_at, cancel_at_period_end,
-             payment_method, counted, mrr, mrr_lost, including_tax, packed)
-         VALUES ('sub_1', 1, 'cus_1', 'active', 'usd', 1, 0, 0, 1, 10000000, 0, 0, ?2)",
+             payment_method, counted, mrr, mrr_lost, including_tax, mrr_fault, packed)
+         VALUES ('sub_1', 1, 'cus_1', 'active', 'usd', 1, 0, 0, 1, 10000000, 0, 0, NULL, ?2),
+             ('sub_2', 1, 'cus_2', 'active', 'usd', 1, 0, 0, 1, 0, 0, 0, 'no tiers', ?2)",
         "INSERT INTO stripe_samples (stream, sample) VALUES ('subscriptions', ?3)",
         "INSERT INTO revenue_snapshots (subscription, seen_at, customer, facts) VALUES ('sub_1', ?4, 'cus_1', ?5)",
         "INSERT INTO revenue_accounts (lens, customer) VALUES (0, 'cus_1')",
-        "INSERT INTO revenue_rests VALUES (0, 'cus_1', 'usd', 1, 0, 0, 0, 10000000)",
-        "INSERT INTO revenue_objects VALUES (0, 'usd', 1, 0, 0, 0, 10000000)",
+        // Of a customer none of whose subscriptions can be told there is nothing else.
+        "INSERT INTO revenue_rests VALUES (0, 'cus_1', 'usd', 1, 0, 0, 0, 10000000), (0, 'cus_2', 'usd', 1, 0, 1, 0, 0)",
+        "INSERT INTO revenue_objects VALUES (0, 'usd', 2, 0, 1, 0, 10000000)",
         "INSERT INTO revenue_rebuilt VALUES (0, 'cus_1', 'usd', ?1, 1)",
         "INSERT INTO revenue_rebuilt_days VALUES (0, 'usd', ?1, 1)",
         "INSERT INTO revenue_movements VALUES (0, 'cus_1', 'usd', ?1, 0, 10000000, 1, 1)",
         "INSERT INTO revenue_days VALUES (0, 'usd', ?1, 0, 10000000, 1, 1, 1)",
     ] {
         let bound = sqlx::query(statement).bind(day).bind(packed(&one)).bind(one.to_string()).bind(ago(10).0);
-        bound.bind(serde_json::to_string(&facts).unwrap()).execute(&mut raw).await.unwrap();
+        bound.bind(facts.to_string()).execute(&mut raw).await.unwrap();
     }
     sqlx::Connection::close(raw).await.unwrap();
 
     let cache = Cache::open(&home.path, &key()).await.unwrap();
+    // The same again is no news, whatever words that version kept it in.
+    read(&cache, Stream::Subscriptions, std::slice::from_ref(&one), NOW).await;
+    let lens = cache.revenue_lenses().await.unwrap()[0];
+    assert_eq!(cache.count_revenue(lens, NOW).await.unwrap(), Counting::Done, "nobody is to be counted");
     one["items"]["data"][0]["quantity"] = json!(2);
     read(&cache, Stream::Subscriptions, &[one], NOW).await;
     count(&cache, NOW).await;
     let shown = view(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
     let [usd] = &shown.sheets[..] else { panic!("{shown:?}") };
-    assert_eq!((usd.objects.subscriptions, usd.subscriptions_10k, usd.movements_10k), (1, 20_000_000, 20_000_000));
+    assert_eq!((usd.objects.subscriptions, usd.objects.faults), (2, 1));
+    assert_eq!((usd.subscriptions_10k, usd.movements_10k), (20_000_000, 20_000_000));
     walk(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await;
+    for id in ["sub_1", "sub_2"] {
+        cache.delete_stripe(Stream::Subscriptions, id).await.unwrap();
+    }
+    count(&cache, NOW).await;
+    assert_eq!(view(&cache, Preset::Paywall, Period::Month, &plain(), NOW).await.sheets, []);
     cache.verify().await.unwrap();
     cache.close().await;
 }

@@ -1328,7 +1328,7 @@ reason: string, };
 
 /**
  * Whose rules. Where a vendor does not publish a rule, or lets each account choose, the preset has
- * what the vendor starts with, else our own rule; [`Preset::policy`] says which is which.
+ * what the vendor starts with, else our own rule; its policy says which is which.
  */
 export type MetricPreset = "paywall" | "stripe" | "chartmogul" | "baremetrics" | "profitwell";
 

@@ -50,7 +50,11 @@ pub(in crate::cache) async fn put_snapshots(tx: &mut SqliteConnection, seen: &[S
         if told.is_some() {
             customers.push(it.customer);
         }
-        let same = |known: &String| *told.as_ref().unwrap_or(known) == facts;
+        // An earlier version may have written the same facts in other words.
+        let same = |known: &String| {
+            let known = told.as_ref().unwrap_or(known);
+            *known == facts || serde_json::from_str::<SubscriptionFacts>(known).is_ok_and(|known| known == *it.facts)
+        };
         if last.is_some_and(|(_, known)| same(known)) {
             continue;
         }

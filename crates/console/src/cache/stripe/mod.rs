@@ -176,6 +176,10 @@ async fn put_rows(
     // Lists come newest first, and ids grow with time: in the order of the key a page fills neighbouring
     // leaves of the tree instead of scattered ones.
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
+    // Of one that a page has twice, the later is how it is.
+    sorted.reverse();
+    sorted.dedup_by(|a, b| a.id == b.id);
+    sorted.reverse();
     let counted = if stream == Stream::Subscriptions { counted(tx, &sorted, at).await? } else { HashMap::new() };
     // Of an event nothing is kept but that it was seen.
     let mut packing = if stream == Stream::Events { None } else { Packing::of(tx, stream, &sorted).await? };

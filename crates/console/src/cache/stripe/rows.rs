@@ -55,17 +55,18 @@ const PUT_SUBSCRIPTIONS: &str = "INSERT INTO stripe_subscriptions (
          reading = excluded.reading, packed = excluded.packed";
 
 // The columns of a subscription that indexes hold: SQLite writes an index anew for every column of it that is set,
-// changed or not. Only what differs is set here, and revenue apart, which changes alone most of the time.
+// changed or not. Only what differs is set here, and revenue apart, which changes alone most of the time. Whose it
+// is never changes.
 const MOVE_SUBSCRIPTIONS: [&str; 2] = [
     "UPDATE stripe_subscriptions AS s SET
-         created = value ->> 1, customer = value ->> 2, status = value ->> 3, currency = value ->> 4,
+         created = value ->> 1, status = value ->> 3, currency = value ->> 4,
          started_at = value ->> 5, ended_at = value ->> 6, counted = value ->> 10, mrr_lost = value ->> 12,
          including_tax = value ->> 13, mrr_fault = value ->> 14
      FROM json_each(?1) AS now WHERE s.id = value ->> 0 AND (
-         s.created, s.customer, s.status, s.currency, s.started_at, s.ended_at, s.counted, s.mrr_lost,
+         s.created, s.status, s.currency, s.started_at, s.ended_at, s.counted, s.mrr_lost,
          s.including_tax, s.mrr_fault
      ) IS NOT (
-         value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 10, value ->> 12,
+         value ->> 1, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 10, value ->> 12,
          value ->> 13, value ->> 14
      )",
     "UPDATE stripe_subscriptions AS s SET mrr = value ->> 11
