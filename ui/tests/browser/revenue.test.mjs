@@ -202,6 +202,15 @@ describe('revenue', () => {
     await at(pending, 'revenue-pending').filter({ hasText: '240' }).waitFor();
     await at(pending, 'headline-usd-mrr').waitFor();
     await at(pending, 'revenue-basis').filter({ hasText: 'Exact since' }).waitFor();
+    // Who is left out is as many as it says, each with what cannot be told of it.
+    await at(pending, 'left-out-usd').filter({ hasText: /3\s+subscriptions/ }).click();
+    await at(pending, 'left-out-total').filter({ hasText: /3\s+subscriptions in USD/ }).waitFor();
+    const rows = at(pending, 'left-out-rows').locator('.space .row');
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 3);
+    assert.match(await rows.first().innerText(), /tiers/);
+    await settled(pending);
+    await picture(pending, 'revenue-left-out');
     await done(pending);
     const wrong = await open({ query: '&revenue=mismatch' });
     await at(wrong, 'revenue-mismatch').first().waitFor();
