@@ -203,8 +203,12 @@ describe('revenue', () => {
     await at(pending, 'headline-usd-mrr').waitFor();
     await at(pending, 'revenue-basis').filter({ hasText: 'Exact since' }).waitFor();
     // Who is left out is as many as it says, each with what cannot be told of it.
-    await at(pending, 'left-out-usd').filter({ hasText: /3\s+subscriptions/ }).click();
-    await at(pending, 'left-out-total').filter({ hasText: /3\s+subscriptions in USD/ }).waitFor();
+    await at(pending, 'left-out-usd')
+      .filter({ hasText: /3\s+subscriptions/ })
+      .click();
+    await at(pending, 'left-out-total')
+      .filter({ hasText: /3\s+subscriptions in USD/ })
+      .waitFor();
     const rows = at(pending, 'left-out-rows').locator('.space .row');
     await rows.first().waitFor();
     assert.equal(await rows.count(), 3);
