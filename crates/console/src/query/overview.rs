@@ -1,6 +1,6 @@
 //! The Overview.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use paywall_domain::{DAY_MS, Meter, Timestamp};
 use paywall_stripe::Stream;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::money::money;
 use super::row::tenant_id;
-use crate::cache::{Cache, Result};
+use crate::cache::{Cache, KeptLens, Result};
 use crate::ipc::{
     AttentionItem, AttentionKind, ConversionTile, Money, MrrTile, NextTrialEnd, Overview, PastDueTile, TenantView,
     TrialsTile,
@@ -83,16 +83,34 @@ impl Cache {
         )
         .fetch_one(self.readers())
         .await?;
+        let counted = self.counted_now().await?;
         let moneys = |rows: Vec<(String, i64)>| rows.into_iter().map(|(currency, sum)| money(sum, currency)).collect();
         Ok(MrrTile {
             subscriptions: sums.iter().map(|it| it.2).sum(),
             including_tax: sums.iter().map(|it| it.3).sum(),
-            now: sums.into_iter().map(|(currency, sum, _, _)| money(sum, currency)).collect(),
+            now: sums
+                .into_iter()
+                .map(|(currency, sum, _, _)| money(counted.get(&currency).copied().unwrap_or(sum), currency))
+                .collect(),
             new_30d: moneys(began),
             churned_30d: moneys(ended),
             untold,
             elsewhere,
         })
+    }
+
+    /// What is earned now by currency as Revenue has it, in 1/10,000 of the minor unit: with what became so by time
+    /// alone since Stripe was read. Nothing while not everybody is counted.
+    async fn counted_now(&self) -> Result<HashMap<String, i64>> {
+        let sums: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT currency, now_10k FROM revenue_objects
+             WHERE lens = ?1 AND EXISTS (SELECT 1 FROM revenue_lenses WHERE num = ?1 AND counted_at IS NOT NULL)
+                 AND NOT EXISTS (SELECT 1 FROM revenue_pending WHERE lens = ?1)",
+        )
+        .bind(KeptLens::OURS)
+        .fetch_all(self.readers())
+        .await?;
+        Ok(sums.into_iter().collect())
     }
 
     /// Of the trials that began in the 90 days up to 30 days ago: how many are decided, how many paid.

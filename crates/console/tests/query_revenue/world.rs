@@ -225,6 +225,26 @@ async fn cohorts_show_who_stays_and_who_comes_back() {
 }
 
 #[tokio::test]
+async fn the_overview_says_what_revenue_says_also_once_a_discount_has_run_out() {
+    let home = home();
+    let cache = world(&home).await;
+    let mut dollars = Vec::new();
+    for now in [NOW, ago(-340)] {
+        count(&cache, now).await;
+        let shown = view(&cache, Preset::Paywall, Period::Month, &plain(), now).await;
+        for told in cache.overview(None, now).await.unwrap().mrr.unwrap().now {
+            let counted = sheet(&shown, &told.currency).subscriptions_10k;
+            assert_eq!(told.amount, (counted + 5000).div_euclid(10_000), "{} at {now:?}", told.currency);
+            if told.currency == "usd" {
+                dollars.push(told.amount);
+            }
+        }
+    }
+    assert_eq!(dollars[1] - dollars[0], 3000);
+    cache.close().await;
+}
+
+#[tokio::test]
 async fn who_is_left_out_is_listed_with_the_reason_as_often_as_the_figure_says() {
     let home = home();
     let cache = world(&home).await;
