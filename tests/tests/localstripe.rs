@@ -96,4 +96,5 @@ async fn what_it_has_arrives_whole_and_what_it_lacks_is_missing() {
     }
     assert_eq!(seen.state, SourceState::Current, "{seen:#?}");
     engine.stop().await;
+    cache.close().await;
 }

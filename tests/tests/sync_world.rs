@@ -351,6 +351,7 @@ async fn the_copy_equals_the_world_and_follows_it() {
     let pages = sources.asked().iter().filter(|line| line.contains("starting_after=")).count();
     assert_eq!(pages, 0, "no list was read again: {:#?}", sources.asked());
     engine.stop().await;
+    cache.close().await;
 }
 
 /// A question's rows, each as one text.
@@ -430,6 +431,7 @@ async fn a_server_that_restarts_in_the_middle_is_read_on() {
     let different: BTreeSet<&String> = pages.iter().collect();
     assert!(pages.len() - different.len() <= 2, "it began anew: {pages:#?}");
     engine.stop().await;
+    cache.close().await;
     drop(sources.folder);
 }
 
@@ -463,6 +465,7 @@ async fn a_key_that_may_not_read_everything_says_what_it_lacks() {
     })
     .await;
     wrong.stop().await;
+    cache.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -476,6 +479,7 @@ async fn within_stripes_limits_hardly_a_request_is_refused_and_without_ours_all_
         until(&engine, "the world", |engine| engine.freshness().as_of.is_some()).await;
         same_as_account(&contents(&copy, &cache).await, &sources);
         engine.stop().await;
+        cache.close().await;
     }
 }
 
