@@ -26,7 +26,7 @@ enum Command {
     Run(run::Run),
     /// Install what is missing and run every check and test
     Test(test::Test),
-    /// Run the long forms of the tests that kill servers: 15 minutes or more
+    /// Run the long forms of the tests that kill servers: hours in all
     Soak(soak::Soak),
     /// Measure speed as ratios against a peer in the same run, and print the report
     Bench(bench::Bench),

@@ -7,8 +7,15 @@ use anyhow::{Context, bail};
 
 use crate::command::{check, command, output, root};
 
-/// The oldest Node.js that the web side builds with.
-const NODE_MAJOR: u32 = 20;
+/// Which Node.js the web side builds with, for a person.
+const NODE: &str = "20.19, or 22.12 or newer";
+
+/// Whether the web side builds with a Node.js that says this of itself: what its bundler asks for.
+fn builds_with(version: &str) -> bool {
+    let mut parts = version.trim().trim_start_matches('v').split('.').map(|part| part.parse().unwrap_or(0));
+    let version: (u32, u32) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    version >= (22, 12) || (version.0 == 20 && version.1 >= 19)
+}
 
 /// `npm`, in the web side's folder.
 pub(crate) fn npm() -> Command {
@@ -19,11 +26,10 @@ pub(crate) fn npm() -> Command {
 
 /// Installs the npm packages where the lock file changed since the last time.
 pub(crate) fn install() -> anyhow::Result<()> {
-    let version =
-        output(command("node").arg("--version")).context("Node.js is not here: install version 20 or newer")?;
-    let major: u32 = version.trim().trim_start_matches('v').split('.').next().unwrap_or("0").parse().unwrap_or(0);
-    if major < NODE_MAJOR {
-        bail!("Node.js {} is too old: install version {NODE_MAJOR} or newer", version.trim());
+    let version = output(command("node").arg("--version"));
+    let version = version.with_context(|| format!("Node.js is not here: install version {NODE}"))?;
+    if !builds_with(&version) {
+        bail!("Node.js {} does not do: install version {NODE}", version.trim());
     }
     let ui = root().join("ui");
     let lock = fs::read(ui.join("package-lock.json")).context("ui/package-lock.json cannot be read")?;
@@ -39,4 +45,15 @@ pub(crate) fn install() -> anyhow::Result<()> {
 pub(crate) fn build() -> anyhow::Result<()> {
     install()?;
     check(npm().args(["run", "--silent", "build"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::builds_with;
+
+    #[test]
+    fn a_node_that_the_bundler_refuses_is_told_before() {
+        assert!(["v20.19.0", "v20.20.2\n", "v22.12.0", "v24.1.0"].into_iter().all(builds_with));
+        assert!(!["v18.20.0", "v20.9.0", "v21.7.3", "v22.5.1", "", "nightly"].into_iter().any(builds_with));
+    }
 }
