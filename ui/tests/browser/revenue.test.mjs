@@ -154,7 +154,7 @@ describe('what is behind a figure', () => {
       const amount = await button.innerText();
       await button.evaluate((it) => it.click());
       await at(page, 'behind').getByText(amount.replace('$', 'USD ')).first().waitFor();
-      await at(page, 'invoice-totals').filter({ hasText: amount }).waitFor();
+      await at(page, 'invoices-total').filter({ hasText: amount }).waitFor();
     }
     await tab(page, 'trials');
     for (const button of (await at(page, 'table-trials').locator('.space button').all()).slice(0, 20)) {
