@@ -86,14 +86,7 @@ pub fn invoice(it: &shapes::Invoice) -> Invoice {
     let error = intent.and_then(|it| it.last_payment_error.as_ref());
     Invoice {
         id: it.id.clone(),
-        state: match it.status.as_deref() {
-            Some("draft") => InvoiceState::Draft,
-            Some("open") => InvoiceState::Open,
-            Some("paid") => InvoiceState::Paid,
-            Some("uncollectible") => InvoiceState::Uncollectible,
-            Some("void") => InvoiceState::Void,
-            _ => InvoiceState::Other,
-        },
+        state: it.status.as_deref().map_or(InvoiceState::Other, InvoiceState::of_word),
         created: at(it.created).unwrap_or(Timestamp(0)),
         finalized_at: it.status_transitions.as_ref().and_then(|it| at(it.finalized_at)),
         due_at: at(it.due_date),

@@ -50,7 +50,8 @@ async fn account(days_ago: u32) -> anyhow::Result<ScriptedStripe> {
 fn three_customers(stripe: &ScriptedStripe, until_days: u32) -> anyhow::Result<()> {
     for (name, amount, currency, _) in CUSTOMERS {
         let price = stripe.add_price("Pro", currency, amount, "month")?;
-        let customer = stripe.post("/v1/customers", &[("name", name), ("email", "owner@customer.example")])?;
+        let customer =
+            stripe.post("/v1/customers", &[("name", name), ("email", &format!("{currency}@customer.example"))])?;
         let customer = customer["id"].as_str().context("a customer without an id")?;
         let session = stripe.post(
             "/v1/checkout/sessions",
@@ -88,6 +89,15 @@ async fn counted(window: &Window, patience: Duration) -> anyhow::Result<()> {
     }
 }
 
+/// A window on a server and a Stripe, once everything was read and counted.
+async fn opened(url: &str, token: &str, stripe: &ScriptedStripe) -> anyhow::Result<(Desktop, Window)> {
+    let desktop = Desktop::start()?;
+    let window = desktop.open().await?;
+    connect(&window, url, token, stripe.url(), stripe.key()).await?;
+    counted(&window, Duration::from_mins(1)).await?;
+    Ok((desktop, window))
+}
+
 /// Every tab in both themes.
 async fn seen(window: &Window, state: &str) -> anyhow::Result<()> {
     for theme in ["light", "dark"] {
@@ -116,10 +126,7 @@ async fn an_account_without_customers_says_what_revenue_begins_with() -> anyhow:
     }
     let (_folder, _serving, url, token) = empty_server()?;
     let stripe = account(0).await?;
-    let desktop = Desktop::start()?;
-    let window = desktop.open().await?;
-    connect(&window, &url, &token, stripe.url(), stripe.key()).await?;
-    counted(&window, Duration::from_mins(1)).await?;
+    let (_desktop, window) = opened(&url, &token, &stripe).await?;
     seen(&window, "none").await?;
     window.close().await
 }
@@ -132,10 +139,7 @@ async fn three_customers_of_three_currencies_stand_apart_and_add_up_also_offline
     let (_folder, serving, url, token) = empty_server()?;
     let stripe = account(330).await?;
     three_customers(&stripe, 330)?;
-    let desktop = Desktop::start()?;
-    let window = desktop.open().await?;
-    connect(&window, &url, &token, stripe.url(), stripe.key()).await?;
-    counted(&window, Duration::from_mins(1)).await?;
+    let (_desktop, window) = opened(&url, &token, &stripe).await?;
     for (_, _, currency, amount) in CUSTOMERS {
         // Each in its own currency, with its own decimals, and the one customer behind it.
         let headline = format!("headline-{currency}-mrr");

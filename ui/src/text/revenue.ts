@@ -1,7 +1,6 @@
 import type {
   ConvertedSpan,
   DifferenceCause,
-  InvoiceState,
   MetricPreset,
   MissingRate,
   Recovery,
@@ -10,6 +9,7 @@ import type {
   RevenuePeriod,
   TrialOutcome,
 } from '../host/generated/ipc';
+import type { InvoiceState } from '../host/generated/domain';
 import type { Timestamp } from '../host/generated/domain';
 import { amountText, changeText } from './amount';
 import { dayAfter, dayText, daysIn, periodText } from './day';
@@ -90,10 +90,9 @@ const INVOICE_STATES: Record<InvoiceState, string> = {
   paid: 'Paid',
   uncollectible: 'Uncollectible',
   void: 'Void',
+  other: 'Unknown to this version',
 };
-/** An invoice's status; `null` = a word that this version does not know. */
-export const invoiceStateWord = (state: InvoiceState | null): string =>
-  state === null ? 'Unknown to this version' : INVOICE_STATES[state];
+export const invoiceStateWord = (state: InvoiceState): string => INVOICE_STATES[state];
 const RECOVERIES: Record<Recovery, string> = {
   recovered: 'Recovered',
   waiting: 'Waiting',

@@ -1,6 +1,7 @@
 //! Invoices, payments that failed, and trials. Amounts are in minor units; days as in [`super::RevenueView`].
 
 use paywall_domain::Timestamp;
+use paywall_domain::billing::InvoiceState;
 use paywall_revenue::Recovery;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -41,23 +42,6 @@ pub struct FailedPaymentsRow {
     pub recovery: RateView,
 }
 
-/// An invoice's status, in Stripe's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-#[ts(export_to = "ipc.ts")]
-pub enum InvoiceState {
-    /// Not final.
-    Draft,
-    /// To be paid.
-    Open,
-    /// Paid.
-    Paid,
-    /// Given up.
-    Uncollectible,
-    /// Taken back.
-    Void,
-}
-
 /// Which invoices to list.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 #[serde(default)]
@@ -91,8 +75,8 @@ pub struct BilledInvoice {
     pub number: Option<String>,
     /// Whose.
     pub payer: Payer,
-    /// `null` = a word that this version does not know.
-    pub state: Option<InvoiceState>,
+    /// Where it stands.
+    pub state: InvoiceState,
     /// ISO 4217, lower case.
     pub currency: String,
     /// What it bills.

@@ -15,6 +15,7 @@ mod reporting;
 mod revenue;
 mod sql;
 
+pub use paywall_domain::billing::InvoiceState;
 pub use paywall_revenue::{Cause, Period, Preset, Recovery};
 
 pub use billed::*;

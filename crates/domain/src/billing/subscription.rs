@@ -136,6 +136,26 @@ pub enum InvoiceState {
     Other,
 }
 
+impl InvoiceState {
+    const WORDS: [(Self, &'static str); 5] = [
+        (Self::Draft, "draft"),
+        (Self::Open, "open"),
+        (Self::Paid, "paid"),
+        (Self::Uncollectible, "uncollectible"),
+        (Self::Void, "void"),
+    ];
+
+    /// From Stripe's word.
+    pub fn of_word(word: &str) -> Self {
+        Self::WORDS.into_iter().find(|it| it.1 == word).map_or(Self::Other, |it| it.0)
+    }
+
+    /// Stripe's word; `None` for [`InvoiceState::Other`].
+    pub fn word(self) -> Option<&'static str> {
+        Self::WORDS.into_iter().find(|it| it.0 == self).map(|it| it.1)
+    }
+}
+
 /// Why the last attempt to take a payment failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "describe", derive(utoipa::ToSchema, ts_rs::TS))]

@@ -76,7 +76,8 @@ impl Cache {
         let from: Option<i64> = instant(&query.from)?;
         let to: Option<i64> = instant(&query.to)?;
         let (from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
-        let (status, recovery) = (query.state.map(word), query.recovery.map(recovery_word));
+        let (status, recovery) =
+            (query.state.map(|it| it.word().unwrap_or("other")), query.recovery.map(recovery_word));
         let (at, id) = match query.cursor.as_deref() {
             Some(cursor) => {
                 let (at, id) = cursor.split_once(' ').ok_or(CacheError::InvalidCursor)?;
@@ -120,7 +121,7 @@ impl Cache {
                 payer: payer(&payers, customer.as_deref().unwrap_or_default()),
                 id,
                 number,
-                state: state(&status),
+                state: InvoiceState::of_word(&status),
                 currency,
                 total,
                 amount_paid,
@@ -132,27 +133,6 @@ impl Cache {
         };
         Ok(InvoicePage { rows: rows.into_iter().map(row).collect(), next, totals })
     }
-}
-
-fn word(state: InvoiceState) -> &'static str {
-    match state {
-        InvoiceState::Draft => "draft",
-        InvoiceState::Open => "open",
-        InvoiceState::Paid => "paid",
-        InvoiceState::Uncollectible => "uncollectible",
-        InvoiceState::Void => "void",
-    }
-}
-
-fn state(word: &str) -> Option<InvoiceState> {
-    Some(match word {
-        "draft" => InvoiceState::Draft,
-        "open" => InvoiceState::Open,
-        "paid" => InvoiceState::Paid,
-        "uncollectible" => InvoiceState::Uncollectible,
-        "void" => InvoiceState::Void,
-        _ => return None,
-    })
 }
 
 fn recovery_word(recovery: Recovery) -> &'static str {
